@@ -1,0 +1,69 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One place for what every target is compiled with. Warnings are errors in this package;
+// SwiftPM ignores that setting when the package is somebody's dependency.
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+  name: "DesiredState",
+  products: [
+    .library(name: "DesiredState", targets: ["DesiredState"]),
+    .library(name: "FileBackend", targets: ["FileBackend"]),
+    .library(name: "DesiredStateTesting", targets: ["DesiredStateTesting"]),
+    .executable(name: "desired-state", targets: ["desired-state"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    // Without its Foundation trait: the command line is linked against FoundationEssentials alone.
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
+  ],
+  targets: [
+    // What Glibc's Swift overlay does not show: header-only C shims.
+    .target(name: "CLinux"),
+    .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+    .target(
+      name: "DesiredState",
+      dependencies: [
+        "CLinux",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "FileBackend",
+      dependencies: ["DesiredState", "CArchive", "CLinux"],
+      swiftSettings: settings),
+    .target(
+      name: "DesiredStateTesting",
+      dependencies: ["DesiredState"],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "desired-state",
+      dependencies: [
+        "DesiredState", "FileBackend",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "DesiredStateTests",
+      dependencies: ["DesiredState", "DesiredStateTesting"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "FileBackendTests",
+      dependencies: ["DesiredState", "FileBackend", "DesiredStateTesting"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "CommandLineTests",
+      dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
+      swiftSettings: settings),
+  ]
+)
