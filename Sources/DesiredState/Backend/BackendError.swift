@@ -1,0 +1,55 @@
+/// A source could not be reached, or did not do what was asked of it.
+///
+/// It says what happened, whether trying again can help, and when. It never holds a secret: no token, no password of a
+/// URL, no content of a key file.
+public struct BackendError: Error, Sendable, CustomStringConvertible {
+  /// What kind of failure. Open: a backend may add its own.
+  public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    public let rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public var description: String { rawValue }
+
+    /// The source does not answer, or is not there.
+    public static let unreachable = Code(rawValue: "unreachable")
+    /// The source did not answer in time.
+    public static let timeout = Code(rawValue: "timeout")
+    /// The source wants credentials, or better ones.
+    public static let unauthorized = Code(rawValue: "unauthorized")
+    /// The source knows who asks and refuses.
+    public static let forbidden = Code(rawValue: "forbidden")
+    /// The source asks for patience.
+    public static let rateLimited = Code(rawValue: "rate-limited")
+    /// The source failed on its side.
+    public static let serverError = Code(rawValue: "server-error")
+    /// The source could not prove who it is.
+    public static let tlsUntrusted = Code(rawValue: "tls-untrusted")
+    /// The source's answer does not follow its protocol.
+    public static let protocolViolation = Code(rawValue: "protocol-violation")
+    /// The source, or this backend's own worker, is still busy with something else.
+    public static let busy = Code(rawValue: "busy")
+    /// The backend cannot do this at all; see ``DesiredStateBackend/capabilities``.
+    public static let unsupported = Code(rawValue: "unsupported")
+  }
+
+  public var code: Code
+  /// What happened and what to do about it, in words.
+  public var message: String
+  /// Whether the same call may succeed later without anybody changing anything on this device.
+  public var isRetryable: Bool
+  /// How long the source asked to wait.
+  public var retryAfter: Duration?
+  /// What caused it, if another error did.
+  public var underlying: (any Error)?
+
+  public init(
+    _ code: Code, _ message: String, isRetryable: Bool? = nil, retryAfter: Duration? = nil, underlying: (any Error)? = nil
+  ) {
+    self.code = code
+    self.message = message
+    self.isRetryable = isRetryable ?? ![.unauthorized, .forbidden, .tlsUntrusted, .unsupported].contains(code)
+    self.retryAfter = retryAfter
+    self.underlying = underlying
+  }
+
+  public var description: String { "\(code): \(message)" }
+}

@@ -1,0 +1,52 @@
+import Logging
+
+/// Which backend serves which URL scheme.
+///
+/// A registry is a value: an agent starts with the backends it links, adds its own schemes, and asks for sources by
+/// the address its configuration names.
+public struct BackendRegistry: Sendable {
+  /// Makes a backend for an address.
+  public typealias Factory = @Sendable (SourceAddress, BackendContext) throws -> any DesiredStateBackend
+
+  private var factories: [String: Factory] = [:]
+
+  public init() {}
+
+  /// Lets a factory serve a scheme, given without the colon and in lower case; the last registration counts.
+  /// A path without a scheme is served by `file`.
+  public mutating func register(_ scheme: String, _ factory: @escaping Factory) {
+    factories[scheme.lowercased()] = factory
+  }
+
+  /// The schemes served, sorted.
+  public var schemes: [String] { factories.keys.sorted() }
+
+  /// Makes the backend for an address.
+  ///
+  /// - Throws: ``SourceAddressError`` if the address cannot be read or nothing serves its scheme, and what the factory throws.
+  public func backend(for address: String, context: BackendContext) throws -> any DesiredStateBackend {
+    let address = try SourceAddress(address)
+    guard let factory = factories[address.scheme] else {
+      throw SourceAddressError(
+        "nothing here serves '\(address.scheme):' (\(schemes.map { $0 + ":" }.joined(separator: ", ")) are served)")
+    }
+    return try factory(address, context)
+  }
+}
+
+/// What a backend is given besides its address.
+public struct BackendContext: Sendable {
+  /// This device's name, as receipts and requests bear it.
+  public var device: String
+  /// Settings by name, as the command line names them without the dashes: `tls-ca`, `token-file`. A backend says so
+  /// if it is given one that it cannot honour.
+  public var settings: [String: String]
+  /// Where the backend logs.
+  public var logger: Logger
+
+  public init(device: String, settings: [String: String] = [:], logger: Logger = Logger(label: "desired-state")) {
+    self.device = device
+    self.settings = settings
+    self.logger = logger
+  }
+}

@@ -1,0 +1,63 @@
+/// A road on which desired state arrives: the one protocol a vendor implements.
+///
+/// Three functions. `fetch` looks at the source and answers what is there; `verify` ends in ``Verifier/admit(_:endorsements:)``
+/// and has a default that is right unless the source brings evidence of its own; `acknowledge` tells the source what
+/// became of it. The laws a backend keeps are listed in the article *The laws*; the conformance kit tries each one.
+///
+/// All three are called from any task, and concurrently. Blocking calls must not run on Swift's cooperative pool.
+public protocol DesiredStateBackend: Sendable {
+  /// The source in words an operator knows it by, with every secret left out. It is the key under which the
+  /// store remembers the source, so it must be the same for the same configuration.
+  var source: String { get }
+
+  /// What this backend can do beyond fetching. What is not declared is never silently dropped: acknowledgements wait.
+  var capabilities: BackendCapabilities { get }
+
+  /// Looks at the source once.
+  ///
+  /// - Throws: ``BackendError`` if the source cannot be reached or makes no sense, before `request.timeout` has passed;
+  ///   ``VerificationError`` if what is there breaks a limit or cannot be read as a state; `CancellationError`.
+  func fetch(_ request: FetchRequest) async throws -> FetchResult
+
+  /// Turns a fetched state into a verified one, or says why not.
+  ///
+  /// - Throws: ``VerificationError``.
+  func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState
+
+  /// Delivers an acknowledgement. Delivering the same one twice must count once.
+  ///
+  /// - Throws: ``BackendError`` if it could not be delivered; it stays in the outbox then.
+  func acknowledge(_ acknowledgement: Acknowledgement) async throws
+
+  /// Hints that it is worth looking now. A hint is never more than that: missing one costs an interval, no more.
+  /// Nil where the source has none. The stream ends its work when it is no longer iterated.
+  func changeHints() -> AsyncStream<Void>?
+}
+
+extension DesiredStateBackend {
+  public var capabilities: BackendCapabilities { [] }
+
+  public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
+    try verifier.admit(state)
+  }
+
+  /// For a source that has no way back: says so, and the acknowledgement waits for one that has.
+  public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
+    throw BackendError(.unsupported, "\(source) cannot take acknowledgements")
+  }
+
+  public func changeHints() -> AsyncStream<Void>? { nil }
+}
+
+/// What a backend can do beyond fetching and verifying.
+public struct BackendCapabilities: OptionSet, Sendable, Hashable {
+  public let rawValue: UInt
+  public init(rawValue: UInt) { self.rawValue = rawValue }
+
+  /// ``DesiredStateBackend/acknowledge(_:)`` can deliver.
+  public static let acknowledges = BackendCapabilities(rawValue: 1 << 0)
+  /// ``DesiredStateBackend/changeHints()`` gives hints.
+  public static let hintsAtChanges = BackendCapabilities(rawValue: 1 << 1)
+  /// An interrupted document can be continued where it stopped.
+  public static let resumes = BackendCapabilities(rawValue: 1 << 2)
+}

@@ -1,0 +1,36 @@
+/// Reads the documents of one fetched state, on demand and in pieces, so that memory stays flat whatever their size.
+public protocol DocumentReader: Sendable {
+  /// The bytes of a document in pieces, in order, as the source has them now; whoever reads checks the digest.
+  ///
+  /// - Throws: ``VerificationError`` with `document-missing` if the source does not have it (here or while iterating);
+  ///   ``BackendError`` if the source cannot be reached; `CancellationError`.
+  func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error>
+
+  /// The same documents in the order in which the source reads them most cheaply (an archive is read front to back).
+  func readingOrder(of documents: [DocumentReference]) -> [DocumentReference]
+
+  /// What tells whether the source's copy of a document has changed since it was last refused (a file's identity and
+  /// change time, an ETag); nil if nothing does.
+  func fingerprint(of document: DocumentReference) async -> String?
+}
+
+extension DocumentReader {
+  public func readingOrder(of documents: [DocumentReference]) -> [DocumentReference] { documents }
+  public func fingerprint(of document: DocumentReference) async -> String? { nil }
+}
+
+/// A document's bytes that are at hand in memory, as a sequence of one piece.
+public struct DocumentBytes: AsyncSequence, Sendable {
+  private let bytes: [UInt8]
+  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  public struct AsyncIterator: AsyncIteratorProtocol {
+    var remaining: [UInt8]?
+    public mutating func next() async throws -> [UInt8]? {
+      defer { remaining = nil }
+      return remaining
+    }
+  }
+
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(remaining: bytes) }
+}

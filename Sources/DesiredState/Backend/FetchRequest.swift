@@ -1,0 +1,64 @@
+/// What a backend is told when it is asked to look.
+public struct FetchRequest: Sendable {
+  /// The revision the device has; nil if it has none, or wants this one looked at as if it had none.
+  public var current: Revision?
+  /// The marker the same source gave with an earlier result, if any: see ``FetchResult/marker``.
+  public var marker: String?
+  /// Which documents the store holds already. A backend that fetches documents ahead of being asked leaves these out.
+  public var held: HeldDocuments
+  /// Bounds to keep while reading.
+  public var limits: Limits
+  /// How long the call may take before it must throw ``BackendError/Code/timeout``, and how long any single read of a
+  /// document may stall later.
+  public var timeout: Duration
+
+  public init(
+    current: Revision? = nil, marker: String? = nil, held: HeldDocuments = .none, limits: Limits = Limits(),
+    timeout: Duration = .seconds(30)
+  ) {
+    self.current = current
+    self.marker = marker
+    self.held = held
+    self.limits = limits
+    self.timeout = timeout
+  }
+}
+
+/// Which documents need not be fetched because their bytes are at hand.
+public struct HeldDocuments: Sendable {
+  private let contains: @Sendable (Digest) -> Bool
+
+  /// Held is what the function says; it must be quick, and may be called from any thread.
+  public init(_ contains: @escaping @Sendable (Digest) -> Bool) { self.contains = contains }
+
+  /// Nothing is held.
+  public static let none = HeldDocuments { _ in false }
+
+  /// Whether a document with this digest is held.
+  public func contains(_ digest: Digest) -> Bool { contains(digest) }
+}
+
+/// Bounds on what a source may make a device read or store. They hold while reading, not after.
+public struct Limits: Sendable, Hashable {
+  /// Bytes of a manifest. Default 64 MiB.
+  public var manifestSize: Int
+  /// Bytes of all signatures of one manifest together. Default 1 MiB.
+  public var evidenceSize: Int
+  /// Documents in one state. Default 100,000.
+  public var documentCount: Int
+  /// Bytes of one document. Default 4 GiB.
+  public var documentSize: UInt64
+  /// Bytes of all documents of one state. Default 16 GiB.
+  public var totalSize: UInt64
+
+  public init(
+    manifestSize: Int = 64 << 20, evidenceSize: Int = 1 << 20, documentCount: Int = 100_000,
+    documentSize: UInt64 = 4 << 30, totalSize: UInt64 = 16 << 30
+  ) {
+    self.manifestSize = manifestSize
+    self.evidenceSize = evidenceSize
+    self.documentCount = documentCount
+    self.documentSize = documentSize
+    self.totalSize = totalSize
+  }
+}

@@ -1,0 +1,28 @@
+import Glibc
+
+/// A file operation failed on this device's own disk.
+public struct FileError: Error, Sendable, CustomStringConvertible {
+  /// What was being done, in words: "write", "rename".
+  public let operation: String
+  /// The path it was done to.
+  public let path: String
+  /// The error number of errno(3).
+  public let code: Int32
+
+  package init(_ operation: String, _ path: String, code: Int32 = errno) {
+    self.operation = operation
+    self.path = path
+    self.code = code
+  }
+
+  public var description: String {
+    var text = "cannot \(operation) \(path): \(String(cString: strerror(code)))"
+    switch code {
+    case ENOSPC, EDQUOT: text += "; free some space there, nothing that was adopted is lost"
+    case EROFS: text += "; the file system is mounted read-only"
+    case EACCES, EPERM: text += "; check its owner and permissions"
+    default: break
+    }
+    return text
+  }
+}

@@ -1,0 +1,65 @@
+/// A state was looked at and refused. The last good state stays.
+public struct VerificationError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// Why, in one word that programs and orchestrators can match.
+  public struct Code: RawRepresentable, Hashable, Sendable, Codable, CustomStringConvertible {
+    public let rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public var description: String { rawValue }
+
+    /// No signature came with the manifest (yet).
+    public static let signatureMissing = Code(rawValue: "signature-missing")
+    /// A signature does not fit the manifest, or cannot be read.
+    public static let signatureInvalid = Code(rawValue: "signature-invalid")
+    /// The signature is good, but nobody trusts its key for this, now.
+    public static let signerUntrusted = Code(rawValue: "signer-untrusted")
+    /// Too few distinct trusted keys signed.
+    public static let thresholdNotMet = Code(rawValue: "threshold-not-met")
+    /// Bytes do not have the digest the manifest gives them.
+    public static let digestMismatch = Code(rawValue: "digest-mismatch")
+    /// The version is below one this device has adopted.
+    public static let versionRollback = Code(rawValue: "version-rollback")
+    /// The version was adopted before, with other content.
+    public static let versionEquivocation = Code(rawValue: "version-equivocation")
+    /// The source's history no longer contains the adopted state.
+    public static let historyRewritten = Code(rawValue: "history-rewritten")
+    /// The manifest's time is over.
+    public static let expired = Code(rawValue: "expired")
+    /// The manifest names another device.
+    public static let wrongDevice = Code(rawValue: "wrong-device")
+    /// The manifest is not one.
+    public static let manifestMalformed = Code(rawValue: "manifest-malformed")
+    /// A count or size is over its limit.
+    public static let limitExceeded = Code(rawValue: "limit-exceeded")
+    /// A document the manifest names is not at the source (yet).
+    public static let documentMissing = Code(rawValue: "document-missing")
+    /// Two documents have one id.
+    public static let duplicateDocument = Code(rawValue: "duplicate-document")
+    /// A document's id cannot safely be a file's name.
+    public static let unsafeDocumentID = Code(rawValue: "unsafe-document-id")
+    /// A digest is not SHA-256.
+    public static let unsupportedDigest = Code(rawValue: "unsupported-digest")
+    /// The version is too far ahead to be believed.
+    public static let versionJump = Code(rawValue: "version-jump")
+  }
+
+  public var code: Code
+  /// What was found and what to do about it, in words.
+  public var reason: String
+  /// What was looked at when the decision fell: the keys that signed, for instance. Empty if nothing.
+  public var evidence: [String]
+  /// The version the manifest claims, where it was read.
+  public var version: UInt64?
+
+  public init(_ code: Code, _ reason: String, evidence: [String] = [], version: UInt64? = nil) {
+    self.code = code
+    self.reason = reason
+    self.evidence = evidence
+    self.version = version
+  }
+
+  /// Whether the refusal may be over soon because a publication was caught half-way: such a refusal is not
+  /// remembered, and the source is looked at again at every poll.
+  public var isTransient: Bool { code == .signatureMissing || code == .documentMissing }
+
+  public var description: String { "\(code): \(reason)" }
+}
