@@ -31,10 +31,19 @@ package struct OpenFile: ~Copyable {
 
   /// Reads up to `count` bytes; empty at the end of the file.
   package func read(upTo count: Int) throws(FileError) -> [UInt8] {
+    try fill(count) { Glibc.read(descriptor, $0, count) }
+  }
+
+  /// Reads up to `count` bytes from an offset, and leaves the position alone.
+  package func read(upTo count: Int, at offset: UInt64) throws(FileError) -> [UInt8] {
+    try fill(count) { pread(descriptor, $0, count, off_t(offset)) }
+  }
+
+  private func fill(_ count: Int, _ read: (UnsafeMutablePointer<UInt8>?) -> Int) throws(FileError) -> [UInt8] {
     var code: Int32 = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       var received = 0
-      repeat { received = Glibc.read(descriptor, buffer.baseAddress, count) } while received < 0 && errno == EINTR
+      repeat { received = read(buffer.baseAddress) } while received < 0 && errno == EINTR
       code = received < 0 ? errno : 0
       filled = max(received, 0)
     }

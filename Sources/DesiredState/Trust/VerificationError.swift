@@ -50,6 +50,10 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
   /// The version the manifest claims, where it was read.
   public var version: UInt64?
 
+  /// The document whose bytes were refused, and what its source said tells them from others.
+  package var document: DocumentReference?
+  var fingerprint: String?
+
   public init(_ code: Code, _ reason: String, evidence: [String] = [], version: UInt64? = nil) {
     self.code = code
     self.reason = reason

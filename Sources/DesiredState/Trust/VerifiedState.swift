@@ -65,21 +65,24 @@ public struct VerifiedBytes: AsyncSequence {
       guard let chunk = try await bytes.next(isolation: actor) else {
         let digest = hasher.finalize()
         guard digest == document.digest else {
-          throw VerificationError(
+          throw refusal(
             .digestMismatch,
-            "document '\(document.id)' has digest \(digest), the manifest says \(document.digest); publish it again",
-            evidence: ["document \(document.id)"])
+            "document '\(document.id)' has digest \(digest), the manifest says \(document.digest); publish it again")
         }
         return nil
       }
       count += UInt64(chunk.count)
       guard count <= limit else {
-        throw VerificationError(
-          .limitExceeded, "document '\(document.id)' is longer than the limit of \(limit) bytes",
-          evidence: ["document \(document.id)"])
+        throw refusal(.limitExceeded, "document '\(document.id)' is longer than the limit of \(limit) bytes")
       }
       hasher.update(chunk)
       return chunk
+    }
+
+    private func refusal(_ code: VerificationError.Code, _ reason: String) -> VerificationError {
+      var error = VerificationError(code, reason, evidence: ["document \(document.id)"])
+      error.document = document
+      return error
     }
   }
 

@@ -1,0 +1,41 @@
+import Synchronization
+
+/// Lets one task sleep until another rings. A ring while nobody listens is kept, several count as one.
+final class Doorbell: Sendable {
+  private struct State {
+    var isRung = false
+    var listener: Answer<Void>?
+  }
+  private let state = Mutex(State())
+
+  func ring() {
+    let listener = state.withLock { state -> Answer<Void>? in
+      state.isRung = state.listener == nil
+      defer { state.listener = nil }
+      return state.listener
+    }
+    listener?.give(.success(()))
+  }
+
+  /// Returns when the bell rings, or when `limit` has passed.
+  ///
+  /// - Throws: `CancellationError`.
+  func wait(atMost limit: Duration, clock: any Clock<Duration>) async throws {
+    let answer = Answer<Void>()
+    let wasRung = state.withLock { state in
+      defer { state.isRung = false }
+      if !state.isRung { state.listener = answer }
+      return state.isRung
+    }
+    if wasRung { return try Task.checkCancellation() }
+    let alarm = Task {
+      try await clock.sleep(for: limit, tolerance: nil)
+      answer.give(.success(()))
+    }
+    defer {
+      alarm.cancel()
+      state.withLock { $0.listener = nil }
+    }
+    try await answer.value()
+  }
+}

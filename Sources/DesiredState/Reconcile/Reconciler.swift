@@ -1,0 +1,164 @@
+import FoundationEssentials
+import Logging
+
+/// Keeps a device on the state its sources publish: looks, verifies, adopts, applies, acknowledges, and looks again.
+///
+/// The loop is level-triggered: it compares what is wanted with what is there, and hints only make it look sooner.
+/// What cannot be reached, is absent or is refused never takes anything away.
+public final class Reconciler: Sendable {
+  /// Puts an adopted state to work. If it throws, it is called again at the next look, also after a restart.
+  public typealias ApplyHandler = @Sendable (Update) async throws -> Void
+
+  let sources: [any DesiredStateBackend]
+  let store: StateStore
+  let configuration: Configuration
+  let apply: ApplyHandler
+  let observe: @Sendable (ReconcilerEvent) -> Void
+
+  /// - Parameters:
+  ///   - sources: where to look, in order of preference: the first that answers decides.
+  ///   - store: where the adopted state is kept.
+  ///   - configuration: what to trust, and how often to look.
+  ///   - observe: told of everything that happens, in order. It must return quickly.
+  ///   - apply: puts an adopted state to work.
+  public init(
+    sources: [any DesiredStateBackend], store: StateStore, configuration: Configuration,
+    observe: @escaping @Sendable (ReconcilerEvent) -> Void = { _ in }, apply: @escaping ApplyHandler
+  ) {
+    self.sources = sources
+    self.store = store
+    self.configuration = configuration
+    self.observe = observe
+    self.apply = apply
+  }
+
+  /// How a reconciler behaves.
+  public struct Configuration: Sendable {
+    /// What to trust.
+    public var policy: TrustPolicy
+    /// This device's name: manifests that name another are refused, and acknowledgements bear it.
+    public var device: String
+    /// When to look.
+    public var schedule: Schedule
+    /// How long a source may take to answer, and a document's reading may stall.
+    public var timeout: Duration
+    /// Bounds on counts and sizes.
+    public var limits: Limits
+    /// Where it logs.
+    public var logger: Logger
+    /// What time passes by; a virtual clock in tests.
+    public var clock: any Clock<Duration>
+    /// The device's wall clock.
+    public var now: @Sendable () -> Date
+    /// A number from 0 to 1, for jitter.
+    public var random: @Sendable () -> Double
+
+    public init(
+      policy: TrustPolicy, device: String, schedule: Schedule = Schedule(), timeout: Duration = .seconds(30),
+      limits: Limits = Limits(), logger: Logger = Logger(label: "desired-state"),
+      clock: any Clock<Duration> = ContinuousClock(), now: @escaping @Sendable () -> Date = { Date() },
+      random: @escaping @Sendable () -> Double = { .random(in: 0...1) }
+    ) {
+      self.policy = policy
+      self.device = device
+      self.schedule = schedule
+      self.timeout = timeout
+      self.limits = limits
+      self.logger = logger
+      self.clock = clock
+      self.now = now
+      self.random = random
+    }
+  }
+
+  /// How one cycle ended.
+  public enum Outcome: Sendable {
+    /// The device is on the state published, whether it was before or came to it now.
+    case current
+    /// Nothing is published.
+    case absent
+    /// What is published was refused.
+    case rejected(VerificationError)
+    /// No source could be reached.
+    case unavailable(BackendError)
+    /// The state is adopted but could not be applied.
+    case applyFailed(any Error)
+  }
+
+  /// Looks again and again until the task is cancelled, and then returns.
+  ///
+  /// Trouble with the store's disk is logged and tried again, like everything else that may pass.
+  public func run() async {
+    let bell = Doorbell()
+    let listeners = sources.compactMap { source in
+      source.changeHints().map { hints in Task { for await _ in hints { bell.ring() } } }
+    }
+    defer { for listener in listeners { listener.cancel() } }
+    do {
+      while true {
+        do {
+          try await runOnce()
+        } catch let error where !(error is CancellationError) {
+          configuration.logger.error("\(error)")
+        }
+        let wait = configuration.schedule.wait(random: configuration.random())
+        try await bell.wait(atMost: wait, clock: configuration.clock)
+      }
+    } catch {
+      // Cancelled: the one way out.
+    }
+  }
+
+  /// One cycle: applies what is adopted and not applied yet, looks at the sources, adopts, applies, and delivers what
+  /// the outbox holds.
+  ///
+  /// - Throws: ``StoreError`` and ``FileError`` for trouble on this device; `CancellationError`.
+  @discardableResult
+  public func runOnce() async throws -> Outcome {
+    let isComplete = try await store.isComplete()
+    if isComplete { _ = try await applyPending() }
+    var outcome = try await look(isComplete: isComplete)
+    if let failure = try await applyPending(), case .current = outcome { outcome = .applyFailed(failure) }
+    try await deliver()
+    return outcome
+  }
+
+  /// Applies the adopted state if it is not the applied one.
+  ///
+  /// - Returns: the error the agent's handler threw, if any.
+  private func applyPending() async throws -> (any Error)? {
+    do {
+      guard let adopted = await store.adopted,
+        let update = try await store.pendingUpdate(
+          everything: false, device: configuration.device, now: configuration.now)
+      else { return nil }
+      try await apply(update)
+      try await store.markApplied(adopted, at: configuration.now())
+      emit(.applied(update), adopted.source, adopted.revision, adopted.version)
+      return nil
+    } catch is CancellationError {
+      throw CancellationError()
+    } catch {
+      configuration.logger.error("applying failed: \(error)")
+      emit(.applyFailed(error), nil)
+      return error
+    }
+  }
+
+  private func deliver() async throws {
+    let result = try await store.outbox.deliver(to: sources, within: configuration.timeout)
+    for (acknowledgement, source) in result.delivered {
+      emit(.acknowledged(acknowledgement), source, acknowledgement.revision, acknowledgement.adoptedManifestVersion)
+    }
+    if let failure = result.failure {
+      configuration.logger.warning("an acknowledgement waits: \(failure)")
+      emit(.acknowledgementFailed(failure), nil)
+    }
+  }
+
+  func emit(
+    _ kind: ReconcilerEvent.Kind, _ source: String?, _ revision: Revision? = nil, _ version: UInt64? = nil
+  ) {
+    observe(ReconcilerEvent(kind: kind, source: source, revision: revision, version: version))
+  }
+}

@@ -1,0 +1,72 @@
+import FoundationEssentials
+
+/// What an agent is asked to bring about: the adopted state, and how it differs from the one applied last.
+public struct Update: Sendable {
+  /// The adopted revision.
+  public let revision: Revision
+  /// Its version; nil if the source has none.
+  public let version: UInt64?
+  /// Every document of the state, in the publisher's order.
+  public let documents: [Document]
+  /// Documents that the state applied last did not have.
+  public let added: [Document]
+  /// Documents whose bytes differ from those applied last.
+  public let modified: [Document]
+  /// Documents of the state applied last that are no longer wanted.
+  public let removed: [DocumentReference]
+  let reporter: StatusReporter
+
+  /// Tells the orchestrator how far documents have come. The statements are durable when this returns, and are
+  /// delivered when a source that takes them can be reached; only the newest per document is.
+  ///
+  /// - Throws: ``FileError`` if they cannot be written to the outbox.
+  public func report(_ statuses: DocumentStatus...) async throws { try await reporter.report(statuses) }
+
+  /// The same, for a list.
+  public func report(_ statuses: [DocumentStatus]) async throws { try await reporter.report(statuses) }
+}
+
+/// Writes statements about one state's documents into the outbox.
+struct StatusReporter: Sendable {
+  let outbox: Outbox
+  let device: String
+  let revision: Revision
+  let version: UInt64?
+  let now: @Sendable () -> Date
+
+  func report(_ statuses: [DocumentStatus]) async throws {
+    try await outbox.put(
+      statuses.map {
+        Acknowledgement(
+          device: device, revision: revision, adoptedManifestVersion: version, time: now(), statement: .document($0))
+      })
+  }
+}
+
+extension StateStore {
+  /// The update that leads from the applied state to the adopted one; nil if there is nothing to apply.
+  ///
+  /// - Parameter everything: treat the adopted state as if nothing had been applied before.
+  /// - Throws: ``StoreError`` with `documentDamaged` if a document or manifest is gone.
+  func pendingUpdate(everything: Bool, device: String, now: @escaping @Sendable () -> Date) throws -> Update? {
+    guard let adopted = record.adopted, everything || record.applied?.revision != adopted.revision else { return nil }
+    let documents = try manifest(of: adopted.revision).documents.map { reference in
+      guard let size = blobs.size(of: reference.digest) else {
+        throw StoreError(.documentDamaged, "document '\(reference.id)' is gone from \(path); it is fetched again")
+      }
+      return Document(
+        id: reference.id, digest: reference.digest, size: size, path: blobs.path(of: reference.digest), worker: reader)
+    }
+    // Without the applied manifest nothing is known about what is there; then all of it is added.
+    let before = everything ? [] : record.applied.flatMap { try? manifest(of: $0.revision).documents } ?? []
+    let known = Dictionary(before.map { ($0.id, $0.digest) }) { first, _ in first }
+    let wanted = Set(documents.map(\.id))
+    return Update(
+      revision: adopted.revision, version: adopted.version, documents: documents,
+      added: documents.filter { known[$0.id] == nil },
+      modified: documents.filter { known[$0.id].map { [digest = $0.digest] in $0 != digest } ?? false },
+      removed: before.filter { !wanted.contains($0.id) },
+      reporter: StatusReporter(
+        outbox: outbox, device: device, revision: adopted.revision, version: adopted.version, now: now))
+  }
+}

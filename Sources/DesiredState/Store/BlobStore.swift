@@ -1,0 +1,94 @@
+import Glibc
+
+/// Content by digest: one read-only file each, in one directory.
+///
+/// A blob under its final name is complete and on the disk: it is written elsewhere, synced, and only then renamed.
+/// Its modification time is set to a fixed instant as a seal: whoever writes to the file later breaks the seal, and the
+/// blob is digested again before it is trusted.
+struct BlobStore: Sendable {
+  let directory: String
+  /// Where blobs are written before they are whole. Emptied whenever a store is opened.
+  let incoming: String
+
+  // The first instant a FAT file system can express, 1980-01-01T00:00:00Z.
+  private static let seal = timespec(tv_sec: 315_532_800, tv_nsec: 0)
+  // Up to here each file is synced by itself; beyond, one syncfs(2) is cheaper than the sum.
+  private static let individuallySynced = 16
+
+  func path(of digest: Digest) -> String { Files.join(directory, digest.fileName) }
+
+  private func incomingPath(of digest: Digest) -> String { Files.join(incoming, digest.fileName) }
+
+  /// Whether the blob is here with its seal whole: two system calls less than opening it.
+  func holds(_ digest: Digest) -> Bool { size(of: digest) != nil }
+
+  /// The size of a blob that is here with its seal whole, else nil.
+  func size(of digest: Digest) -> UInt64? {
+    guard let status = FileStatus(at: path(of: digest)), status.isRegular,
+      status.modified.tv_sec == Self.seal.tv_sec
+    else { return nil }
+    return UInt64(status.size)
+  }
+
+  /// Like `holds`, but a blob with a broken seal is digested: sealed again if it is right, removed if it is not.
+  func repair(_ digest: Digest) throws(FileError) -> Bool {
+    if holds(digest) { return true }
+    let path = path(of: digest)
+    guard let status = FileStatus(at: path) else { return false }
+    guard status.isRegular, try self.digest(ofFile: path) == digest else {
+      try Files.remove(path)
+      return false
+    }
+    try seal(path)
+    return true
+  }
+
+  private func digest(ofFile path: String) throws(FileError) -> Digest {
+    let file = try OpenFile.reading(path)
+    var hasher = Digest.Hasher()
+    while true {
+      let chunk = try file.read(upTo: 1 << 18)
+      if chunk.isEmpty { return hasher.finalize() }
+      hasher.update(chunk)
+    }
+  }
+
+  private func seal(_ path: String) throws(FileError) {
+    var times = [Self.seal, Self.seal]
+    guard utimensat(AT_FDCWD, path, &times, 0) == 0 else { throw FileError("set the time of", path) }
+  }
+
+  /// A blob on its way in.
+  struct Draft: ~Copyable {
+    fileprivate let file: OpenFile
+    func write(_ bytes: [UInt8]) throws(FileError) { try file.write(bytes) }
+  }
+
+  /// Begins to write the blob with this digest; the caller checks that the bytes have it.
+  func draft(_ digest: Digest) throws(FileError) -> Draft {
+    Draft(file: try OpenFile(incomingPath(of: digest), O_WRONLY | O_CREAT | O_TRUNC, mode: 0o444))
+  }
+
+  func discard(_ digest: Digest) { unlink(incomingPath(of: digest)) }
+
+  /// Makes drafts durable and moves them in place.
+  func commit(_ digests: [Digest]) throws(FileError) {
+    guard !digests.isEmpty else { return }
+    for digest in digests { try seal(incomingPath(of: digest)) }
+    if digests.count <= Self.individuallySynced {
+      for digest in digests { try OpenFile(incomingPath(of: digest), O_RDONLY).synchronize() }
+    } else {
+      try Files.synchronizeFileSystem(of: incoming)
+    }
+    for digest in digests { try Files.rename(incomingPath(of: digest), to: path(of: digest)) }
+    try Files.synchronizeDirectory(directory)
+  }
+
+  /// Removes every blob that is not wanted.
+  func collectGarbage(keeping wanted: Set<Digest>) throws(FileError) {
+    for name in try Files.names(in: directory) {
+      if let digest = Digest(fileName: name), wanted.contains(digest) { continue }
+      try Files.remove(Files.join(directory, name))
+    }
+  }
+}
