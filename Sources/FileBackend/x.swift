@@ -1,2 +1,0 @@
-import DesiredState
-public struct FileBackend { public static func register(in r: inout BackendRegistry) {} }
