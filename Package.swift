@@ -67,7 +67,8 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "CommandLineTests",
-      dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
+      // The program itself is a dependency so that it is built; the tests only run it.
+      dependencies: ["desired-state", .product(name: "Subprocess", package: "swift-subprocess")],
       swiftSettings: settings),
   ]
 )

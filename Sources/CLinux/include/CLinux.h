@@ -6,4 +6,8 @@
 
 int syncfs(int fd);  // syncfs(2): write back one whole file system; reports write-back errors since Linux 5.8
 
+// openat2(2) with RESOLVE_BENEATH: opens what a relative path leads to, if all of the way there is below the directory;
+// EXDEV if it is not. With follows_links 0, any symbolic link on the way is ELOOP. glibc has no wrapper.
+int desired_state_open_beneath(int directory, const char *path, int flags, int follows_links);
+
 #endif

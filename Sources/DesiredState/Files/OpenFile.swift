@@ -1,7 +1,7 @@
 import Glibc
 
 /// An open file descriptor that is closed when it goes out of use.
-package struct OpenFile: ~Copyable {
+package struct OpenFile: ~Copyable, Sendable {
   package let descriptor: Int32
   package let path: String
 
@@ -9,6 +9,12 @@ package struct OpenFile: ~Copyable {
   package init(_ path: String, _ flags: Int32, mode: mode_t = 0o644) throws(FileError) {
     let descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
     guard descriptor >= 0 else { throw FileError(flags & O_CREAT != 0 ? "create" : "open", path) }
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  /// Takes over a descriptor that is open already, from openat(2) for instance, and closes it in the end.
+  package init(adopting descriptor: Int32, path: String) {
     self.descriptor = descriptor
     self.path = path
   }

@@ -44,6 +44,8 @@ public final class Reconciler: Sendable {
     public var timeout: Duration
     /// Bounds on counts and sizes.
     public var limits: Limits
+    /// Asked at every look whether what was applied is still in place; if not, all of it is applied again.
+    public var isStillApplied: @Sendable (AppliedState) async -> Bool
     /// Where it logs.
     public var logger: Logger
     /// What time passes by; a virtual clock in tests.
@@ -55,7 +57,8 @@ public final class Reconciler: Sendable {
 
     public init(
       policy: TrustPolicy, device: String, schedule: Schedule = Schedule(), timeout: Duration = .seconds(30),
-      limits: Limits = Limits(), logger: Logger = Logger(label: "desired-state"),
+      limits: Limits = Limits(), isStillApplied: @escaping @Sendable (AppliedState) async -> Bool = { _ in true },
+      logger: Logger = Logger(label: "desired-state"),
       clock: any Clock<Duration> = ContinuousClock(), now: @escaping @Sendable () -> Date = { Date() },
       random: @escaping @Sendable () -> Double = { .random(in: 0...1) }
     ) {
@@ -64,6 +67,7 @@ public final class Reconciler: Sendable {
       self.schedule = schedule
       self.timeout = timeout
       self.limits = limits
+      self.isStillApplied = isStillApplied
       self.logger = logger
       self.clock = clock
       self.now = now
@@ -128,9 +132,14 @@ public final class Reconciler: Sendable {
   /// - Returns: the error the agent's handler threw, if any.
   private func applyPending() async throws -> (any Error)? {
     do {
-      guard let adopted = await store.adopted,
+      guard let adopted = await store.adopted else { return nil }
+      var isLost = false
+      if let applied = await store.applied, applied.revision == adopted.revision {
+        isLost = await !configuration.isStillApplied(applied)
+      }
+      guard
         let update = try await store.pendingUpdate(
-          everything: false, device: configuration.device, now: configuration.now)
+          everything: isLost, device: configuration.device, now: configuration.now)
       else { return nil }
       try await apply(update)
       try await store.markApplied(adopted, at: configuration.now())

@@ -1,0 +1,40 @@
+# DesiredState: everything a person runs by hand. `make help` lists it.
+
+SWIFT ?= swift
+SITE_PACKAGES := libarchive-dev git openssh-client strace faketime time util-linux
+
+.DEFAULT_GOAL := help
+.PHONY: help requirements build test demo lint format bench sanitize clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+requirements: ## install the Debian packages that building and testing need
+	@Scripts/install-packages $(SITE_PACKAGES)
+
+build: requirements ## build everything, with debug information
+	$(SWIFT) build --build-tests
+
+test: requirements ## install what is missing, build, and run every test
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+
+demo: requirements ## a signed drop, followed end to end, as a story
+	$(SWIFT) build --product desired-state
+	@Scripts/demo "$$($(SWIFT) build --show-bin-path)/desired-state"
+
+lint: ## check formatting and style
+	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks/Sources
+
+format: ## format all sources in place
+	$(SWIFT) format --in-place --recursive Sources Tests Benchmarks/Sources
+
+bench: requirements ## measure against the peers, as ratios
+	@Benchmarks/run
+
+sanitize: requirements ## run the tests under the thread and address sanitizers
+	$(SWIFT) test --sanitize=thread --scratch-path .build-thread --skip CommandLineTests
+	$(SWIFT) test --sanitize=address --scratch-path .build-address --skip CommandLineTests
+
+clean: ## remove what was built
+	rm -rf .build .build-thread .build-address Benchmarks/.build

@@ -1,0 +1,165 @@
+import DesiredState
+import Glibc
+import Synchronization
+
+/// Desired state from a disk: a signed drop, a bundle of one, or a plain directory.
+///
+/// The layout is recognised at each look, because a disk can be unmounted, replaced or filled at any time:
+///
+/// - a directory with `manifest.json` is a **drop**;
+/// - a regular file is a **bundle**, a whole drop packed as `.tar.gz`;
+/// - a directory without `manifest.json` but with other files is a **plain directory**. Its documents are the regular
+///   files below it, named by their relative paths; hidden ones are left out, symbolic links and special files refused;
+/// - an empty directory, or one with nothing but a drop's folders or empty directories, publishes nothing: `absent`.
+///
+/// Nothing is written to the source except receipts, by ``acknowledge(_:)``, and only to a drop.
+public final class FileBackend: DesiredStateBackend {
+  /// The absolute path. Symbolic links in it stand as they are.
+  public let source: String
+
+  /// Fetches and receipts on one thread, documents on another: a long read does not keep anybody from looking.
+  private let looking = Worker("desired-state.file.look")
+  private let reading = Worker("desired-state.file.read")
+  private let memory: Mutex<Memory>
+
+  /// What is remembered from one look to the next; touched on the `looking` thread only.
+  private struct Memory {
+    var plain: PlainDirectory
+  }
+
+  /// A backend for a path, which need not exist yet; a relative one is resolved against the working directory now.
+  public convenience init(path: String) {
+    self.init(path: path, settling: .seconds(3))
+  }
+
+  /// - Parameter settling: see ``PlainDirectory/settling``.
+  init(path: String, settling: Duration) {
+    source = SourcePath.absolute(path)
+    memory = Mutex(Memory(plain: PlainDirectory(settling: settling)))
+  }
+
+  /// Lets this backend serve paths and `file:` URLs (RFC 8089).
+  public static func register(in registry: inout BackendRegistry) {
+    registry.register("file") { address, context in
+      guard address.query.isEmpty else {
+        throw SourceAddressError("a file: URL has no query here; leave out what follows '?'")
+      }
+      if !context.settings.isEmpty {
+        context.logger.notice(
+          "a file source uses none of these settings: \(context.settings.keys.sorted().joined(separator: ", "))")
+      }
+      return FileBackend(path: try address.filePath())
+    }
+  }
+
+  public var capabilities: BackendCapabilities { [] }
+
+  /// Looks at the path once. If the source is unchanged, `manifest.json` is read and digested and nothing else opened.
+  ///
+  /// - Throws: ``BackendError`` with `unreachable` if nothing is there, `forbidden`, or `timeout` if the file system does
+  ///   not answer; ``VerificationError`` if what is there is over a limit or no state; `CancellationError`.
+  public func fetch(_ request: FetchRequest) async throws -> FetchResult {
+    let began = ContinuousClock.now
+    let access = Access(worker: looking, timeout: request.timeout, source: source)
+    while true {
+      // In slices, so that whoever gave up is noticed, and others have their turn.
+      if let result = try await access.run({ [self] in try look(request, began: began) }) { return result }
+      guard ContinuousClock.now - began < request.timeout else {
+        throw BackendError(
+          .timeout,
+          "\(source) could not be read to the end within \(request.timeout); the next look goes on from here")
+      }
+    }
+  }
+
+  // MARK: - On the thread
+
+  /// One slice of a look: a result, or nil if it needs another one.
+  private func look(_ request: FetchRequest, began: ContinuousClock.Instant) throws -> FetchResult? {
+    do {
+      let directory = try OpenDirectory(source)
+      if let manifest = try manifest(in: directory, request.limits) {
+        return try drop(directory, manifest, request)
+      }
+      return try plain(request, began)
+    } catch let error as FileError {
+      throw SourceFailure.unreachable(error, source: source)
+    }
+  }
+
+  /// The bytes of `manifest.json`, or nil if there is none.
+  private func manifest(in directory: borrowing OpenDirectory, _ limits: Limits) throws -> [UInt8]? {
+    do {
+      let file = try directory.file(at: Drop.manifest)
+      guard let bytes = try Files.read(file, limit: limits.manifestSize) else {
+        throw VerificationError(
+          .limitExceeded, "\(file.path) is longer than the limit of \(limits.manifestSize) bytes")
+      }
+      return bytes
+    } catch let error as FileError {
+      if error.code == ENOENT { return nil }
+      guard let fault = SourceFailure.fault(error) else { throw error }
+      throw VerificationError(.manifestMalformed, "\(error.path) cannot be read: \(fault)")
+    }
+  }
+
+  private func drop(
+    _ directory: borrowing OpenDirectory, _ manifest: [UInt8], _ request: FetchRequest
+  ) throws -> FetchResult {
+    let revision = Revision(ofManifest: manifest)
+    if revision == request.current { return .unchanged }
+    return .changed(
+      FetchedState(
+        manifest: manifest, signatures: try signatures(of: revision, in: directory, request.limits),
+        documents: reader(isDrop: true, request)))
+  }
+
+  private func signatures(
+    of revision: Revision, in directory: borrowing OpenDirectory, _ limits: Limits
+  ) throws -> [[UInt8]] {
+    do {
+      let file = try directory.file(at: Drop.signatures(of: revision))
+      guard let bytes = try Files.read(file, limit: limits.evidenceSize) else {
+        throw VerificationError(
+          .limitExceeded, "\(file.path) is longer than the limit of \(limits.evidenceSize) bytes")
+      }
+      return [bytes]
+    } catch let error as FileError {
+      if error.code == ENOENT || error.code == ENOTDIR { return [] }
+      guard let fault = SourceFailure.fault(error) else { throw error }
+      throw VerificationError(.signatureInvalid, "\(error.path) cannot be read: \(fault)")
+    }
+  }
+
+  private func plain(_ request: FetchRequest, _ began: ContinuousClock.Instant) throws -> FetchResult? {
+    guard try !isUnpublished() else { return .absent }
+    let found = try memory.withLock { memory in
+      try memory.plain.documents(below: source, limits: request.limits, began: began)
+    }
+    guard let documents = found else { return nil }
+    // Empty directories are no state: a fresh disk has one ("lost+found").
+    guard !documents.isEmpty else { return .absent }
+    let state = FetchedState(synthesisedFrom: documents, documents: reader(isDrop: false, request))
+    return state.revision == request.current ? .unchanged : .changed(state)
+  }
+
+  /// Whether a directory without `manifest.json` is a drop in which nothing is published (yet), rather than a plain one:
+  /// it has nothing but a drop's folders, or has documents or signatures as only a drop names them.
+  private func isUnpublished() throws(FileError) -> Bool {
+    let names = try Files.names(in: source).filter { !Drop.isHidden($0) }
+    if names.allSatisfy(Drop.folders.contains) { return true }
+    for folder in [Drop.documents, Drop.signatures] where names.contains(folder) {
+      guard FileStatus(at: Files.join(source, folder))?.isDirectory == true else { continue }
+      let isDrop = try Files.names(in: Files.join(source, folder)).contains {
+        Digest(fileName: $0.hasSuffix(".sig") ? $0.dropLast(4) : $0[...]) != nil
+      }
+      if isDrop { return true }
+    }
+    return false
+  }
+
+  private func reader(isDrop: Bool, _ request: FetchRequest) -> DirectoryReader {
+    DirectoryReader(
+      access: Access(worker: reading, timeout: request.timeout, source: source), root: source, isDrop: isDrop)
+  }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import DesiredState
+import FoundationEssentials
+
+struct AcknowledgeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "acknowledge", abstract: "Tells the source how far a document has come.",
+    discussion: """
+      The statement is put into the store's outbox first, and works beside a running 'follow', which delivers it \
+      later if the source cannot be reached now (exit status 4).
+      """)
+
+  @Argument(help: "Where desired state is published.") var source: String
+  @Option(help: "The directory that 'follow' keeps.") var store: String
+  @Option(help: "The id of the document.") var document: String
+  @Option(help: "One of pending, installing, installed, failed, removing, removed.") var state: DocumentStatus.State
+  @Option(help: "A code for what failed.") var errorCode: String?
+  @Option(help: "What failed, in words.") var errorMessage: String?
+  @OptionGroup var agent: AgentOptions
+  @Flag(help: "Print one JSON object a line.") var json = false
+
+  func validate() throws {
+    guard (errorCode == nil && errorMessage == nil) || state == .failed else {
+      throw ValidationError("--error-code and --error-message go with --state failed.")
+    }
+  }
+
+  func run() async throws {
+    let output = Output(isJSON: json)
+    let backend = try agent.backend(for: source)
+    try await reporting {
+      let adopted = try await StoreStatus.read(store).adopted
+      let failure = state != .failed ? nil : DocumentStatus.Failure(
+        code: errorCode ?? "failed", message: errorMessage ?? "")
+      let statement = Acknowledgement(
+        device: agent.deviceName, revision: adopted?.revision, adoptedManifestVersion: adopted?.version, time: Date(),
+        statement: .document(DocumentStatus(documentID: document, state: state, error: failure)))
+      let outbox = Outbox(ofStore: store)
+      try await outbox.put([statement])
+      let result = try await outbox.deliver(to: [backend], within: agent.timeout.duration)
+      for (acknowledgement, source) in result.delivered {
+        output.write(.acknowledged(acknowledgement, source: source))
+      }
+      guard result.delivered.contains(where: { $0.0.id == statement.id }) else {
+        let error = result.failure as? BackendError
+        output.write(
+          .unavailable(
+            error ?? BackendError(.unsupported, "\(backend.source) takes no acknowledgements; it waits in the outbox"),
+            source: backend.source))
+        throw ExitCode.unavailable
+      }
+    }
+  }
+}
+
+extension DocumentStatus.State: ExpressibleByArgument {}

@@ -1,0 +1,23 @@
+import ArgumentParser
+
+@main
+struct DesiredStateCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "desired-state",
+    abstract: "Learns what this device should run, verifies it, and keeps it in place.",
+    discussion: """
+      Exit status of 'follow --once', 'fetch' and 'verify': 0 adopted or unchanged, 3 rejected, 4 unavailable, \
+      5 nothing published, 64 wrong usage, 1 anything else.
+      """,
+    version: "0.1.0",
+    subcommands: [
+      FollowCommand.self, FetchCommand.self, VerifyCommand.self, StatusCommand.self, AcknowledgeCommand.self,
+      PublishCommand.self,
+    ])
+}
+
+extension ExitCode {
+  static let rejected = ExitCode(3)
+  static let unavailable = ExitCode(4)
+  static let absent = ExitCode(5)
+}

@@ -1,0 +1,93 @@
+import ArgumentParser
+import DesiredState
+import Dispatch
+import Glibc
+
+struct FollowCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "follow", abstract: "Follows a source: verifies what it publishes, adopts it, and keeps it in place.",
+    discussion: """
+      SOURCE is a path or file: URL of a drop directory, a .tar.gz of one, or a plain directory (with \
+      --accept-unsigned). Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0.
+      """)
+
+  @Argument(help: "Where desired state is published.") var sources: [String]
+  @Option(help: "The directory that keeps what is adopted; created if it is not there.") var store: String
+  @Option(help: "Keep DIR/current, a symbolic link to a directory with each document as a file named by its id.")
+  var into: String?
+  @Flag(help: "Look once, and end with a status that says how it went.") var once = false
+  @Option(help: "The time between looks: 30s, 5m.") var interval = TimeSpan(argument: "30s")!
+  @OptionGroup var trust: TrustOptions
+  @OptionGroup var agent: AgentOptions
+  @Flag(help: "Print one JSON object a line.") var json = false
+
+  func validate() throws {
+    guard interval.duration > .zero else { throw ValidationError("--interval must be more than 0.") }
+  }
+
+  func run() async throws {
+    let output = Output(isJSON: json)
+    let tree = into.map(DocumentTree.init)
+    let configuration = Reconciler.Configuration(
+      policy: try trust.policy(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
+      timeout: agent.timeout.duration, isStillApplied: { await tree?.holds($0.revision) ?? true },
+      logger: agent.logger())
+    let backends = try sources.map(agent.backend(for:))
+    let work = Task {
+      try await reporting {
+        let reconciler = Reconciler(
+          sources: backends, store: try await StateStore.open(store), configuration: configuration,
+          observe: { output.write(EventLine($0)) }
+        ) { update in
+          try await tree?.put(update)
+        }
+        guard once else { return await reconciler.run() }
+        try await reconciler.runOnce().throwExitCode()
+      }
+    }
+    let signals = cancelling(work, on: [SIGTERM, SIGINT])
+    defer { withExtendedLifetime(signals) {} }
+    do {
+      try await work.value
+    } catch is CancellationError {
+      // A loop that was asked to end has done so; a single look that was interrupted did not finish.
+      if once { throw ExitCode.failure }
+    }
+  }
+
+  /// Ends the task when one of the signals arrives, in place of ending the process in the middle of something.
+  private func cancelling(_ task: Task<Void, any Error>, on signals: [Int32]) -> [any DispatchSourceSignal] {
+    signals.map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler { task.cancel() }
+      source.resume()
+      return source
+    }
+  }
+}
+
+/// Runs a command's work, and turns an error of this device into a sentence and exit status 1.
+func reporting(_ work: () async throws -> Void) async throws {
+  do {
+    try await work()
+  } catch let error as StoreError {
+    Output.complain(error)
+    throw ExitCode.failure
+  } catch let error as FileError {
+    Output.complain(error)
+    throw ExitCode.failure
+  }
+}
+
+extension Reconciler.Outcome {
+  func throwExitCode() throws {
+    switch self {
+    case .current: break
+    case .rejected: throw ExitCode.rejected
+    case .unavailable: throw ExitCode.unavailable
+    case .absent: throw ExitCode.absent
+    case .applyFailed: throw ExitCode.failure
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import ArgumentParser
+import DesiredState
+import FileBackend
+import Glibc
+import Logging
+
+/// What to trust. One of the three must be chosen; there is no default.
+struct TrustOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("Trust signatures by the keys in this OpenSSH allowed_signers file.", valueName: "allowed-signers"))
+  var trust: String?
+
+  @Option(help: "How many distinct trusted keys must have signed.")
+  var threshold: Int = 1
+
+  @Flag(help: "Trust the channel: what an authenticated source says counts without signatures.")
+  var trustChannel = false
+
+  @Flag(help: "Accept states without any evidence: whoever can write to the source decides what this device runs.")
+  var acceptUnsigned = false
+
+  func validate() throws {
+    switch (trust != nil ? 1 : 0) + (trustChannel ? 1 : 0) + (acceptUnsigned ? 1 : 0) {
+    case 1: break
+    case 0:
+      throw ValidationError(
+        """
+        choose what to trust: --trust ALLOWED_SIGNERS (signatures by those keys; a line is \
+        'ops@plant.example namespaces="desired-state" ssh-ed25519 AAAA…'), --trust-channel (an authenticated source), \
+        or --accept-unsigned (anybody who can write to the source).
+        """)
+    default: throw ValidationError("choose one of --trust, --trust-channel and --accept-unsigned, not several.")
+    }
+    guard threshold >= 1 else { throw ValidationError("--threshold must be at least 1.") }
+    guard threshold == 1 || trust != nil else { throw ValidationError("--threshold goes with --trust.") }
+  }
+
+  func policy() throws -> TrustPolicy {
+    if trustChannel { return .channel }
+    guard let path = trust else { return .unsigned }
+    guard let bytes = try Files.read(path, limit: 1 << 24), let text = String(validating: bytes, as: UTF8.self) else {
+      throw ValidationError("\(path) is not an allowed_signers file.")
+    }
+    do {
+      return .signatures(by: try AllowedSigners(parsing: text), threshold: threshold)
+    } catch {
+      throw ValidationError("\(path): \(error)")
+    }
+  }
+}
+
+/// Who this device is and how it talks.
+struct AgentOptions: ParsableArguments {
+  @Option(help: "This device's name, as manifests and receipts bear it. (default: the host name)")
+  var device: String?
+
+  @Option(help: "How long a source may take to answer: 500ms, 30s, 5m.")
+  var timeout = TimeSpan(argument: "30s")!
+
+  @Flag(name: .shortAndLong, help: "Log more, to standard error.")
+  var verbose = false
+
+  var deviceName: String { device ?? hostName() }
+
+  func validate() throws {
+    guard !deviceName.isEmpty else { throw ValidationError("--device must not be empty.") }
+  }
+
+  func logger() -> Logger {
+    var logger = Logger(label: "desired-state") { StreamLogHandler.standardError(label: $0) }
+    logger.logLevel = verbose ? .debug : .error
+    return logger
+  }
+
+  /// The backend for an address, from everything this program links.
+  func backend(for address: String) throws -> any DesiredStateBackend {
+    var registry = BackendRegistry()
+    FileBackend.register(in: &registry)
+    do {
+      return try registry.backend(for: address, context: BackendContext(device: deviceName, logger: logger()))
+    } catch let error as SourceAddressError {
+      throw ValidationError(error.description)
+    }
+  }
+}
+
+private func hostName() -> String {
+  var buffer = [UInt8](repeating: 0, count: 256)
+  let isKnown = buffer.withUnsafeMutableBytes { gethostname($0.baseAddress!.assumingMemoryBound(to: CChar.self), 255) == 0 }
+  return isKnown ? String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self) : "localhost"
+}

@@ -1,0 +1,113 @@
+import ArgumentParser
+import DesiredState
+import Glibc
+
+/// Where results go: standard output, one line at a time, for people or with `--json` for programs.
+struct Output: Sendable {
+  let isJSON: Bool
+
+  func write(_ event: EventLine) {
+    guard isJSON else { return Self.line(event.text) }
+    // Encoding a value of strings and numbers cannot fail.
+    if let line = try? JSON.line(event) { Self.line(line) }
+  }
+
+  /// Writes a line with one write(2), so that a reader of a pipe sees it at once and whole.
+  static func line(_ text: String) { write(text, to: 1) }
+
+  /// What went wrong, for a person.
+  static func complain(_ error: some Error) { write("desired-state: \(error)", to: 2) }
+
+  private static func write(_ text: String, to descriptor: Int32) {
+    var bytes = Array((text + "\n").utf8)[...]
+    while !bytes.isEmpty {
+      let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress!, $0.count) }
+      if written < 0 && errno != EINTR { return }
+      bytes = bytes.dropFirst(max(written, 0))
+    }
+  }
+}
+
+/// One event as it is printed.
+struct EventLine: Encodable, Sendable {
+  var event: String
+  var source: String?
+  var revision: Revision?
+  var version: UInt64?
+  var code: String?
+  var reason: String?
+  var documents: Int?
+  var signers: [Signer]?
+  var document: String?
+  var state: String?
+
+  /// `adopted      version 7 sha256:0123456789ab… from /mnt/usb/drop`
+  var text: String {
+    var parts = [event.padded(to: 12)]
+    if let document { parts.append("document \(document)") }
+    if let state { parts.append(state) }
+    if let version { parts.append("version \(version)") }
+    if let revision { parts.append(String(revision.description.prefix(19)) + "…") }
+    if let documents { parts.append(documents == 1 ? "(1 document)" : "(\(documents) documents)") }
+    if let source { parts.append((event == "published" ? "to " : "from ") + source) }
+    if let signers, !signers.isEmpty { parts.append("signed by " + signers.map(\.description).joined(separator: ", ")) }
+    if let code { parts.append("\(code):") }
+    if let reason { parts.append(reason) }
+    return parts.joined(separator: " ")
+  }
+}
+
+extension EventLine {
+  init(_ event: ReconcilerEvent) {
+    self.init(event: "", source: event.source, revision: event.revision, version: event.version)
+    switch event.kind {
+    case .unchanged: self.event = "unchanged"
+    case .absent: self.event = "absent"
+    case .fetched: self.event = "fetched"
+    case .verified: self.event = "verified"
+    case .adopted: self.event = "adopted"
+    case .applied(let update):
+      self.event = "applied"
+      documents = update.documents.count
+    case .applyFailed(let error):
+      self.event = "apply-failed"
+      reason = "\(error)"
+    case .unavailable(let error): self = .unavailable(error, source: event.source)
+    case .rejected(let error): self = .rejected(error, source: event.source, revision: event.revision)
+    case .acknowledged(let acknowledgement): self = .acknowledged(acknowledgement, source: event.source)
+    case .acknowledgementFailed(let error):
+      self.event = "acknowledgement-waits"
+      reason = "\(error)"
+    }
+  }
+
+  static func unavailable(_ error: BackendError, source: String?) -> EventLine {
+    EventLine(event: "unavailable", source: source, code: error.code.rawValue, reason: error.message)
+  }
+
+  static func rejected(_ error: VerificationError, source: String?, revision: Revision?) -> EventLine {
+    EventLine(
+      event: "rejected", source: source, revision: revision, version: error.version, code: error.code.rawValue,
+      reason: error.reason)
+  }
+
+  static func acknowledged(_ acknowledgement: Acknowledgement, source: String?) -> EventLine {
+    var line = EventLine(
+      event: "acknowledged", source: source, revision: acknowledgement.revision,
+      version: acknowledgement.adoptedManifestVersion)
+    switch acknowledgement.statement {
+    case .adopted: line.state = "adopted"
+    case .rejected(let rejection):
+      line.state = "rejected"
+      line.code = rejection.code.rawValue
+    case .document(let status):
+      line.document = status.documentID
+      line.state = status.state.rawValue
+    }
+    return line
+  }
+}
+
+extension String {
+  func padded(to width: Int) -> String { self + String(repeating: " ", count: Swift.max(0, width - count)) }
+}

@@ -1,0 +1,4 @@
+import ArgumentParser
+struct PublishCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "publish")
+}

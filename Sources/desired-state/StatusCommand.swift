@@ -1,0 +1,107 @@
+import ArgumentParser
+import DesiredState
+import FoundationEssentials
+
+struct StatusCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status",
+    abstract: "Says what is adopted, by whose signature, what was refused and why, and what waits to be sent.")
+
+  @Option(help: "The directory that 'follow' keeps.") var store: String
+  @Flag(help: "Print one JSON object.") var json = false
+
+  func run() async throws {
+    try await reporting {
+      let status = try await StoreStatus.read(store)
+      Output.line(json ? try JSON.line(StatusReport(status)) : status.text)
+    }
+  }
+}
+
+/// `status --json`: one object, its keys always there.
+private struct StatusReport: Encodable {
+  let status: StoreStatus
+
+  init(_ status: StoreStatus) { self.status = status }
+
+  enum CodingKeys: String, CodingKey { case adopted, applied, refused, sources, outbox }
+
+  struct Refused: Encodable {
+    var revision: Revision?
+    var version: UInt64?
+    var code: VerificationError.Code
+    var reason: String
+    var evidence: [String]
+    var source: String
+    var at: Date
+  }
+
+  struct Source: Encodable {
+    var source: String
+    var lastContact: Date?
+    var lastError: SourceContact.Failure?
+  }
+
+  struct Waiting: Encodable {
+    var waiting: Int
+    var oldest: Date?
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    // `encode` and not `encodeIfPresent`: what is not there is null.
+    try container.encode(status.adopted, forKey: .adopted)
+    try container.encode(status.applied, forKey: .applied)
+    let refused = status.refused.map {
+      Refused(
+        revision: $0.revision, version: $0.version, code: $0.code, reason: $0.reason, evidence: $0.evidence,
+        source: $0.source, at: $0.at)
+    }
+    try container.encode(refused, forKey: .refused)
+    let sources = status.sources.sorted { $0.key < $1.key }.map {
+      Source(source: $0.key, lastContact: $0.value.lastContact, lastError: $0.value.lastError)
+    }
+    try container.encode(sources, forKey: .sources)
+    try container.encode(Waiting(waiting: status.waiting, oldest: status.oldest), forKey: .outbox)
+  }
+}
+
+extension StoreStatus {
+  /// The status as a person reads it.
+  fileprivate var text: String {
+    var lines: [String] = []
+    func line(_ name: String, _ text: String) { lines.append(name.padded(to: 10) + text) }
+    func describe(_ version: UInt64?, _ revision: Revision?) -> String {
+      [version.map { "version \($0)" }, revision?.description].compactMap { $0 }.joined(separator: ", ")
+    }
+    if let adopted {
+      line("adopted", describe(adopted.version, adopted.revision))
+      let signers = adopted.signers.map(\.description).joined(separator: ", ")
+      line("", signers.isEmpty ? "unsigned" : "signed by \(signers)")
+      line("", "from \(adopted.source) at \(Timestamp.text(adopted.at))")
+      if let expires = adopted.expires { line("", "expires \(Timestamp.text(expires))") }
+    } else {
+      line("adopted", "nothing yet")
+    }
+    if let applied, applied.revision == adopted?.revision {
+      line("applied", "the adopted state, at \(Timestamp.text(applied.at))")
+    } else if let applied {
+      line("applied", "an older state: \(describe(applied.version, applied.revision)), at \(Timestamp.text(applied.at))")
+    } else {
+      line("applied", "nothing yet")
+    }
+    if let refused {
+      line("refused", "\(refused.code): \(refused.reason)")
+      let what = describe(refused.version, refused.revision)
+      line("", "\(what.isEmpty ? "a state that could not be read" : what), from \(refused.source), since \(Timestamp.text(refused.at))")
+      for evidence in refused.evidence { line("", evidence) }
+    }
+    for (source, contact) in sources.sorted(by: { $0.key < $1.key }) {
+      line("source", source)
+      line("", contact.lastContact.map { "last contact \(Timestamp.text($0))" } ?? "never reached")
+      if let error = contact.lastError { line("", "\(error.code) at \(Timestamp.text(error.at)): \(error.message)") }
+    }
+    line("outbox", waiting == 0 ? "empty" : "\(waiting) waiting, the oldest since \(oldest.map(Timestamp.text) ?? "?")")
+    return lines.joined(separator: "\n")
+  }
+}
