@@ -163,7 +163,7 @@ import Testing
       try await backend.fetch(FetchRequest(limits: Limits(manifestSize: 100)))
     }
     #expect(backend.counts.bytes <= 101)
-    backend.makeManifestEndless()
+    try backend.makeEndless(.manifest)
     let error = await #expect(throws: VerificationError.self) {
       try await backend.fetch(FetchRequest(limits: Limits(manifestSize: 1 << 20)))
     }

@@ -11,7 +11,8 @@ extension FetchedState {
     {
       return FetchedState(synthesisedFrom: references, documents: reader)
     }
-    return FetchedState(manifest: manifest ?? self.manifest, signatures: signatures ?? self.signatures, documents: reader)
+    return FetchedState(
+      manifest: manifest ?? self.manifest, signatures: signatures ?? self.signatures, documents: reader)
   }
 }
 

@@ -99,11 +99,16 @@ extension MockBackend {
   /// - Throws: `CancellationError` if the waiting task is cancelled.
   public func waitForStalled(_ count: Int = 1) async throws { try await remote.stall.waitForStalled(count) }
 
-  /// Lets the manifest that is published never end.
-  public func makeManifestEndless() { remote.makeManifestEndless() }
-
-  /// Lets a document that is published never end.
-  public func makeDocumentEndless(_ id: String) { remote.makeDocumentEndless(id) }
+  /// Lets the manifest, or a document, that is published never end.
+  ///
+  /// - Throws: ``NotPossible`` for signatures.
+  public func makeEndless(_ part: Publication.Part) throws(NotPossible) {
+    switch part {
+    case .manifest: remote.makeManifestEndless()
+    case .document(let id): remote.makeDocumentEndless(id)
+    case .signatures: throw NotPossible("the mock's signatures cannot be endless")
+    }
+  }
 
   // MARK: - What happened
 
