@@ -1,1 +1,1 @@
-
+// replaced by the branch
