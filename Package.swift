@@ -42,7 +42,7 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "DesiredStateTesting",
-      dependencies: ["DesiredState"],
+      dependencies: ["DesiredState", .product(name: "Crypto", package: "swift-crypto")],
       swiftSettings: settings),
     .executableTarget(
       name: "desired-state",
@@ -55,6 +55,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "DesiredStateTests",
+      dependencies: ["DesiredState", "DesiredStateTesting"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "DesiredStateTestingTests",
       dependencies: ["DesiredState", "DesiredStateTesting"],
       swiftSettings: settings),
     .testTarget(
