@@ -52,7 +52,8 @@ public final class FileBackend: DesiredStateBackend {
     }
   }
 
-  public var capabilities: BackendCapabilities { [] }
+  /// Receipts go into drop directories; whether a path is one may change, but nothing is ever written to a bundle.
+  public var capabilities: BackendCapabilities { Drop.isBundle(source) ? [] : [.acknowledges] }
 
   /// Looks at the path once. If the source is unchanged, `manifest.json` is read and digested and nothing else opened.
   ///
@@ -68,6 +69,29 @@ public final class FileBackend: DesiredStateBackend {
         throw BackendError(
           .timeout,
           "\(source) could not be read to the end within \(request.timeout); the next look goes on from here")
+      }
+    }
+  }
+
+  /// Writes a receipt into the drop, under `acknowledgements/<device>/`: see ``Receipt``. The same acknowledgement again
+  /// is the same file, and a newer one about the same subject takes its place.
+  ///
+  /// - Throws: ``BackendError`` with `unreachable`, `forbidden` or `server-error` if it cannot be written now, and
+  ///   `unsupported` if the source is a bundle or a plain directory, where a receipt would become a document;
+  ///   `CancellationError`.
+  public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
+    let receipt = try Receipt(acknowledgement)
+    let access = Access(worker: looking, timeout: .seconds(30), source: source)
+    try await access.run { [self] in
+      do {
+        let directory = try OpenDirectory(source)
+        try checkTakesReceipts(directory)
+        try ReceiptWriter.write(receipt, below: directory)
+      } catch let error as FileError {
+        guard error.code != ENOTDIR else {
+          throw noReceipts("is a file; receipts are written to drop directories only")
+        }
+        throw SourceFailure.unreachable(error, source: source)
       }
     }
   }
@@ -156,6 +180,25 @@ public final class FileBackend: DesiredStateBackend {
       if isDrop { return true }
     }
     return false
+  }
+
+  /// Receipts are for publishers, who look for them in a drop: one with a manifest, or one that is still being made.
+  private func checkTakesReceipts(_ directory: borrowing OpenDirectory) throws {
+    if try directory.holds(Drop.manifest) { return }
+    let names = try Files.names(in: source).filter { !Drop.isHidden($0) }
+    guard !names.isEmpty else {
+      throw BackendError(
+        .unreachable,
+        "\(source) is empty: nothing is published there, or its disk is not mounted; the acknowledgement waits in the outbox"
+      )
+    }
+    guard try isUnpublished(), !Drop.folders.isDisjoint(with: names) else {
+      throw noReceipts("is no drop: it has no \(Drop.manifest), and a receipt would become one of its documents")
+    }
+  }
+
+  private func noReceipts(_ reason: String) -> BackendError {
+    BackendError(.unsupported, "\(source) \(reason); the acknowledgement waits in the outbox")
   }
 
   private func reader(isDrop: Bool, _ request: FetchRequest) -> DirectoryReader {

@@ -44,6 +44,17 @@ struct OpenDirectory: ~Copyable {
     try open(relative, Self.pathOnly, links: links).status()
   }
 
+  /// Whether anything is at a path below the directory.
+  func holds(_ relative: String) throws(FileError) -> Bool {
+    do {
+      _ = try status(at: relative)
+      return true
+    } catch {
+      guard error.code == ENOENT || error.code == ENOTDIR else { throw error }
+      return false
+    }
+  }
+
   private func open(_ relative: String, _ flags: Int32, links: Links) throws(FileError) -> OpenFile {
     let name = Files.join(path, relative)
     var attempts = 0

@@ -159,13 +159,13 @@ struct RefusalTests {
 
   @Test("An adopted manifest that expires while its source stands still is reported, and kept") func frozen() async throws {
     let key = try await site.makeKey(trustedAs: "ops")
-    let expires = ISO8601DateFormatter().string(from: Date().addingTimeInterval(3))
+    let expires = ISO8601DateFormatter().string(from: Date().addingTimeInterval(3600))
     try await site.publishByHand(extensions: "\"expires\": \"\(expires)\"", keys: [key])
     #expect(try await site.follow().status == 0)
-    // Time passes in the world, not for the test: faketime moves the process three seconds and more on.
+    // Time passes in the world, not for the test: faketime moves the process two hours on.
     let late = try await Tool.run(
       "faketime",
-      ["-f", "+1h", Tool.desiredState, "follow", site.drop, "--store", site.store, "--into", site.into, "--once", "--json",
+      ["-f", "+2h", Tool.desiredState, "follow", site.drop, "--store", site.store, "--into", site.into, "--once", "--json",
         "--trust", site.trust])
     #expect(late.events.last?.code == "expired")
     #expect(late.status == 3)

@@ -19,7 +19,7 @@ struct StateManifestTests {
     }
   }
 
-  @Test("Versions up to 2^64-1 are read without loss", arguments: [1, 1 << 53, (1 << 53) + 1, UInt64.max])
+  @Test("Versions up to 2^64-1 are read without loss", arguments: [1, 1 << 53, (1 << 53) + 1, UInt64.max] as [UInt64])
   func versions(_ version: UInt64) throws {
     #expect(try parse("{\"manifestVersion\":\(version),\"bundle\":null,\"deployments\":[]}").version == version)
   }

@@ -48,3 +48,53 @@ extension Verifier {
     }
   }
 }
+
+extension Verifier {
+  /// Whose trusted signatures are over a message: distinct keys, each counted once however often it signed.
+  ///
+  /// - Parameters:
+  ///   - message: the bytes that were signed.
+  ///   - signatures: armored SSH signatures, one or several in each.
+  ///   - namespace: what the signatures must be for (PROTOCOL.sshsig): `desired-state` for manifests, `git` for commits.
+  /// - Throws: ``VerificationError`` with `signature-invalid` or `signer-untrusted` if not one of them counts. One that
+  ///   does not count beside one that does is passed over: a publisher may have keys this device does not know.
+  public func signers(
+    of message: [UInt8], signatures: [[UInt8]], namespace: String
+  ) throws(VerificationError) -> [Signer] {
+    guard case .signatures(let allowed, _) = policy.requirement else { return [] }
+    let message = SSHSignature.Message(message)
+    var signers: [Signer] = []
+    var untrusted: [String] = []
+    var invalid: [String] = []
+    for file in signatures {
+      do {
+        for signature in try SSHSignature.parse(armored: file) {
+          do {
+            try signature.verify(message, namespace: namespace)
+          } catch {
+            invalid.append("\(signature.publicKey.fingerprint): \(error)")
+            continue
+          }
+          let key = signature.publicKey.fingerprint
+          switch allowed.trust(of: signature.publicKey, namespace: namespace, at: time) {
+          case .trusted(let principals):
+            if !signers.contains(where: { $0.key == key }) { signers.append(Signer(principals: principals, key: key)) }
+          case .untrusted(let reason):
+            untrusted.append("\(key) (\(signature.publicKey.type.rawValue)): \(reason)")
+          }
+        }
+      } catch {
+        invalid.append("\(error)")
+      }
+    }
+    if !signers.isEmpty { return signers }
+    if !untrusted.isEmpty {
+      throw VerificationError(
+        .signerUntrusted, "no key that signed is trusted for this: \(untrusted.joined(separator: "; "))",
+        evidence: untrusted + invalid)
+    }
+    throw VerificationError(
+      .signatureInvalid, "no signature fits: \(invalid.isEmpty ? "the file holds none" : invalid.joined(separator: "; "))",
+      evidence: invalid)
+  }
+}

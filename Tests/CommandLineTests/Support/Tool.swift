@@ -60,7 +60,7 @@ enum Tool {
       case .exited(let code): code
       case .signaled(let signal): -signal
       }
-    return Finished(status: status, output: result.standardOutput ?? "", complaint: result.standardError ?? "")
+    return Finished(status: status, output: result.standardOutput, complaint: result.standardError)
   }
 
   /// Runs a program that must succeed, and returns what it printed.
