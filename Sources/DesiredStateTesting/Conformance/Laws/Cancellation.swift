@@ -16,11 +16,12 @@ extension Trial {
     try await expectUsable(backend, after: seen, when: "cancelling operations that had not begun")
 
     for round in 0..<10 {
-      let started = operations.map { ($0, Limited.Operation($0.work)) }
-      // Some time within the operation, another one each round; there is nothing to wait for.
-      for _ in 0..<round { await Task.yield() }
-      for (operation, running) in started {
-        try await expectEnd(of: operation, running, when: "cancelled while it ran") { $0.cancel() }
+      for operation in operations {
+        try await expectEnd(of: operation, when: "cancelled while it ran") { running in
+          // Some time within the operation, another one each round; there is nothing to wait for.
+          for _ in 0..<round { await Task.yield() }
+          running.cancel()
+        }
       }
     }
     try await expectUsable(backend, after: seen, when: "cancelling operations that ran")
@@ -63,11 +64,11 @@ extension Trial {
   }
 
   private func expectEnd(
-    of operation: CancellableOperation, _ started: Limited.Operation<Void>? = nil, when: String,
+    of operation: CancellableOperation, when: String,
     cancelling cancel: (Limited.Operation<Void>) async throws -> Void
   ) async throws {
     let expected = "\(operation.name), \(when), ends within \(Self.promptly) and throws CancellationError if it throws"
-    let running = started ?? Limited.Operation(operation.work)
+    let running = Limited.Operation(operation.work)
     try await cancel(running)
     do {
       try await running.value(within: Self.promptly)

@@ -1,5 +1,4 @@
 import DesiredState
-import FoundationEssentials
 
 extension Trial {
   private static let cycles = 100
@@ -69,34 +68,4 @@ extension Trial {
       expected: "after \(what), files, threads and memory are level",
       happened: "in every one of 4 rounds they grew, in the last by \(growth)")
   }
-}
-
-/// What this process holds (proc(5)); on systems without `/proc`, nothing.
-struct ProcessResources: CustomStringConvertible {
-  var descriptors = 0
-  var threads = 0
-  var memory = 0
-
-  static func now() -> ProcessResources {
-    var resources = ProcessResources()
-    resources.descriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
-    resources.threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count) ?? 0
-    if let pages = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ").dropFirst()
-      .first
-    {
-      resources.memory = (Int(pages) ?? 0) * 4096
-    }
-    return resources
-  }
-
-  static func - (left: ProcessResources, right: ProcessResources) -> ProcessResources {
-    ProcessResources(
-      descriptors: left.descriptors - right.descriptors, threads: left.threads - right.threads,
-      memory: left.memory - right.memory)
-  }
-
-  /// Fewer than one for every few fetches, and less memory than a document takes for every few: not a leak.
-  var isLevel: Bool { descriptors < 12 && threads < 12 && memory < 2 << 20 }
-
-  var description: String { "\(descriptors) descriptors, \(threads) threads, \(memory >> 10) KiB" }
 }
