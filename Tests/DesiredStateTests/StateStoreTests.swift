@@ -29,11 +29,10 @@ struct StateStoreTests {
     #expect(left.count == 4, "two documents and two manifests")
   }
 
-  @Test("A second opening is refused as long as the first lives") func locked() async throws {
-    var first: StateStore? = try await StateStore.open(agent.path)
+  @Test("A second opening is refused until the first is closed") func locked() async throws {
+    let first = try await StateStore.open(agent.path)
     await #expect { try await StateStore.open(agent.path) } throws: { ($0 as? StoreError)?.code == .locked }
-    _ = first
-    first = nil
+    await first.close()
     _ = try await StateStore.open(agent.path)
   }
 

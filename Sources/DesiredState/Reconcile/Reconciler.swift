@@ -10,7 +10,8 @@ public final class Reconciler: Sendable {
   public typealias ApplyHandler = @Sendable (Update) async throws -> Void
 
   let sources: [any DesiredStateBackend]
-  let store: StateStore
+  /// Where the adopted state is kept.
+  public let store: StateStore
   let configuration: Configuration
   let apply: ApplyHandler
   let observe: @Sendable (ReconcilerEvent) -> Void

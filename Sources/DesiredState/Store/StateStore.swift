@@ -16,7 +16,8 @@ public actor StateStore {
   nonisolated let reader = Worker("desired-state.store.read")
   /// How many states are kept, the adopted one included.
   private let keptStates: Int
-  private let lock: FileLock
+  /// Nil once the store is closed.
+  private var lock: FileLock?
   private let executor = BlockingExecutor("desired-state.store")
   private(set) var record: StoreRecord
   private var contacts: [String: SourceContact]
@@ -56,6 +57,10 @@ public actor StateStore {
     self.record = record
     self.contacts = contacts
   }
+
+  /// Gives the store up, so that another process, or this one, may open it. Without it that happens when the last
+  /// reference goes, which may be a moment after the work is done. Nothing can be changed any more afterwards.
+  public func close() { lock = nil }
 
   // MARK: - What is known
 
@@ -101,6 +106,7 @@ public actor StateStore {
 
   /// Changes the record durably; nothing is written if nothing changes.
   func change(_ edit: (inout StoreRecord) -> Void) throws {
+    guard lock != nil else { throw StoreError(.locked, "\(path) was closed; open it again") }
     var next = record
     edit(&next)
     guard next != record else { return }
