@@ -16,7 +16,7 @@ struct Output: Sendable {
   static func line(_ text: String) { write(text, to: 1) }
 
   /// What went wrong, for a person.
-  static func complain(_ error: some Error) { write("desired-state: \(error)", to: 2) }
+  static func complain(_ error: some CustomStringConvertible) { write("desired-state: \(error)", to: 2) }
 
   private static func write(_ text: String, to descriptor: Int32) {
     var bytes = Array((text + "\n").utf8)[...]

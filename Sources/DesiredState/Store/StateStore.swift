@@ -92,16 +92,6 @@ public actor StateStore {
     return try StateManifest(parsing: bytes, requiresVersion: false)
   }
 
-  /// Whether the adopted state's manifest and documents are all here and untouched.
-  func isComplete() throws -> Bool {
-    guard let adopted = record.adopted else { return true }
-    guard try blobs.repair(adopted.revision.digest) else { return false }
-    for document in try manifest(of: adopted.revision).documents {
-      guard try blobs.repair(document.digest) else { return false }
-    }
-    return true
-  }
-
   // MARK: - Records
 
   /// Changes the record durably; nothing is written if nothing changes.
