@@ -22,7 +22,8 @@ enum DirectoryWalk {
       guard visited <= limits.documentCount else {
         throw VerificationError(.limitExceeded, "\(root) has more than \(limits.documentCount) directories")
       }
-      for name in try names(in: directory.isEmpty ? root : Files.join(root, directory)) where !Drop.isHidden(name) {
+      let listed = directory.isEmpty ? try Files.names(in: root) : try names(in: Files.join(root, directory))
+      for name in listed where !Drop.isHidden(name) {
         let id = directory.isEmpty ? name : Files.join(directory, name)
         guard id.utf8.count <= 4000 else {
           throw VerificationError(

@@ -25,6 +25,33 @@ public final class FileBackend: DesiredStateBackend {
   /// What is remembered from one look to the next; touched on the `looking` thread only.
   private struct Memory {
     var plain: PlainDirectory
+    /// A bundle that one slice was not enough for. Its scan goes on at the next look, also after a timeout: a large
+    /// bundle on a slow stick takes longer to look through than a look may.
+    var scan: (fingerprint: String, limits: Limits, scan: BundleScan)?
+    /// The bundle that was looked through last, and what it holds.
+    var bundle: (fingerprint: String, revision: Revision)?
+
+    /// One slice of looking through a bundle.
+    mutating func look(
+      into file: SharedFile, _ status: FileStatus, current: Revision?, _ limits: Limits
+    ) throws -> BundleScan.Progress {
+      let fingerprint = status.fingerprint
+      if let current, let bundle, bundle.fingerprint == fingerprint, bundle.revision == current { return .unchanged }
+      let going = scan.flatMap { $0.fingerprint == fingerprint && $0.limits == limits ? $0.scan : nil }
+      scan = nil
+      let scan = try going ?? BundleScan(file, limits: limits)
+      let progress = try scan.proceed(current: current)
+      var revision = current
+      switch progress {
+      case .unfinished:
+        self.scan = (fingerprint, limits, scan)
+        return .unfinished
+      case .unchanged: break
+      case .finished(let found): revision = Revision(ofManifest: found.manifest)
+      }
+      if let revision, status.isSettled(since: plain.settling) { bundle = (fingerprint, revision) }
+      return revision == current ? .unchanged : progress
+    }
   }
 
   /// A backend for a path, which need not exist yet; a relative one is resolved against the working directory now.
@@ -101,13 +128,23 @@ public final class FileBackend: DesiredStateBackend {
   /// One slice of a look: a result, or nil if it needs another one.
   private func look(_ request: FetchRequest, began: ContinuousClock.Instant) throws -> FetchResult? {
     do {
-      let directory = try OpenDirectory(source)
+      guard let directory = try directory() else { return try bundle(request) }
       if let manifest = try manifest(in: directory, request.limits) {
         return try drop(directory, manifest, request)
       }
       return try plain(request, began)
     } catch let error as FileError {
       throw SourceFailure.unreachable(error, source: source)
+    }
+  }
+
+  /// The directory at the path, or nil if something else is there.
+  private func directory() throws(FileError) -> OpenDirectory? {
+    do {
+      return try OpenDirectory(source)
+    } catch {
+      guard error.code == ENOTDIR, FileStatus(at: source) != nil else { throw error }
+      return nil
     }
   }
 
@@ -152,6 +189,30 @@ public final class FileBackend: DesiredStateBackend {
       if error.code == ENOENT || error.code == ENOTDIR { return [] }
       guard let fault = SourceFailure.fault(error) else { throw error }
       throw VerificationError(.signatureInvalid, "\(error.path) cannot be read: \(fault)")
+    }
+  }
+
+  private func bundle(_ request: FetchRequest) throws -> FetchResult? {
+    let file: SharedFile
+    do throws(FileError) {
+      file = SharedFile(try OpenFile.reading(source))
+    } catch {
+      guard let fault = SourceFailure.fault(error) else { throw error }
+      throw VerificationError(.manifestMalformed, "\(source) is neither a directory nor a bundle: \(fault)")
+    }
+    let status = try file.open.status()
+    let progress = try memory.withLock { memory in
+      try memory.look(into: file, status, current: request.current, request.limits)
+    }
+    switch progress {
+    case .unfinished: return nil
+    case .unchanged: return .unchanged
+    case .finished(let bundle):
+      return .changed(
+        FetchedState(
+          manifest: bundle.manifest, signatures: bundle.signatures,
+          documents: BundleReader(
+            access: Access(worker: reading, timeout: request.timeout, source: source), bundle: bundle)))
     }
   }
 

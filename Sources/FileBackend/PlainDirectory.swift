@@ -4,8 +4,7 @@ import Glibc
 
 /// The digests of a plain directory's files, kept from one look to the next: only what changed is read again.
 struct PlainDirectory {
-  /// How old a file's last change must be before its digest is kept. Two changes within one tick of the file system's
-  /// clock leave the same times behind (FAT counts in two seconds), and the second one must not go unseen.
+  /// How old a file's last change must be before its digest is kept: see ``FileStatus/isSettled(since:)``.
   let settling: Duration
   private var known: [String: Known] = [:]
   private var started: Started?
@@ -95,14 +94,21 @@ struct PlainDirectory {
       }
     }
     digested += 1
-    let changed = max(status.changed.seconds, status.modified.seconds)
-    let isSettled = Date().timeIntervalSince1970 - changed > settling.timeInterval
     return Known(
-      fingerprint: status.fingerprint, digest: work.hasher.finalize(), unsettled: isSettled ? nil : .now)
+      fingerprint: status.fingerprint, digest: work.hasher.finalize(),
+      unsettled: status.isSettled(since: settling) ? nil : .now)
   }
 }
 
-extension timespec {
-  /// Seconds since 1970.
-  fileprivate var seconds: Double { Double(tv_sec) + Double(tv_nsec) / 1e9 }
+extension FileStatus {
+  /// Whether the last change is so long ago that a change since would show in the fingerprint.
+  ///
+  /// Two changes within one tick of the file system's clock leave the same times behind (FAT counts in two seconds), and
+  /// the second one must not go unseen.
+  func isSettled(since settling: Duration) -> Bool {
+    let last = max(Self.seconds(changed), Self.seconds(modified))
+    return Date().timeIntervalSince1970 - last > settling.timeInterval
+  }
+
+  private static func seconds(_ time: timespec) -> Double { Double(time.tv_sec) + Double(time.tv_nsec) / 1e9 }
 }

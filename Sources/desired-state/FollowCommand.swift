@@ -37,7 +37,7 @@ struct FollowCommand: AsyncParsableCommand {
       try await reporting {
         let reconciler = Reconciler(
           sources: backends, store: try await StateStore.open(store), configuration: configuration,
-          observe: { output.write(EventLine($0)) }
+          observe: { event in EventLine(event).map(output.write) }
         ) { update in
           try await tree?.put(update)
         }

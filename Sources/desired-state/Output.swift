@@ -16,7 +16,7 @@ struct Output: Sendable {
   static func line(_ text: String) { write(text, to: 1) }
 
   /// What went wrong, for a person.
-  static func complain(_ error: some Error) { write("desired-state: \(error)", to: 2) }
+  static func complain(_ error: some CustomStringConvertible) { write("desired-state: \(error)", to: 2) }
 
   private static func write(_ text: String, to descriptor: Int32) {
     var bytes = Array((text + "\n").utf8)[...]
@@ -58,7 +58,8 @@ struct EventLine: Encodable, Sendable {
 }
 
 extension EventLine {
-  init(_ event: ReconcilerEvent) {
+  /// The line for an event; nil for what is no news to a program and stands in the log and in `status` instead.
+  init?(_ event: ReconcilerEvent) {
     self.init(event: "", source: event.source, revision: event.revision, version: event.version)
     switch event.kind {
     case .unchanged: self.event = "unchanged"
@@ -69,15 +70,10 @@ extension EventLine {
     case .applied(let update):
       self.event = "applied"
       documents = update.documents.count
-    case .applyFailed(let error):
-      self.event = "apply-failed"
-      reason = "\(error)"
     case .unavailable(let error): self = .unavailable(error, source: event.source)
     case .rejected(let error): self = .rejected(error, source: event.source, revision: event.revision)
     case .acknowledged(let acknowledgement): self = .acknowledged(acknowledgement, source: event.source)
-    case .acknowledgementFailed(let error):
-      self.event = "acknowledgement-waits"
-      reason = "\(error)"
+    case .applyFailed, .acknowledgementFailed: return nil
     }
   }
 

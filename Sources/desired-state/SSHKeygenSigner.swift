@@ -1,9 +1,9 @@
-import DesiredState
+import FileBackend
 import Subprocess
 
 /// Signs by running `ssh-keygen -Y sign`, so that whatever ssh can sign with works here: a key file, an agent, a
 /// hardware token that wants to be touched.
-struct SSHKeygenSigner {
+struct SSHKeygenSigner: ManifestSigner {
   /// Private keys, or public ones whose private half an agent holds.
   let keys: [String]
 

@@ -31,7 +31,12 @@ package final class FileLock: Sendable {
     self.descriptor = descriptor
   }
 
-  deinit { Glibc.close(descriptor) }
+  /// Unlocked by name and not only closed: a child process that is just being started has the same open file until it
+  /// executes its program, and would hold the lock that long.
+  deinit {
+    flock(descriptor, LOCK_UN)
+    Glibc.close(descriptor)
+  }
 
   private static func open(_ path: String) throws(FileError) -> Int32 {
     let isDirectory = Files.isDirectory(path)

@@ -88,6 +88,9 @@ public struct Digest: Hashable, Sendable {
     self.init(hexadecimal: fileName.dropFirst(7))
   }
 
+  /// A number that follows from the digest, alike for few others.
+  var prefix: UInt64 { words.0 }
+
   public static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }
 
   public func hash(into hasher: inout Swift.Hasher) { hasher.combine(words.0) }

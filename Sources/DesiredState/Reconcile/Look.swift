@@ -4,20 +4,20 @@ import FoundationEssentials
 extension Reconciler {
   /// Looks at the sources in order; the first that is reached and has a state this device can be on decides. The
   /// others' troubles are reported, and count only if none does.
-  func look(isComplete: Bool) async throws -> Outcome {
+  func look(isDamaged: Bool) async throws -> Outcome {
     var outcome: Outcome?
     for source in sources {
-      let result = try await look(at: source, isComplete: isComplete)
+      let result = try await look(at: source, isDamaged: isDamaged)
       if case .current = result { return result }
       outcome = outcome.map { $0.isWorthTellingMore(than: result) ? $0 : result } ?? result
     }
     return outcome ?? .unavailable(BackendError(.unreachable, "no source is configured"))
   }
 
-  private func look(at source: any DesiredStateBackend, isComplete: Bool) async throws -> Outcome {
+  private func look(at source: any DesiredStateBackend, isDamaged: Bool) async throws -> Outcome {
     let adopted = await store.adopted
     // A new policy is a reason to verify again, and a damaged store to fetch again, what is otherwise unchanged.
-    let isSettled = isComplete && adopted?.policy == configuration.policy.fingerprint
+    let isSettled = !isDamaged && adopted?.policy == configuration.policy.fingerprint
     let request = FetchRequest(
       current: isSettled ? adopted?.revision : nil,
       marker: isSettled ? await store.record.markers[source.source] : nil,

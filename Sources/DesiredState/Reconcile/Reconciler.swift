@@ -10,7 +10,8 @@ public final class Reconciler: Sendable {
   public typealias ApplyHandler = @Sendable (Update) async throws -> Void
 
   let sources: [any DesiredStateBackend]
-  let store: StateStore
+  /// Where the adopted state is kept.
+  public let store: StateStore
   let configuration: Configuration
   let apply: ApplyHandler
   let observe: @Sendable (ReconcilerEvent) -> Void
@@ -119,9 +120,9 @@ public final class Reconciler: Sendable {
   /// - Throws: ``StoreError`` and ``FileError`` for trouble on this device; `CancellationError`.
   @discardableResult
   public func runOnce() async throws -> Outcome {
-    let isComplete = try await store.isComplete()
-    if isComplete { _ = try await applyPending() }
-    var outcome = try await look(isComplete: isComplete)
+    // Whether the store is whole is found out when it is used: then, and not at every look, it costs something.
+    let isDamaged = (try await applyPending() as? StoreError)?.code == .documentDamaged
+    var outcome = try await look(isDamaged: isDamaged)
     if let failure = try await applyPending(), case .current = outcome { outcome = .applyFailed(failure) }
     try await deliver()
     return outcome

@@ -51,7 +51,7 @@ extension StateStore {
   func pendingUpdate(everything: Bool, device: String, now: @escaping @Sendable () -> Date) throws -> Update? {
     guard let adopted = record.adopted, everything || record.applied?.revision != adopted.revision else { return nil }
     let documents = try manifest(of: adopted.revision).documents.map { reference in
-      guard let size = blobs.size(of: reference.digest) else {
+      guard let size = try blobs.repairedSize(of: reference.digest) else {
         throw StoreError(.documentDamaged, "document '\(reference.id)' is gone from \(path); it is fetched again")
       }
       return Document(

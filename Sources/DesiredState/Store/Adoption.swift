@@ -24,7 +24,7 @@ extension StateStore {
     var missing: [DocumentReference] = []
     var seen: Set<Digest> = []
     for document in state.manifest.documents where seen.insert(document.digest).inserted {
-      if try blobs.repair(document.digest), let size = blobs.size(of: document.digest) {
+      if let size = try blobs.repairedSize(of: document.digest) {
         total += size
       } else {
         missing.append(document)
@@ -41,7 +41,7 @@ extension StateStore {
       try blobs.commit(drafted)
       throw error
     }
-    if try !blobs.repair(state.revision.digest) {
+    if try blobs.repairedSize(of: state.revision.digest) == nil {
       try blobs.draft(state.revision.digest).write(state.manifestBytes)
       drafted.append(state.revision.digest)
     }

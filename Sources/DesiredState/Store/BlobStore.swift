@@ -3,15 +3,14 @@ import Glibc
 /// Content by digest: one read-only file each, in one directory.
 ///
 /// A blob under its final name is complete and on the disk: it is written elsewhere, synced, and only then renamed.
-/// Its modification time is set to a fixed instant as a seal: whoever writes to the file later breaks the seal, and the
-/// blob is digested again before it is trusted.
+/// The nanoseconds of its modification time are set to a number that follows from the digest, as a seal: whoever writes
+/// to the file later breaks it, and the blob is digested again before it is trusted. A file system that keeps no
+/// nanoseconds (FAT) has every blob digested each time, which is slow and right.
 struct BlobStore: Sendable {
   let directory: String
   /// Where blobs are written before they are whole. Emptied whenever a store is opened.
   let incoming: String
 
-  // The first instant a FAT file system can express, 1980-01-01T00:00:00Z.
-  private static let seal = timespec(tv_sec: 315_532_800, tv_nsec: 0)
   // Up to here each file is synced by itself; beyond, one syncfs(2) is cheaper than the sum.
   private static let individuallySynced = 16
 
@@ -25,22 +24,22 @@ struct BlobStore: Sendable {
   /// The size of a blob that is here with its seal whole, else nil.
   func size(of digest: Digest) -> UInt64? {
     guard let status = FileStatus(at: path(of: digest)), status.isRegular,
-      status.modified.tv_sec == Self.seal.tv_sec
+      status.modified.tv_nsec == Self.seal(of: digest)
     else { return nil }
     return UInt64(status.size)
   }
 
-  /// Like `holds`, but a blob with a broken seal is digested: sealed again if it is right, removed if it is not.
-  func repair(_ digest: Digest) throws(FileError) -> Bool {
-    if holds(digest) { return true }
+  /// Like `size`, but a blob with a broken seal is digested: sealed again if it is right, removed if it is not.
+  func repairedSize(of digest: Digest) throws(FileError) -> UInt64? {
+    if let size = size(of: digest) { return size }
     let path = path(of: digest)
-    guard let status = FileStatus(at: path) else { return false }
+    guard let status = FileStatus(at: path) else { return nil }
     guard status.isRegular, try self.digest(ofFile: path) == digest else {
       try Files.remove(path)
-      return false
+      return nil
     }
-    try seal(path)
-    return true
+    try seal(path, digest)
+    return UInt64(status.size)
   }
 
   private func digest(ofFile path: String) throws(FileError) -> Digest {
@@ -53,8 +52,12 @@ struct BlobStore: Sendable {
     }
   }
 
-  private func seal(_ path: String) throws(FileError) {
-    var times = [Self.seal, Self.seal]
+  private static func seal(of digest: Digest) -> Int { 1 + Int(digest.prefix % 999_999_999) }
+
+  private func seal(_ path: String, _ digest: Digest) throws(FileError) {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    var times = [now, timespec(tv_sec: now.tv_sec, tv_nsec: Self.seal(of: digest))]
     guard utimensat(AT_FDCWD, path, &times, 0) == 0 else { throw FileError("set the time of", path) }
   }
 
@@ -74,7 +77,7 @@ struct BlobStore: Sendable {
   /// Makes drafts durable and moves them in place.
   func commit(_ digests: [Digest]) throws(FileError) {
     guard !digests.isEmpty else { return }
-    for digest in digests { try seal(incomingPath(of: digest)) }
+    for digest in digests { try seal(incomingPath(of: digest), digest) }
     if digests.count <= Self.individuallySynced {
       for digest in digests { try OpenFile(incomingPath(of: digest), O_RDONLY).synchronize() }
     } else {

@@ -16,7 +16,8 @@ public actor StateStore {
   nonisolated let reader = Worker("desired-state.store.read")
   /// How many states are kept, the adopted one included.
   private let keptStates: Int
-  private let lock: FileLock
+  /// Nil once the store is closed.
+  private var lock: FileLock?
   private let executor = BlockingExecutor("desired-state.store")
   private(set) var record: StoreRecord
   private var contacts: [String: SourceContact]
@@ -57,6 +58,10 @@ public actor StateStore {
     self.contacts = contacts
   }
 
+  /// Gives the store up, so that another process, or this one, may open it. Without it that happens when the last
+  /// reference goes, which may be a moment after the work is done. Nothing can be changed any more afterwards.
+  public func close() { lock = nil }
+
   // MARK: - What is known
 
   /// The state that was verified and is durable.
@@ -87,20 +92,11 @@ public actor StateStore {
     return try StateManifest(parsing: bytes, requiresVersion: false)
   }
 
-  /// Whether the adopted state's manifest and documents are all here and untouched.
-  func isComplete() throws -> Bool {
-    guard let adopted = record.adopted else { return true }
-    guard try blobs.repair(adopted.revision.digest) else { return false }
-    for document in try manifest(of: adopted.revision).documents {
-      guard try blobs.repair(document.digest) else { return false }
-    }
-    return true
-  }
-
   // MARK: - Records
 
   /// Changes the record durably; nothing is written if nothing changes.
   func change(_ edit: (inout StoreRecord) -> Void) throws {
+    guard lock != nil else { throw StoreError(.locked, "\(path) was closed; open it again") }
     var next = record
     edit(&next)
     guard next != record else { return }

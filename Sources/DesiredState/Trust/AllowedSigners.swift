@@ -77,18 +77,19 @@ public struct AllowedSigners: Sendable {
     guard let candidates = entriesByKey[key] else { return .untrusted(reason: .keyNotListed) }
     let inNamespace = candidates.filter { $0.namespaces?.matches(namespace) ?? true }
     guard !inNamespace.isEmpty else { return .untrusted(reason: .namespaceNotAllowed) }
-    let second = Date(timeIntervalSince1970: time.timeIntervalSince1970.rounded(.down))
-    let valid = inNamespace.filter { entry in
-      entry.validAfter.map { $0 <= second } ?? true && entry.validBefore.map { second <= $0 } ?? true
-    }
+    // As numbers: a clock that shows no number is before and after nothing, which `Date` compares otherwise.
+    let second = time.timeIntervalSince1970.rounded(.down)
+    func hasBegun(_ entry: Entry) -> Bool { entry.validAfter.map { $0.timeIntervalSince1970 <= second } ?? true }
+    func hasNotEnded(_ entry: Entry) -> Bool { entry.validBefore.map { second <= $0.timeIntervalSince1970 } ?? true }
+    let valid = inNamespace.filter { hasBegun($0) && hasNotEnded($0) }
     guard valid.isEmpty else {
       var seen: Set<String> = []
       return .trusted(principals: valid.flatMap(\.principals.patterns).filter { seen.insert($0).inserted })
     }
-    if let from = inNamespace.compactMap(\.validAfter).filter({ $0 > second }).min() {
+    if let from = inNamespace.filter({ !hasBegun($0) }).compactMap(\.validAfter).min() {
       return .untrusted(reason: .notYetValid(from: from))
     }
-    return .untrusted(reason: .expired(after: inNamespace.compactMap(\.validBefore).max() ?? second))
+    return .untrusted(reason: .expired(after: inNamespace.compactMap(\.validBefore).max() ?? .distantPast))
   }
 
   /// The file in a form that is the same for files that mean the same: no comments, times in UTC, patterns and lines

@@ -19,6 +19,7 @@ struct AllowedSignersLineParser {
     skipBlanks()
     guard let first = rest.first, first != UInt8(ascii: "#") else { return nil }
     let principals = try parsePrincipals()
+    guard !rest.isEmpty else { throw missingKey }
     var options = Options()
     if !Self.looksLikeKeyType(rest.prefix { !Self.isBlank($0) }) {
       options = try parseOptions()
@@ -160,15 +161,17 @@ struct AllowedSignersLineParser {
   // MARK: - Key
 
   private func parseKey() throws(AllowedSignersError) -> SSHPublicKey {
-    guard !rest.isEmpty else {
-      throw error(.malformed, "the line has no key; copy its type and its base64 from the .pub file")
-    }
+    guard !rest.isEmpty else { throw missingKey }
     do {
       return try SSHPublicKey(parsing: String(decoding: rest, as: UTF8.self))
     } catch {
       let code: AllowedSignersError.Code = error.code == .malformed ? .malformed : .unsupportedKey
       throw AllowedSignersError(code, line: line, error.message, underlyingError: error)
     }
+  }
+
+  private var missingKey: AllowedSignersError {
+    error(.malformed, "the line has no key; copy its type and its base64 from the .pub file")
   }
 
   /// Key types and options cannot be confused: no option begins like a key type.

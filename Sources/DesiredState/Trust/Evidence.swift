@@ -68,19 +68,19 @@ extension Verifier {
     var invalid: [String] = []
     for file in signatures {
       do {
-        for signature in try SSHSignature.parse(armored: file) {
+        // One by one: a block of a kind that is newer than this device says nothing about the others.
+        for parsed in try SSHSignature.parseEach(armored: file) {
           do {
+            let signature = try parsed.get()
             try signature.verify(message, namespace: namespace)
+            let key = signature.publicKey.fingerprint
+            switch allowed.trust(of: signature.publicKey, namespace: namespace, at: time) {
+            case .trusted(let principals):
+              if !signers.contains(where: { $0.key == key }) { signers.append(Signer(principals: principals, key: key)) }
+            case .untrusted(let reason): untrusted.append("\(signature.publicKey): \(reason)")
+            }
           } catch {
-            invalid.append("\(signature.publicKey.fingerprint): \(error)")
-            continue
-          }
-          let key = signature.publicKey.fingerprint
-          switch allowed.trust(of: signature.publicKey, namespace: namespace, at: time) {
-          case .trusted(let principals):
-            if !signers.contains(where: { $0.key == key }) { signers.append(Signer(principals: principals, key: key)) }
-          case .untrusted(let reason):
-            untrusted.append("\(key) (\(signature.publicKey.type.rawValue)): \(reason)")
+            invalid.append("\(error)")
           }
         }
       } catch {

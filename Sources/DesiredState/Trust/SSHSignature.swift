@@ -79,8 +79,8 @@ public struct SSHSignature: Sendable {
 
   private static let preamble = Array("SSHSIG".utf8)
 
-  /// The bytes that the key signed (PROTOCOL.sshsig section 3) if the message has the given digest.
-  func signedData(messageDigest: [UInt8]) -> [UInt8] {
+  /// The bytes that the key signed (PROTOCOL.sshsig section 3) if it was for this namespace and this message.
+  func signedData(namespace: String, messageDigest: [UInt8]) -> [UInt8] {
     var data = Self.preamble
     data.appendSSHString(namespace.utf8)
     data.appendSSHString([])

@@ -26,7 +26,7 @@ extension SSHSignature {
     guard reader.isAtEnd else {
       throw .malformed("is followed by bytes that do not belong to it")
     }
-    var data = signedData(messageDigest: message.digest(hashAlgorithm))
+    var data = signedData(namespace: expected, messageDigest: message.digest(hashAlgorithm))
     if let touch, let application = publicKey.application {
       data = touch.signedData(for: data, application: application)
     }
