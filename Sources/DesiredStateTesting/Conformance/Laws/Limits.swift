@@ -14,7 +14,7 @@ extension Trial {
     let long = [UInt8](repeating: UInt8(ascii: "."), count: 1 << 20)
     var documents = ["long": long]
     for number in 0..<150 { documents["document-\(number)"] = Array("\(number)".utf8) }
-    let publication = Publication(
+    let publication = TestPublication(
       version: 1, documents: documents, signers: [Conformance.signer], withSizes: false)
     try await publish(publication)
 
