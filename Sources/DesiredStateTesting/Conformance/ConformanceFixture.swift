@@ -16,7 +16,7 @@ public protocol ConformanceFixture: Sendable {
   /// own manifests takes the version and the documents. Throws ``NotPossible`` for a state the source cannot express.
   func publish(_ publication: TestPublication) async throws
 
-  /// Makes the source publish nothing, while it can be reached.
+  /// Makes the source publish nothing, while it can be reached; also called when nothing is published yet.
   func publishNothing() async throws
 
   /// Takes the source away: the server stops, the line is cut, the disk is unplugged.
@@ -37,6 +37,10 @@ public protocol ConformanceFixture: Sendable {
   /// What makes a state of this source trustworthy. By default the signature of ``Conformance/signer``, by which every
   /// publication is signed.
   var trust: TrustPolicy { get }
+
+  /// Whether this source takes acknowledgements from a backend that declares that it can deliver them. By default it does;
+  /// where it does not, the backend must throw.
+  var takesAcknowledgements: Bool { get }
 
   /// With which codes a change in that part may be refused. By default what a drop's verification answers.
   func refusals(ofCorrupted part: TestPublication.Part) -> Set<VerificationError.Code>
@@ -74,6 +78,8 @@ public protocol ConformanceFixture: Sendable {
 
 extension ConformanceFixture {
   public var trust: TrustPolicy { TestSigner.policy([Conformance.signer]) }
+
+  public var takesAcknowledgements: Bool { true }
 
   public func refusals(ofCorrupted part: TestPublication.Part) -> Set<VerificationError.Code> {
     switch part {

@@ -54,6 +54,11 @@ extension Trial {
     }
   }
 
+  /// Whether acknowledgements are delivered here, or must be refused.
+  func takesAcknowledgements(_ backend: any DesiredStateBackend) -> Bool {
+    backend.capabilities.contains(.acknowledges) && fixture.takesAcknowledgements
+  }
+
   func acknowledge(_ acknowledgement: Acknowledgement, to backend: any DesiredStateBackend) async throws {
     try await quickly("acknowledge") { try await backend.acknowledge(acknowledgement) }
   }

@@ -21,7 +21,7 @@ extension Trial {
           }
         case 2: try await expectDocuments(of: first, .first, beginningAt: caller)
         default:
-          guard backend.capabilities.contains(.acknowledges) else { continue }
+          guard takesAcknowledgements(backend) else { continue }
           try await acknowledge(.document("belt", .installed, by: first, id: "\(caller)-\(round)"), to: backend)
         }
       }

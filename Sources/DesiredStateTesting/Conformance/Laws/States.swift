@@ -76,6 +76,8 @@ extension Trial {
   /// Law 4.
   func tryAbsent() async throws {
     let backend = try await makeBackend()
+    // Nothing is published yet; a source that cannot be reached without publishing something says so here.
+    try await arrange("publish nothing") { try await $0.publishNothing() }
     try await expectAbsent(backend, after: nil, when: "before anything is published")
     let seen = try await adopt(.first, from: backend)
     try await arrange("publish nothing") { try await $0.publishNothing() }
