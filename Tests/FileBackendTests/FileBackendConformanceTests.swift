@@ -6,16 +6,18 @@ import Synchronization
 import Testing
 
 @Suite struct FileBackendConformanceTests {
+  let table = ConformanceTable("Documentation/Conformance.md")
+
   @Test(arguments: Law.allCases) func `a drop on a disk keeps`(law: Law) async throws {
-    try await Conformance("FileBackend, drop") { try DropFixture() }.check(law)
+    try await Conformance("FileBackend, drop", table: table) { try DropFixture() }.check(law)
   }
 
   @Test(arguments: Law.allCases) func `a bundle keeps`(law: Law) async throws {
-    try await Conformance("FileBackend, bundle") { try BundleFixture() }.check(law)
+    try await Conformance("FileBackend, bundle", table: table) { try BundleFixture() }.check(law)
   }
 
   @Test(arguments: Law.allCases) func `a plain directory keeps`(law: Law) async throws {
-    try await Conformance("FileBackend, directory") { try PlainDirectoryFixture() }.check(law)
+    try await Conformance("FileBackend, directory", table: table) { try PlainDirectoryFixture() }.check(law)
   }
 }
 
