@@ -79,7 +79,7 @@ private final class DropFixture: ConformanceFixture {
   func traffic() async throws -> SourceTraffic {
     var reads: [Digest: Int] = [:]
     for (name, count) in opened.all() { if let digest = Digest(fileName: name) { reads[digest] = count } }
-    return SourceTraffic(documentReads: reads)
+    return SourceTraffic(documentReads: reads, bytes: bytesRead())
   }
 
   func receivedAcknowledgements() async throws -> [ReceivedAcknowledgement] {
@@ -138,6 +138,8 @@ private final class BundleFixture: ConformanceFixture {
   }
 
   func askForPatience(_ duration: Duration) async throws { throw NotPossible("a disk cannot ask for patience") }
+
+  func traffic() async throws -> SourceTraffic { SourceTraffic(bytes: bytesRead()) }
 
   private func pack(_ files: [TestPublication.File]) throws {
     try? FileManager.default.removeItem(atPath: folder["drop"])
@@ -211,6 +213,7 @@ private final class PlainDirectoryFixture: ConformanceFixture {
   }
 
   func resume() async throws { stalled.withLock { $0 = nil } }
+  func traffic() async throws -> SourceTraffic { SourceTraffic(bytes: bytesRead()) }
   func askForPatience(_ duration: Duration) async throws { throw NotPossible("a disk cannot ask for patience") }
   func tearDown() async { stalled.withLock { $0 = nil } }
 }
