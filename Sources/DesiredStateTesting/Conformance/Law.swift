@@ -1,6 +1,6 @@
 /// What every backend must do: the laws of the contract, one case of the kit for each.
 ///
-/// The article <doc:TheLaws> says why each exists.
+/// The article <doc:The-Laws> says why each exists.
 public enum Law: Int, CaseIterable, Sendable, Hashable, Codable, Comparable {
   /// With no current revision and a published state: changed, with that state.
   case firstFetch = 1
