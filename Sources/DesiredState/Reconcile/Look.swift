@@ -24,9 +24,7 @@ extension Reconciler {
       held: store.heldDocuments, limits: configuration.limits, timeout: configuration.timeout)
     var revision: Revision?
     do {
-      let result = try await limited(to: configuration.timeout, clock: configuration.clock) {
-        try await source.fetch(request)
-      }
+      let result = try await ask(source) { try await source.fetch(request) }
       try await store.noteContact(with: source.source, at: configuration.now())
       switch result.outcome {
       case .absent:
@@ -48,11 +46,23 @@ extension Reconciler {
         return .current
       }
     } catch let error as VerificationError {
+      try await store.noteContact(with: source.source, at: configuration.now())
       return try await reject(error, revision, from: source)
     } catch let error as BackendError {
       try await store.noteContact(with: source.source, at: configuration.now(), failure: error)
       emit(.unavailable(error), source.source)
       return .unavailable(error)
+    }
+  }
+
+  /// Asks a backend for something, for as long as the timeout allows.
+  private func ask<Value: Sendable>(
+    _ source: any DesiredStateBackend, _ question: @escaping @Sendable () async throws -> Value
+  ) async throws -> Value {
+    do {
+      return try await limited(to: configuration.timeout, clock: configuration.clock, question)
+    } catch {
+      throw BackendError.contractual(error, of: source.source)
     }
   }
 
@@ -71,9 +81,7 @@ extension Reconciler {
 
   private func adopt(_ state: FetchedState, from source: any DesiredStateBackend, marker: String?) async throws {
     let verifier = await verifier()
-    let verified = try await limited(to: configuration.timeout, clock: configuration.clock) {
-      try await source.verify(state, with: verifier)
-    }
+    let verified = try await ask(source) { try await source.verify(state, with: verifier) }
     emit(.verified, source.source, verified.revision, verified.manifest.version)
     do {
       try await checkNotSpoiled(verified)
