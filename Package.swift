@@ -42,7 +42,7 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "DesiredStateTesting",
-      dependencies: ["DesiredState", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: ["CLinux", "DesiredState", .product(name: "Crypto", package: "swift-crypto")],
       swiftSettings: settings),
     .executableTarget(
       name: "desired-state",

@@ -113,7 +113,7 @@ import Testing
   }
 
   @Test func `a torn publication is refused until it is whole`() async throws {
-    let publication = Publication(version: 3, documents: ["press": Array("recipe: 7".utf8)])
+    let publication = TestPublication(version: 3, documents: ["press": Array("recipe: 7".utf8)])
     backend.tear(publication, leavingOut: .document("press"))
     let state = try await changed()
     let document = try StateManifest(parsing: state.manifest).documents[0]
@@ -163,7 +163,7 @@ import Testing
       try await backend.fetch(FetchRequest(limits: Limits(manifestSize: 100)))
     }
     #expect(backend.counts.bytes <= 101)
-    backend.makeManifestEndless()
+    try backend.makeEndless(.manifest)
     let error = await #expect(throws: VerificationError.self) {
       try await backend.fetch(FetchRequest(limits: Limits(manifestSize: 1 << 20)))
     }

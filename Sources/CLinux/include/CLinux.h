@@ -10,4 +10,6 @@ int syncfs(int fd);  // syncfs(2): write back one whole file system; reports wri
 // EXDEV if it is not. With follows_links 0, any symbolic link on the way is ELOOP. glibc has no wrapper.
 int desired_state_open_beneath(int directory, const char *path, int flags, int follows_links);
 
+#include <malloc.h>  // mallinfo2(3), glibc 2.33: what malloc has given out, over all arenas
+
 #endif

@@ -1,0 +1,40 @@
+import CLinux
+import FoundationEssentials
+import Glibc
+
+/// What this process holds: open files, threads and resident memory by proc(5), and what malloc(3) has given out.
+///
+/// Both kinds of memory are looked at: what is leaked may fit into memory that was used before, and does not show in what
+/// is resident then; what is mapped does not show in what malloc gave out.
+struct ProcessResources: CustomStringConvertible {
+  var descriptors = 0
+  var threads = 0
+  var resident = 0
+  var allocated = 0
+
+  static func now() -> ProcessResources {
+    var resources = ProcessResources()
+    resources.descriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
+    resources.threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count) ?? 0
+    // proc_pid_statm(5): size, resident, ... in pages.
+    let statm = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
+    resources.resident = (statm.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * Int(getpagesize())
+    // mallinfo(3): uordblks is what is in use, hblkhd what large allocations have mapped.
+    let heap = mallinfo2()
+    resources.allocated = Int(heap.uordblks + heap.hblkhd)
+    return resources
+  }
+
+  static func - (left: ProcessResources, right: ProcessResources) -> ProcessResources {
+    ProcessResources(
+      descriptors: left.descriptors - right.descriptors, threads: left.threads - right.threads,
+      resident: left.resident - right.resident, allocated: left.allocated - right.allocated)
+  }
+
+  /// Fewer than one for every few fetches, and less memory than a document takes for every few: not a leak.
+  var isLevel: Bool { descriptors < 12 && threads < 12 && resident < 2 << 20 && allocated < 2 << 20 }
+
+  var description: String {
+    "\(descriptors) descriptors, \(threads) threads, \(resident >> 10) KiB resident, \(allocated >> 10) KiB allocated"
+  }
+}

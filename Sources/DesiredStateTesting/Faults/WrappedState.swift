@@ -1,0 +1,56 @@
+import DesiredState
+
+extension FetchedState {
+  /// The same state with some of its parts replaced.
+  func replacing(
+    manifest: [UInt8]? = nil, signatures: [[UInt8]]? = nil, documents: (any DocumentReader)? = nil
+  ) -> FetchedState {
+    let reader = documents ?? self.documents
+    if isSynthesised, manifest == nil,
+      let references = try? StateManifest(parsing: self.manifest, requiresVersion: false).documents
+    {
+      return FetchedState(synthesisedFrom: references, documents: reader)
+    }
+    return FetchedState(
+      manifest: manifest ?? self.manifest, signatures: signatures ?? self.signatures, documents: reader)
+  }
+}
+
+extension FetchResult {
+  /// The same result with its state, if it has one, replaced.
+  func mapState(_ transform: (FetchedState) throws -> FetchedState) rethrows -> FetchResult {
+    guard case .changed(let state) = outcome else { return self }
+    return FetchResult(.changed(try transform(state)), marker: marker, retryAfter: retryAfter)
+  }
+}
+
+/// A reader that does something before and after another reader's work.
+struct WrappedReader: DocumentReader {
+  typealias Bytes = any AsyncSequence<[UInt8], any Error>
+  let base: any DocumentReader
+  let opening: @Sendable (DocumentReference, any DocumentReader) async throws -> Bytes
+
+  func open(_ document: DocumentReference) async throws -> Bytes { try await opening(document, base) }
+  func readingOrder(of documents: [DocumentReference]) -> [DocumentReference] { base.readingOrder(of: documents) }
+  func fingerprint(of document: DocumentReference) async -> String? { await base.fingerprint(of: document) }
+}
+
+/// A document's bytes, each piece changed or refused on its way.
+struct WrappedBytes: AsyncSequence {
+  let base: any AsyncSequence<[UInt8], any Error>
+  let change: @Sendable ([UInt8]) async throws -> [UInt8]
+
+  struct AsyncIterator: AsyncIteratorProtocol {
+    var base: any AsyncIteratorProtocol<[UInt8], any Error>
+    let change: @Sendable ([UInt8]) async throws -> [UInt8]
+
+    mutating func next() async throws -> [UInt8]? { try await next(isolation: nil) }
+
+    mutating func next(isolation actor: isolated (any Actor)?) async throws -> [UInt8]? {
+      guard let piece = try await base.next(isolation: actor) else { return nil }
+      return try await change(piece)
+    }
+  }
+
+  func makeAsyncIterator() -> AsyncIterator { AsyncIterator(base: base.makeAsyncIterator(), change: change) }
+}
