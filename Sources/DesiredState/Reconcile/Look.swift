@@ -103,26 +103,26 @@ extension Reconciler {
   /// Runs an adoption, and gives it up when its source delivers nothing for longer than the timeout.
   private func watchingForStalls(_ adoption: @escaping @Sendable (ReadingProgress) async throws -> Void) async throws {
     let progress = ReadingProgress()
-    let work = Task { try await adoption(progress) }
+    let work = BlockingThread.task("desired-state.adopt") { try await adoption(progress) }
+    let answer = Answer<Void>()
+    Task { answer.give(await work.result) }
     let watchdog = Task { [configuration] in
       var last = -1
       while progress.count != last {
         last = progress.count
         try await configuration.clock.sleep(for: configuration.timeout, tolerance: nil)
+        if progress.isFinished { return }
       }
+      answer.give(
+        .failure(
+          BackendError(.timeout, "the source delivered nothing of a document within \(configuration.timeout)")))
+    }
+    defer {
+      watchdog.cancel()
+      // A read that is stuck in the kernel is not waited for; when it returns, the adoption sees that it is cancelled.
       work.cancel()
     }
-    defer { watchdog.cancel() }
-    do {
-      try await withTaskCancellationHandler {
-        try await work.value
-      } onCancel: {
-        work.cancel()
-      }
-    } catch is CancellationError {
-      try Task.checkCancellation()
-      throw BackendError(.timeout, "the source delivered nothing of a document within \(configuration.timeout)")
-    }
+    try await answer.value()
   }
 
   // MARK: - Refusals
