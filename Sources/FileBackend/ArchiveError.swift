@@ -11,4 +11,8 @@ struct ArchiveError: Error, CustomStringConvertible {
   init(lastOf archive: OpaquePointer) {
     description = archive_error_string(archive).map { String(cString: $0) } ?? "unknown error"
   }
+
+  /// Whether the input ended too early. libarchive has no code of its own for that, but says so: "truncated gzip input",
+  /// "Truncated tar archive".
+  var isTruncation: Bool { description.lowercased().contains("truncated") }
 }

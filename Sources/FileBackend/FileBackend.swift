@@ -21,6 +21,16 @@ public final class FileBackend: DesiredStateBackend {
   private let looking = Worker("desired-state.file.look")
   private let reading = Worker("desired-state.file.read")
   private let memory: Mutex<Memory>
+  private let seen = Seen()
+
+  /// The fingerprint of the manifest or bundle that the last look saw.
+  private final class Seen: Sendable {
+    private let fingerprint = Mutex<String?>(nil)
+    var value: String? {
+      get { fingerprint.withLock { $0 } }
+      set { fingerprint.withLock { $0 = newValue } }
+    }
+  }
 
   /// What is remembered from one look to the next; touched on the `looking` thread only.
   private struct Memory {
@@ -80,7 +90,9 @@ public final class FileBackend: DesiredStateBackend {
   }
 
   /// Receipts go into drop directories; whether a path is one may change, but nothing is ever written to a bundle.
-  public var capabilities: BackendCapabilities { Drop.isBundle(source) ? [] : [.acknowledges] }
+  public var capabilities: BackendCapabilities {
+    Drop.isBundle(source) ? [.hintsAtChanges] : [.acknowledges, .hintsAtChanges]
+  }
 
   /// Looks at the path once. If the source is unchanged, `manifest.json` is read and digested and nothing else opened.
   ///
@@ -98,6 +110,12 @@ public final class FileBackend: DesiredStateBackend {
           "\(source) could not be read to the end within \(request.timeout); the next look goes on from here")
       }
     }
+  }
+
+  /// Hints at changes that inotify(7) reports; nil if this user has no watches left. A network file system tells nothing
+  /// of what other machines do.
+  public func changeHints() -> AsyncStream<Void>? {
+    ChangeWatcher.hints(at: source) { [seen] in seen.value }
   }
 
   /// Writes a receipt into the drop, under `acknowledgements/<device>/`: see ``Receipt``. The same acknowledgement again
@@ -152,10 +170,12 @@ public final class FileBackend: DesiredStateBackend {
   private func manifest(in directory: borrowing OpenDirectory, _ limits: Limits) throws -> [UInt8]? {
     do {
       let file = try directory.file(at: Drop.manifest)
+      let status = try file.status()
       guard let bytes = try Files.read(file, limit: limits.manifestSize) else {
         throw VerificationError(
           .limitExceeded, "\(file.path) is longer than the limit of \(limits.manifestSize) bytes")
       }
+      seen.value = status.fingerprint
       return bytes
     } catch let error as FileError {
       if error.code == ENOENT { return nil }
@@ -201,6 +221,7 @@ public final class FileBackend: DesiredStateBackend {
       throw VerificationError(.manifestMalformed, "\(source) is neither a directory nor a bundle: \(fault)")
     }
     let status = try file.open.status()
+    seen.value = status.fingerprint
     let progress = try memory.withLock { memory in
       try memory.look(into: file, status, current: request.current, request.limits)
     }

@@ -45,12 +45,15 @@ final class TarReader {
     try check(archive_read_append_filter(archive, ARCHIVE_FILTER_GZIP))
     // archive_read_format(3): ustar, pax and GNU tar; no other format is ever tried.
     try check(archive_read_support_format_tar(archive))
-    // archive_read_open(3): the callback gives a buffer that stays valid until it is called again; `input` owns it and
-    // lives as long as the handle.
-    let opened = archive_read_open(
+    try check(Self.open(archive, input))
+  }
+
+  /// archive_read_open(3): the callback gives a buffer that stays valid until it is called again; `input` owns it, and
+  /// must live as long as the handle.
+  private static func open(_ archive: OpaquePointer, _ input: Input) -> Int32 {
+    archive_read_open(
       archive, Unmanaged.passUnretained(input).toOpaque(), nil,
       { _, client, buffer in Unmanaged<Input>.fromOpaque(client!).takeUnretainedValue().next(buffer!) }, nil)
-    try check(opened)
   }
 
   deinit { archive_read_free(archive) }
@@ -194,21 +197,35 @@ final class TarReader {
   private func failure() -> any Error {
     if let failure = input.failure { return failure }
     let error = ArchiveError(lastOf: archive)
-    // libarchive has no code of its own for it, but says so: "truncated gzip input", "Truncated tar archive".
-    if error.description.lowercased().contains("truncated") { return Self.truncated(name) }
+    // Before the first entry the complaint is about the tar format, whatever gzip had to say.
+    if error.isTruncation || position == 0 && isTruncated() { return Self.truncated(name) }
     return VerificationError(.manifestMalformed, "\(name) cannot be unpacked: \(error)")
+  }
+
+  /// Whether not even the first block can be unpacked.
+  private func isTruncated() -> Bool {
+    guard let archive = archive_read_new() else { return false }
+    defer { archive_read_free(archive) }
+    let input = Input(input.file)
+    return withExtendedLifetime(input) {
+      // archive_read_format(3): raw takes whatever comes out of the filter, unless nothing does.
+      archive_read_append_filter(archive, ARCHIVE_FILTER_GZIP) == ARCHIVE_OK
+        && archive_read_support_format_raw(archive) == ARCHIVE_OK
+        && Self.open(archive, input) != ARCHIVE_OK
+    }
   }
 
   /// A bundle that ends in the middle is one that is being copied, as far as anybody can tell: `document-missing`, which
   /// is looked at again at every poll.
   static func truncated(_ name: String) -> VerificationError {
     VerificationError(
-      .documentMissing, "\(name) ends in the middle; if it is being copied it will be seen at the next look")
+      .documentMissing,
+      "\(name) ends in the middle, or is damaged; if it is being copied it will be seen at the next look")
   }
 
   /// Hands the file to libarchive, block by block.
   private final class Input {
-    private let file: SharedFile
+    let file: SharedFile
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
     private var offset = 0
     private(set) var failure: FileError?

@@ -29,7 +29,7 @@ struct FollowCommand: AsyncParsableCommand {
     let output = Output(isJSON: json)
     let tree = into.map(DocumentTree.init)
     let configuration = Reconciler.Configuration(
-      policy: try trust.policy(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
+      policy: try await trust.policy(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
       timeout: agent.timeout.duration, isStillApplied: { await tree?.holds($0.revision) ?? true },
       logger: agent.logger())
     let backends = try sources.map(agent.backend(for:))

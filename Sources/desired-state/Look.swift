@@ -12,7 +12,7 @@ struct Look {
 
   /// Fetches and verifies, hands the state on, and turns what goes wrong into an event and an exit status.
   func look(then use: (VerifiedState) async throws -> Void) async throws {
-    let verifier = Verifier(policy: try trust.policy(), device: agent.deviceName, now: Date())
+    let verifier = Verifier(policy: try await trust.policy(), device: agent.deviceName, now: Date())
     var revision: Revision?
     do {
       let result = try await backend.fetch(FetchRequest(timeout: agent.timeout.duration))

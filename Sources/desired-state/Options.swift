@@ -35,15 +35,12 @@ struct TrustOptions: ParsableArguments {
     guard threshold == 1 || trust != nil else { throw ValidationError("--threshold goes with --trust.") }
   }
 
-  func policy() throws -> TrustPolicy {
+  func policy() async throws -> TrustPolicy {
     if trustChannel { return .channel }
     guard let path = trust else { return .unsigned }
-    guard let bytes = try Files.read(path, limit: 1 << 24), let text = String(validating: bytes, as: UTF8.self) else {
-      throw ValidationError("\(path) is not an allowed_signers file.")
-    }
     do {
-      return .signatures(by: try AllowedSigners(parsing: text), threshold: threshold)
-    } catch {
+      return .signatures(by: try await AllowedSigners.read(path), threshold: threshold)
+    } catch let error as AllowedSignersError {
       throw ValidationError("\(path): \(error)")
     }
   }

@@ -140,6 +140,20 @@ struct ReconcilerTests {
     time.cancel()
   }
 
+  @Test("A backend's own kind of error is trouble with the source, and its text is not repeated") func foreignError() async throws {
+    struct VendorError: Error, CustomStringConvertible { let description = "token hunter2 refused" }
+    backend.fail(.fetch, with: VendorError())
+    #expect(try await cycle() == "unavailable protocol-violation")
+    let status = try await StoreStatus.read(agent.path)
+    #expect(!"\(status)".contains("hunter2"))
+  }
+
+  @Test("A handler that throws a cancellation of its own does not end the loop") func cancelledHandler() async throws {
+    backend.publish(["a": "1"])
+    agent.fault.withLock { $0 = CancellationError() }
+    #expect(try await cycle() == "apply failed")
+  }
+
   @Test("The loop looks at every interval, and at once when it is hinted at") func schedule() async throws {
     backend.publish(["a": "1"])
     let reconciler = try await agent.reconciler([backend], policy: backend.policy, interval: .seconds(100), jitter: 0.1)

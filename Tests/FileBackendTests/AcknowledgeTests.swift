@@ -75,9 +75,9 @@ struct AcknowledgeTests {
   @Test("A drop mounted read-only refuses receipts, which wait", .enabled(if: getuid() == 0))
   func readOnly() async throws {
     try drop.publish(version: 1)
-    try run("mount", "--bind", folder["drop"], folder["drop"])
-    defer { _ = try? run("umount", folder["drop"]) }
-    try run("mount", "-o", "remount,bind,ro", folder["drop"])
+    try await run("mount", "--bind", folder["drop"], folder["drop"])
+    defer { _ = umount(folder["drop"]) }
+    try await run("mount", "-o", "remount,bind,ro", folder["drop"])
     let error = try await thrown(BackendError.self) { try await backend.acknowledge(acknowledgement()) }
     #expect(error.code == .forbidden)
     #expect(error.message.contains("read-only") && error.message.contains("outbox"), "\(error)")

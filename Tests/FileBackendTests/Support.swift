@@ -32,17 +32,27 @@ func names(in path: String) -> [String] {
 
 /// Runs a program and returns what it printed; fails the test if it fails.
 @discardableResult
-func run(_ program: String, _ arguments: String..., in directory: String? = nil) throws -> String {
+func run(_ program: String, _ arguments: String..., in directory: String? = nil) async throws -> String {
   let process = Process()
   process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
   process.arguments = [program] + arguments
   if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
-  let output = Pipe()
+  let printed = NSTemporaryDirectory() + "desired-state-output-" + UUID().uuidString
+  _ = FileManager.default.createFile(atPath: printed, contents: nil)
+  defer { try? FileManager.default.removeItem(atPath: printed) }
+  let output = try FileHandle(forWritingTo: URL(fileURLWithPath: printed))
   process.standardOutput = output
   process.standardError = output
-  try process.run()
-  let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-  process.waitUntilExit()
+  // Not waitUntilExit: it would block a thread of the cooperative pool, of which there may be two.
+  try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+    process.terminationHandler = { _ in continuation.resume() }
+    do {
+      try process.run()
+    } catch {
+      continuation.resume(throwing: error)
+    }
+  }
+  let text = String(decoding: try contents(of: printed), as: UTF8.self)
   try #require(process.terminationStatus == 0, "\(program) \(arguments): \(text)")
   return text
 }

@@ -76,7 +76,7 @@ func largeDocumentBenchmark() {
   }
   _ = Measure.shell("cd \(site); rm -rf store copy; sync")
   let extra = Double(large.map(\.peak).max()! - small.map(\.peak).min()!) / Double(1 << 20)
-  print("peak memory, 1 GiB above 1 kB: \(decimal(extra, 1)) MB (at most 8)")
+  say("peak memory, 1 GiB above 1 kB: \(decimal(extra, 1)) MB (at most 8)")
   let speed = 1024 / large.map(\.wall).median
   report(
     "one document of 1 GiB, throughput", speed, 1024 / peer.median, unit: "MB/s", peerName: "openssl dgst and cp",
@@ -100,7 +100,7 @@ func hintBenchmark() async throws {
       ssh-keygen -q -Y sign -n desired-state -f key < prepared/$version > \(drop)/signatures/sha256-$(sha256sum < prepared/$version | cut -c1-64).sig
     done
     """)
-  let trust = try AllowedSigners(parsing: String(contentsOfFile: "\(site)/trust"))
+  let trust = try await AllowedSigners.read("\(site)/trust")
   let seen = Mutex<(verified: Double, adopted: UInt64?)>((0, nil))
   let store = try await StateStore.open("\(site)/store-hint")
   let reconciler = Reconciler(
@@ -131,19 +131,19 @@ func hintBenchmark() async throws {
   task.cancel()
   await task.value
   let worst = latencies.max()!
-  print("publisher's rename to verified update: median \(decimal(latencies.median, 2)) ms, worst \(decimal(worst, 2)) ms (median at most 10)")
+  say("publisher's rename to verified update: median \(decimal(latencies.median, 2)) ms, worst \(decimal(worst, 2)) ms (median at most 10)")
 }
 
 /// How large the program is, and how much memory it holds while it waits for the next look.
 func sizeBenchmark() {
   var status = stat()
   stat(program, &status)
-  print("stripped release with the standard library inside: \(decimal(Double(status.st_size) / Double(1 << 20), 1)) MB")
+  say("stripped release with the standard library inside: \(decimal(Double(status.st_size) / Double(1 << 20), 1)) MB")
   _ = Measure.shell(
     """
     cd \(site); \(program) follow drop-one-small --store store-idle --trust trust >/dev/null & agent=$!
     sleep 3; grep -E '^(VmRSS|RssAnon)' /proc/$agent/status > idle; kill $agent; wait $agent
     """)
-  let idle = (try? String(contentsOfFile: "\(site)/idle")) ?? ""
-  print("idle while following: " + idle.split(separator: "\n").map { $0.split(separator: " ").dropFirst().joined(separator: " ").description }.joined(separator: " resident, ") + " of it private")
+  let idle = (try? String(contentsOfFile: "\(site)/idle", encoding: .utf8)) ?? ""
+  say("idle while following: " + idle.split(separator: "\n").map { $0.split(separator: " ").dropFirst().joined(separator: " ").description }.joined(separator: " resident, ") + " of it private")
 }

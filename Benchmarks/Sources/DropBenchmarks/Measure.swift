@@ -56,10 +56,16 @@ enum Measure {
   static func shell(_ script: String) -> Cost { run(["sh", "-ec", script]) }
 }
 
+/// Prints a line at once, also into a pipe.
+func say(_ line: String) {
+  let bytes = Array((line + "\n").utf8)
+  _ = bytes.withUnsafeBytes { write(1, $0.baseAddress, $0.count) }
+}
+
 /// One line of the report: ours, the peer's, the ratio, and the bound it is held to.
 func report(_ name: String, _ ours: Double, _ peer: Double, unit: String, peerName: String, bound: String) {
   func text(_ value: Double) -> String { decimal(value, value < 10 ? 3 : 1) }
-  print("\(name): \(text(ours)) \(unit), \(peerName) \(text(peer)) \(unit), ratio \(decimal(ours / peer, 2)) (\(bound))")
+  say("\(name): \(text(ours)) \(unit), \(peerName) \(text(peer)) \(unit), ratio \(decimal(ours / peer, 2)) (\(bound))")
 }
 
 func decimal(_ value: Double, _ places: Int) -> String {

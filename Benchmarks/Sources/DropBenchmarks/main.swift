@@ -9,7 +9,6 @@ guard CommandLine.arguments.count == 2 else { fatalError("usage: DropBenchmarks 
 let program = CommandLine.arguments[1]
 var template = Array("/tmp/desired-state-bench.XXXXXX".utf8CString)
 let site = String(cString: mkdtemp(&template)!)
-setvbuf(stdout, nil, _IOLBF, 0)
 defer { _ = Measure.shell("rm -rf \(site)") }
 
 _ = Measure.shell(

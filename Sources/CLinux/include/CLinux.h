@@ -5,6 +5,7 @@
 // The prototypes follow the manual pages named beside them.
 
 int syncfs(int fd);  // syncfs(2): write back one whole file system; reports write-back errors since Linux 5.8
+int pipe2(int descriptors[2], int flags);  // pipe(2), with flags such as O_CLOEXEC that hold from the beginning
 
 // openat2(2) with RESOLVE_BENEATH: opens what a relative path leads to, if all of the way there is below the directory;
 // EXDEV if it is not. With follows_links 0, any symbolic link on the way is ELOOP. glibc has no wrapper.

@@ -52,4 +52,12 @@ public struct BackendError: Error, Sendable, CustomStringConvertible {
   }
 
   public var description: String { "\(code): \(message)" }
+
+  /// An error of a backend as the contract has it: what is not one of the contract's own becomes a
+  /// ``Code/protocolViolation``. Of a foreign error only the type is shown, because nobody knows what its text holds.
+  static func contractual(_ error: any Error, of source: String) -> any Error {
+    if error is BackendError || error is VerificationError || error is CancellationError { return error }
+    return BackendError(
+      .protocolViolation, "\(source) failed with an error of its own kind, \(type(of: error))", underlying: error)
+  }
 }

@@ -7,14 +7,24 @@ import Dispatch
 package final class Worker: Sendable {
   private let queue: DispatchQueue
 
+  /// Whether the task runs on a ``BlockingThread`` already, so that a call may block where it stands.
+  @TaskLocal fileprivate static var isOnBlockingThread = false
+
   package init(_ label: String) { queue = DispatchQueue(label: label) }
 
   /// Runs `work` on the thread and returns what it returns.
+  ///
+  /// On a ``BlockingThread`` it runs at once and where it is: moving thousands of small reads from thread to thread
+  /// costs more than the reads. Whoever started that thread watches over the time.
   ///
   /// - Throws: what `work` throws; `CancellationError`; ``WorkerTimeout`` when `timeout` has passed.
   package func run<Value: Sendable>(
     timeout: Duration? = nil, _ work: @escaping @Sendable () throws -> Value
   ) async throws -> Value {
+    if Self.isOnBlockingThread {
+      try Task.checkCancellation()
+      return try work()
+    }
     let answer = Answer<Value>()
     // Sound: a work item may be cancelled from any thread, it is only not marked so on Linux.
     nonisolated(unsafe) let alarm = timeout.map { _ in
@@ -53,5 +63,27 @@ package final class BlockingExecutor: SerialExecutor {
     let job = UnownedJob(job)
     let executor = asUnownedSerialExecutor()
     queue.async { job.runSynchronously(on: executor) }
+  }
+}
+
+/// A thread for a whole task in which many calls block: everything that is not bound to an actor runs on it.
+package final class BlockingThread: TaskExecutor {
+  private let queue: DispatchQueue
+
+  private init(_ label: String) { queue = DispatchQueue(label: label) }
+
+  package func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    let executor = asUnownedTaskExecutor()
+    queue.async { job.runSynchronously(on: executor) }
+  }
+
+  /// Starts a task on a thread of its own.
+  package static func task<Value: Sendable>(
+    _ label: String, _ work: @escaping @Sendable () async throws -> Value
+  ) -> Task<Value, any Error> {
+    Worker.$isOnBlockingThread.withValue(true) {
+      Task(executorPreference: BlockingThread(label), operation: work)
+    }
   }
 }

@@ -24,9 +24,7 @@ extension Reconciler {
       held: store.heldDocuments, limits: configuration.limits, timeout: configuration.timeout)
     var revision: Revision?
     do {
-      let result = try await limited(to: configuration.timeout, clock: configuration.clock) {
-        try await source.fetch(request)
-      }
+      let result = try await ask(source) { try await source.fetch(request) }
       try await store.noteContact(with: source.source, at: configuration.now())
       switch result.outcome {
       case .absent:
@@ -48,11 +46,23 @@ extension Reconciler {
         return .current
       }
     } catch let error as VerificationError {
+      try await store.noteContact(with: source.source, at: configuration.now())
       return try await reject(error, revision, from: source)
     } catch let error as BackendError {
       try await store.noteContact(with: source.source, at: configuration.now(), failure: error)
       emit(.unavailable(error), source.source)
       return .unavailable(error)
+    }
+  }
+
+  /// Asks a backend for something, for as long as the timeout allows.
+  private func ask<Value: Sendable>(
+    _ source: any DesiredStateBackend, _ question: @escaping @Sendable () async throws -> Value
+  ) async throws -> Value {
+    do {
+      return try await limited(to: configuration.timeout, clock: configuration.clock, question)
+    } catch {
+      throw BackendError.contractual(error, of: source.source)
     }
   }
 
@@ -71,9 +81,7 @@ extension Reconciler {
 
   private func adopt(_ state: FetchedState, from source: any DesiredStateBackend, marker: String?) async throws {
     let verifier = await verifier()
-    let verified = try await limited(to: configuration.timeout, clock: configuration.clock) {
-      try await source.verify(state, with: verifier)
-    }
+    let verified = try await ask(source) { try await source.verify(state, with: verifier) }
     emit(.verified, source.source, verified.revision, verified.manifest.version)
     do {
       try await checkNotSpoiled(verified)
@@ -95,26 +103,26 @@ extension Reconciler {
   /// Runs an adoption, and gives it up when its source delivers nothing for longer than the timeout.
   private func watchingForStalls(_ adoption: @escaping @Sendable (ReadingProgress) async throws -> Void) async throws {
     let progress = ReadingProgress()
-    let work = Task { try await adoption(progress) }
+    let work = BlockingThread.task("desired-state.adopt") { try await adoption(progress) }
+    let answer = Answer<Void>()
+    Task { answer.give(await work.result) }
     let watchdog = Task { [configuration] in
       var last = -1
       while progress.count != last {
         last = progress.count
         try await configuration.clock.sleep(for: configuration.timeout, tolerance: nil)
+        if progress.isFinished { return }
       }
+      answer.give(
+        .failure(
+          BackendError(.timeout, "the source delivered nothing of a document within \(configuration.timeout)")))
+    }
+    defer {
+      watchdog.cancel()
+      // A read that is stuck in the kernel is not waited for; when it returns, the adoption sees that it is cancelled.
       work.cancel()
     }
-    defer { watchdog.cancel() }
-    do {
-      try await withTaskCancellationHandler {
-        try await work.value
-      } onCancel: {
-        work.cancel()
-      }
-    } catch is CancellationError {
-      try Task.checkCancellation()
-      throw BackendError(.timeout, "the source delivered nothing of a document within \(configuration.timeout)")
-    }
+    try await answer.value()
   }
 
   // MARK: - Refusals

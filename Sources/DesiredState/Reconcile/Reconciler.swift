@@ -99,18 +99,14 @@ public final class Reconciler: Sendable {
       source.changeHints().map { hints in Task { for await _ in hints { bell.ring() } } }
     }
     defer { for listener in listeners { listener.cancel() } }
-    do {
-      while true {
-        do {
-          try await runOnce()
-        } catch let error where !(error is CancellationError) {
-          configuration.logger.error("\(error)")
-        }
-        let wait = configuration.schedule.wait(random: configuration.random())
-        try await bell.wait(atMost: wait, clock: configuration.clock)
+    while !Task.isCancelled {
+      do {
+        try await runOnce()
+      } catch {
+        if !Task.isCancelled { configuration.logger.error("\(error)") }
       }
-    } catch {
-      // Cancelled: the one way out.
+      let wait = configuration.schedule.wait(random: configuration.random())
+      await bell.wait(atMost: wait, clock: configuration.clock)
     }
   }
 
@@ -146,9 +142,8 @@ public final class Reconciler: Sendable {
       try await store.markApplied(adopted, at: configuration.now())
       emit(.applied(update), adopted.source, adopted.revision, adopted.version)
       return nil
-    } catch is CancellationError {
-      throw CancellationError()
     } catch {
+      try Task.checkCancellation()
       configuration.logger.error("applying failed: \(error)")
       emit(.applyFailed(error), nil)
       return error

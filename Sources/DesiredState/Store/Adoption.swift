@@ -4,6 +4,7 @@ import Synchronization
 extension StateStore {
   /// Makes a verified state durable, and the adopted one.
   ///
+  /// Runs where it is called, which must be a ``BlockingThread``; only the change of the record is the actor's own.
   /// Documents that are not held are read, checked and put aside; one sync later all are moved in place, and only then
   /// the record changes. Interrupted anywhere before that, the old state is the adopted one.
   ///
@@ -16,7 +17,7 @@ extension StateStore {
   ///   - progress: counts the pieces read, for whoever watches that reading does not stall.
   /// - Throws: ``VerificationError`` if a document is missing, wrong or too large; ``BackendError``; ``FileError``;
   ///   `CancellationError`. Documents already read stay, so that the next try need not read them again.
-  func adopt(
+  nonisolated func adopt(
     _ state: VerifiedState, source: String, marker: String?, policy: TrustPolicy, at time: Date, limits: Limits,
     progress: ReadingProgress = ReadingProgress()
   ) async throws {
@@ -24,6 +25,7 @@ extension StateStore {
     var missing: [DocumentReference] = []
     var seen: Set<Digest> = []
     for document in state.manifest.documents where seen.insert(document.digest).inserted {
+      progress.advance()
       if let size = try blobs.repairedSize(of: document.digest) {
         total += size
       } else {
@@ -37,15 +39,24 @@ extension StateStore {
         drafted.append(document.digest)
       }
     } catch {
-      // What was read is right; only this one is not. Kept, so that another try reads the rest only.
-      try blobs.commit(drafted)
+      // What was read is right; only this one is not. Kept, so that another try reads the rest only. Whoever was
+      // cancelled may no longer be waited for, and touches nothing that a later adoption may be at.
+      if !Task.isCancelled { try blobs.commit(drafted) }
       throw error
     }
+    progress.finish()
     if try blobs.repairedSize(of: state.revision.digest) == nil {
       try blobs.draft(state.revision.digest).write(state.manifestBytes)
       drafted.append(state.revision.digest)
     }
     try blobs.commit(drafted)
+    try Task.checkCancellation()
+    try await record(state, source: source, marker: marker, policy: policy, at: time)
+  }
+
+  private func record(
+    _ state: VerifiedState, source: String, marker: String?, policy: TrustPolicy, at time: Date
+  ) throws {
     let kept = kept(after: state.revision)
     try change { record in
       record.adopted = AdoptedState(
@@ -64,7 +75,7 @@ extension StateStore {
     try collectGarbage()
   }
 
-  private func draft(
+  nonisolated private func draft(
     _ document: DocumentReference, of state: VerifiedState, atMost limit: UInt64, alreadyHeld: UInt64,
     _ progress: ReadingProgress
   ) async throws -> UInt64 {
@@ -72,7 +83,7 @@ extension StateStore {
       let draft = try blobs.draft(document.digest)
       var size: UInt64 = 0
       var bytes = try await state.open(document).makeAsyncIterator()
-      while let chunk = try await bytes.next(isolation: self) {
+      while let chunk = try await bytes.next() {
         try Task.checkCancellation()
         progress.advance()
         size += UInt64(chunk.count)
@@ -93,6 +104,12 @@ extension StateStore {
 /// Counts pieces of documents as they arrive.
 final class ReadingProgress: Sendable {
   private let pieces = Atomic<Int>(0)
+  private let isOver = Atomic<Bool>(false)
+
   func advance() { pieces.wrappingAdd(1, ordering: .relaxed) }
+  /// Nothing more is read; what takes time from here on is this device's own disk.
+  func finish() { isOver.store(true, ordering: .relaxed) }
+
   var count: Int { pieces.load(ordering: .relaxed) }
+  var isFinished: Bool { isOver.load(ordering: .relaxed) }
 }

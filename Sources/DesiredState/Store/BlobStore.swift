@@ -18,28 +18,27 @@ struct BlobStore: Sendable {
 
   private func incomingPath(of digest: Digest) -> String { Files.join(incoming, digest.fileName) }
 
-  /// Whether the blob is here with its seal whole: two system calls less than opening it.
-  func holds(_ digest: Digest) -> Bool { size(of: digest) != nil }
-
-  /// The size of a blob that is here with its seal whole, else nil.
-  func size(of digest: Digest) -> UInt64? {
-    guard let status = FileStatus(at: path(of: digest)), status.isRegular,
-      status.modified.tv_nsec == Self.seal(of: digest)
-    else { return nil }
-    return UInt64(status.size)
+  /// Whether the blob is here with its seal whole: cheaper than opening it.
+  func holds(_ digest: Digest) -> Bool {
+    FileStatus(at: path(of: digest)).map { isSealed($0, digest) } ?? false
   }
 
-  /// Like `size`, but a blob with a broken seal is digested: sealed again if it is right, removed if it is not.
+  /// The size of a blob that is here, else nil. One with a broken seal is digested: sealed again if it is right, removed
+  /// if it is not.
   func repairedSize(of digest: Digest) throws(FileError) -> UInt64? {
-    if let size = size(of: digest) { return size }
     let path = path(of: digest)
     guard let status = FileStatus(at: path) else { return nil }
+    if isSealed(status, digest) { return UInt64(status.size) }
     guard status.isRegular, try self.digest(ofFile: path) == digest else {
       try Files.remove(path)
       return nil
     }
     try seal(path, digest)
     return UInt64(status.size)
+  }
+
+  private func isSealed(_ status: FileStatus, _ digest: Digest) -> Bool {
+    status.isRegular && status.modified.tv_nsec == Self.seal(of: digest)
   }
 
   private func digest(ofFile path: String) throws(FileError) -> Digest {

@@ -11,7 +11,7 @@ public actor StateStore {
   /// Statements on their way to an orchestrator. Other processes may add to it while this one has the store.
   public nonisolated let outbox: Outbox
 
-  let blobs: BlobStore
+  nonisolated let blobs: BlobStore
   /// Reads documents for whoever applies them.
   nonisolated let reader = Worker("desired-state.store.read")
   /// How many states are kept, the adopted one included.

@@ -30,7 +30,11 @@ public struct VerifiedState: Sendable {
   /// - Throws: ``VerificationError`` with `document-missing`, and while iterating `digest-mismatch` or
   ///   `limit-exceeded`; ``BackendError``; `CancellationError`.
   public func open(_ document: DocumentReference) async throws -> VerifiedBytes {
-    VerifiedBytes(document: document, bytes: try await reader.open(document), limit: limits.documentSize)
+    do {
+      return VerifiedBytes(document: document, bytes: try await reader.open(document), limit: limits.documentSize)
+    } catch {
+      throw BackendError.contractual(error, of: "document '\(document.id)'")
+    }
   }
 
   /// The documents in the order in which the source reads them most cheaply.
@@ -62,7 +66,13 @@ public struct VerifiedBytes: AsyncSequence {
     }
 
     public mutating func next(isolation actor: isolated (any Actor)?) async throws -> [UInt8]? {
-      guard let chunk = try await bytes.next(isolation: actor) else {
+      let next: [UInt8]?
+      do {
+        next = try await bytes.next(isolation: actor)
+      } catch {
+        throw BackendError.contractual(error, of: "document '\(document.id)'")
+      }
+      guard let chunk = next else {
         let digest = hasher.finalize()
         guard digest == document.digest else {
           throw refusal(
