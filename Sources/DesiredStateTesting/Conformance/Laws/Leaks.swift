@@ -54,7 +54,7 @@ extension Trial {
   /// noise from elsewhere in the process does not.
   private func expectLevel(_ what: String, _ round: () async throws -> Void) async throws {
     var growth = ProcessResources()
-    for _ in 0..<4 {
+    for _ in 0..<6 {
       let before = ProcessResources.now()
       try await round()
       growth = ProcessResources.now() - before
@@ -66,6 +66,6 @@ extension Trial {
     }
     throw Broken(
       expected: "after \(what), files, threads and memory are level",
-      happened: "in every one of 4 rounds they grew, in the last by \(growth)")
+      happened: "in every one of 6 rounds they grew, in the last by \(growth)")
   }
 }
