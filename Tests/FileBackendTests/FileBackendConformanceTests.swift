@@ -109,10 +109,10 @@ private final class BundleFixture: ConformanceFixture {
 
   func makeBackend() async throws -> any DesiredStateBackend { FileBackend(path: bundle) }
 
-  func publish(_ publication: TestPublication) async throws { try pack(publication.files) }
+  func publish(_ publication: TestPublication) async throws { try await pack(publication.files) }
 
   func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
-    try pack(publication.files.filter { $0.part != part })
+    try await pack(publication.files.filter { $0.part != part })
   }
 
   func publishNothing() async throws { throw NotPossible("a bundle is there, or it is not") }
@@ -121,7 +121,7 @@ private final class BundleFixture: ConformanceFixture {
   func makeReachable() async throws { try FileManager.default.moveItem(atPath: folder["elsewhere"], toPath: bundle) }
 
   func corrupt(_ part: TestPublication.Part) async throws {
-    try change(part) { try write(TestPublication.corrupted(try contents(of: $0)), to: $0) }
+    try await change(part) { try write(TestPublication.corrupted(try contents(of: $0)), to: $0) }
   }
 
   func stall() async throws {
@@ -134,28 +134,28 @@ private final class BundleFixture: ConformanceFixture {
 
   // 300 MB of zeros, packed into 300 kB.
   func makeEndless(_ part: TestPublication.Part) async throws {
-    try change(part) { _ = truncate($0, 300_000_000) }
+    try await change(part) { _ = truncate($0, 300_000_000) }
   }
 
   func askForPatience(_ duration: Duration) async throws { throw NotPossible("a disk cannot ask for patience") }
 
   func traffic() async throws -> SourceTraffic { SourceTraffic(bytes: bytesRead()) }
 
-  private func pack(_ files: [TestPublication.File]) throws {
+  private func pack(_ files: [TestPublication.File]) async throws {
     try? FileManager.default.removeItem(atPath: folder["drop"])
     for file in files { try write(file.bytes, to: folder["drop/" + file.path]) }
     self.files.withLock { $0 = files }
-    try pack()
+    try await pack()
   }
 
-  private func change(_ part: TestPublication.Part, _ change: (String) throws -> Void) throws {
+  private func change(_ part: TestPublication.Part, _ change: (String) throws -> Void) async throws {
     let file = files.withLock { $0.first { $0.part == part } }
     try change(folder["drop/" + (try #require(file)).path])
-    try pack()
+    try await pack()
   }
 
-  private func pack() throws {
-    try run("tar", "-C", folder["drop"], "-I", "gzip -1", "-cf", folder["packing"], ".")
+  private func pack() async throws {
+    try await run("tar", "-C", folder["drop"], "-I", "gzip -1", "-cf", folder["packing"], ".")
     try #require(rename(folder["packing"], bundle) == 0)
   }
 }
