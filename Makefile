@@ -33,7 +33,8 @@ bench: requirements ## measure against the peers, as ratios
 	@Benchmarks/run
 
 sanitize: requirements ## run the tests under the thread and address sanitizers
-	$(SWIFT) test --sanitize=thread --scratch-path .build-thread --skip CommandLineTests
+	TSAN_OPTIONS=suppressions=$(CURDIR)/Scripts/thread-sanitizer.suppressions \
+	  $(SWIFT) test --sanitize=thread --scratch-path .build-thread --skip CommandLineTests
 	$(SWIFT) test --sanitize=address --scratch-path .build-address --skip CommandLineTests
 
 clean: ## remove what was built

@@ -24,7 +24,7 @@ import Testing
     #expect(issue.contains("happened: it answered changed, with version none and 0 documents"))
   }
 
-  @Test(.timeLimit(.minutes(1))) func `a backend that blocks its thread for ever fails, and hangs nobody`() async {
+  @Test(.timeLimit(.minutes(5))) func `a backend that blocks its thread for ever fails, and hangs nobody`() async {
     for law in [Law.firstFetch, .cancellation, .leaks] {
       let report = await Conformance("Blocking", patience: .milliseconds(300)) {
         Fixture(backend: Blocking())

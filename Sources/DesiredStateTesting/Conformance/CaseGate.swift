@@ -1,23 +1,33 @@
 import Synchronization
 
-/// Lets many cases run at a time, or one alone: what counts this process's files and threads must not count those of
-/// other cases.
+/// Lets a few cases run at a time, or one alone.
+///
+/// A few, so that what takes long in one is the backend and not the company. One alone, because what counts this process's
+/// files and threads must not count those of other cases.
 final class CaseGate: Sendable {
   static let shared = CaseGate()
+  /// How many run at a time.
+  private static let width = 4
 
   private struct State {
     var running = 0
     var isExclusive = false
-    var waiting: [(isExclusive: Bool, continuation: CheckedContinuation<Void, Never>)] = []
+    // In the order in which they came.
+    var exclusive: [CheckedContinuation<Void, Never>] = []
+    var others: [CheckedContinuation<Void, Never>] = []
 
-    /// Whoever may go now, in the order in which they came.
+    /// Whoever may go now. Those that run alone come last, one after the other: emptying the room for each of them would
+    /// take longer than all of them do.
     mutating func admit() -> [CheckedContinuation<Void, Never>] {
       var admitted: [CheckedContinuation<Void, Never>] = []
-      while let next = waiting.first, !isExclusive, !next.isExclusive || running == 0 {
-        waiting.removeFirst()
+      while !isExclusive, running < CaseGate.width, !others.isEmpty {
         running += 1
-        isExclusive = next.isExclusive
-        admitted.append(next.continuation)
+        admitted.append(others.removeFirst())
+      }
+      if running == 0, !exclusive.isEmpty {
+        running = 1
+        isExclusive = true
+        admitted.append(exclusive.removeFirst())
       }
       return admitted
     }
@@ -29,7 +39,7 @@ final class CaseGate: Sendable {
     await withCheckedContinuation { continuation in
       resume(
         state.withLock { state in
-          state.waiting.append((exclusive, continuation))
+          if exclusive { state.exclusive.append(continuation) } else { state.others.append(continuation) }
           return state.admit()
         })
     }

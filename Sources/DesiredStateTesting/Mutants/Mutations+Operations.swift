@@ -129,7 +129,7 @@ final class Leak: Sendable {
 
   static func descriptor() -> Leak { Leak(descriptors: [open("/dev/null", O_RDONLY | O_CLOEXEC)]) }
 
-  static func memory() -> Leak { Leak(memory: [UInt8](repeating: 1, count: 64 << 10)) }
+  static func memory() -> Leak { Leak(memory: [UInt8](repeating: 1, count: 256 << 10)) }
 
   /// A thread that waits until the leak is gone.
   static func thread() -> Leak {

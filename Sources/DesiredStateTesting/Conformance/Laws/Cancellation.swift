@@ -2,7 +2,7 @@ import DesiredState
 
 extension Trial {
   /// How soon cancelled work must have ended. Generous: machines are loaded.
-  private static let promptly: Duration = .seconds(2)
+  private static let promptly: Duration = .seconds(4)
 
   /// Law 9.
   func tryCancellation() async throws {

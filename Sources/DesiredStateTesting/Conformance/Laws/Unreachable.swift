@@ -3,7 +3,7 @@ import DesiredState
 extension Trial {
   /// How long a fetch may take when the kit sets it a deadline, and how much later it may say that it missed it.
   private static let deadline: Duration = .milliseconds(500)
-  private static let grace: Duration = .seconds(2)
+  private static let grace: Duration = .seconds(4)
 
   /// Law 6.
   func tryUnreachable() async throws {
