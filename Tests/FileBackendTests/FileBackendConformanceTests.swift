@@ -132,9 +132,9 @@ private final class BundleFixture: ConformanceFixture {
   func resume() async throws { stalled.withLock { $0 = nil } }
   func tearDown() async { stalled.withLock { $0 = nil } }
 
-  // 300 MB of zeros, packed into 300 kB.
+  // 100 MB of zeros, packed into a few hundred kB.
   func makeEndless(_ part: TestPublication.Part) async throws {
-    try await change(part) { _ = truncate($0, 300_000_000) }
+    try await change(part) { _ = truncate($0, 100_000_000) }
   }
 
   func askForPatience(_ duration: Duration) async throws { throw NotPossible("a disk cannot ask for patience") }
