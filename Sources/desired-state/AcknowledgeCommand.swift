@@ -30,8 +30,11 @@ struct AcknowledgeCommand: AsyncParsableCommand {
     let backend = try agent.backend(for: source)
     try await reporting {
       let adopted = try await StoreStatus.read(store).adopted
-      let failure = state != .failed ? nil : DocumentStatus.Failure(
-        code: errorCode ?? "failed", message: errorMessage ?? "")
+      let failure =
+        state != .failed
+        ? nil
+        : DocumentStatus.Failure(
+          code: errorCode ?? "failed", message: errorMessage ?? "")
       let statement = Acknowledgement(
         device: agent.deviceName, revision: adopted?.revision, adoptedManifestVersion: adopted?.version, time: Date(),
         statement: .document(DocumentStatus(documentID: document, state: state, error: failure)))

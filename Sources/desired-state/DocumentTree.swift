@@ -30,7 +30,9 @@ struct DocumentTree: Sendable {
     // Bytes were verified when they were adopted and the store checks its seals, so that nothing is read again here.
     try await worker.run { [self] in
       let previous = Self.destination(of: link)
-      if previous == nil, FileStatus(at: link) != nil { throw FileError("replace what is not a symbolic link,", link, code: EEXIST) }
+      if previous == nil, FileStatus(at: link) != nil {
+        throw FileError("replace what is not a symbolic link,", link, code: EEXIST)
+      }
       let final = Files.join(revisions, update.revision.digest.fileName)
       try Files.createDirectories(revisions)
       // Left by a kill: never linked to, so nobody uses it.
@@ -82,7 +84,9 @@ struct DocumentTree: Sendable {
 
   private static func destination(of link: String) -> String? {
     var buffer = [UInt8](repeating: 0, count: 4096)
-    let count = buffer.withUnsafeMutableBytes { readlink(link, $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count) }
+    let count = buffer.withUnsafeMutableBytes {
+      readlink(link, $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
+    }
     return count < 0 ? nil : String(decoding: buffer.prefix(count), as: UTF8.self)
   }
 }

@@ -79,7 +79,9 @@ struct FetchCommand: AsyncParsableCommand {
         backend: try agent.backend(for: source), output: Output(isJSON: json), trust: trust, agent: agent)
       try await look.look { state in
         guard let output else { return }
-        for document in state.readingOrder(of: state.manifest.documents) { try await write(document, of: state, below: output) }
+        for document in state.readingOrder(of: state.manifest.documents) {
+          try await write(document, of: state, below: output)
+        }
       }
     }
   }

@@ -7,7 +7,8 @@ import Logging
 /// What to trust. One of the three must be chosen; there is no default.
 struct TrustOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("Trust signatures by the keys in this OpenSSH allowed_signers file.", valueName: "allowed-signers"))
+    help: ArgumentHelp(
+      "Trust signatures by the keys in this OpenSSH allowed_signers file.", valueName: "allowed-signers"))
   var trust: String?
 
   @Option(help: "How many distinct trusted keys must have signed.")
@@ -83,6 +84,8 @@ struct AgentOptions: ParsableArguments {
 
 private func hostName() -> String {
   var buffer = [UInt8](repeating: 0, count: 256)
-  let isKnown = buffer.withUnsafeMutableBytes { gethostname($0.baseAddress!.assumingMemoryBound(to: CChar.self), 255) == 0 }
+  let isKnown = buffer.withUnsafeMutableBytes {
+    gethostname($0.baseAddress!.assumingMemoryBound(to: CChar.self), 255) == 0
+  }
   return isKnown ? String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self) : "localhost"
 }

@@ -15,7 +15,8 @@ struct PublishCommand: AsyncParsableCommand {
   @Argument(help: "The directory of documents.") var documentsDirectory: String
   @Option(help: "The drop: a directory, or a .tar.gz file that holds the whole of one.") var to: String
   @Option(help: "The version. (default: one more than what is published, or 1)") var version: UInt64?
-  @Option(help: "Sign with this SSH key, by ssh-keygen; a public key if an agent or token has the private one. Repeatable.")
+  @Option(
+    help: "Sign with this SSH key, by ssh-keygen; a public key if an agent or token has the private one. Repeatable.")
   var key: [String] = []
   @Option(help: "Only this device may adopt it.") var device: String?
   @Option(help: "After this time it must not be adopted any more: 12h, 30d.") var expires: TimeSpan?
@@ -34,7 +35,8 @@ struct PublishCommand: AsyncParsableCommand {
       let published = try await writer.publish(
         try await writer.documents(in: documentsDirectory),
         options: PublicationOptions(
-          version: version, device: device, issued: now, expires: expires.map { now.addingTimeInterval($0.duration.timeInterval) },
+          version: version, device: device, issued: now,
+          expires: expires.map { now.addingTimeInterval($0.duration.timeInterval) },
           bundle: bundle, prune: prune),
         signer: key.isEmpty ? nil : SSHKeygenSigner(keys: key))
       if !published.isSigned {

@@ -86,14 +86,18 @@ extension StoreStatus {
     if let applied, applied.revision == adopted?.revision {
       line("applied", "the adopted state, at \(Timestamp.text(applied.at))")
     } else if let applied {
-      line("applied", "an older state: \(describe(applied.version, applied.revision)), at \(Timestamp.text(applied.at))")
+      line(
+        "applied", "an older state: \(describe(applied.version, applied.revision)), at \(Timestamp.text(applied.at))")
     } else {
       line("applied", "nothing yet")
     }
     if let refused {
       line("refused", "\(refused.code): \(refused.reason)")
       let what = describe(refused.version, refused.revision)
-      line("", "\(what.isEmpty ? "a state that could not be read" : what), from \(refused.source), since \(Timestamp.text(refused.at))")
+      line(
+        "",
+        "\(what.isEmpty ? "a state that could not be read" : what), from \(refused.source), since \(Timestamp.text(refused.at))"
+      )
       for evidence in refused.evidence { line("", evidence) }
     }
     for (source, contact) in sources.sorted(by: { $0.key < $1.key }) {

@@ -9,7 +9,8 @@ struct BundleTests {
   /// Makes an archive with Python's tarfile, which writes what tar(1) refuses to.
   private func archive(_ script: String) async throws {
     try await Tool.succeed(
-      "python3", ["-c", "import tarfile, io, sys\nt = tarfile.open(sys.argv[1], 'w:gz')\n" + script + "\nt.close()", bundle],
+      "python3",
+      ["-c", "import tarfile, io, sys\nt = tarfile.open(sys.argv[1], 'w:gz')\n" + script + "\nt.close()", bundle],
       in: site.root)
   }
 
@@ -27,7 +28,9 @@ struct BundleTests {
     #expect(try await site.follow(site.drop).names.first == "unchanged")
   }
 
-  @Test("publish writes a bundle when its target ends in .tar.gz, and the next version into it") func published() async throws {
+  @Test("publish writes a bundle when its target ends in .tar.gz, and the next version into it") func published()
+    async throws
+  {
     let key = try await site.makeKey(trustedAs: "ops")
     for version in ["1", "2"] {
       try site.write(version, to: "documents/a")
@@ -86,7 +89,10 @@ struct BundleTests {
       ])
     let run = try await Tool.run(
       "/usr/bin/time",
-      ["-f", "peak %M", Tool.desiredState, "follow", bundle, "--store", site.store, "--once", "--json", "--trust", site.trust])
+      [
+        "-f", "peak %M", Tool.desiredState, "follow", bundle, "--store", site.store, "--once", "--json", "--trust",
+        site.trust,
+      ])
     #expect(run.status == 3, "\(run)")
     #expect(run.events.last { $0.event == "rejected" }?.code == "limit-exceeded", "\(run)")
     let peak = run.complaint.split(separator: "\n").last { $0.hasPrefix("peak ") }.flatMap { Int($0.dropFirst(5)) }
@@ -95,7 +101,8 @@ struct BundleTests {
     #expect(try #require(stored.split(separator: "\t").first.flatMap { Int($0) }) < 1024)
   }
 
-  @Test("A bundle cut short, as a copy that still runs leaves it, is not adopted, and is when it is whole") func cutShort() async throws {
+  @Test("A bundle cut short, as a copy that still runs leaves it, is not adopted, and is when it is whole")
+  func cutShort() async throws {
     let key = try await site.makeKey(trustedAs: "ops")
     let text = (0..<4000).map { "line \($0 &* 2_654_435_761)" }.joined(separator: "\n")
     try await site.publishByHand(documents: [("a", text), ("b", text + "b")], keys: [key])

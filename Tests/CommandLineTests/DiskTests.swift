@@ -15,7 +15,8 @@ struct DiskTests {
     "\(Tool.desiredState) follow drop --store disk/store --into disk/into --once --json --device press-42 --trust allowed_signers"
   }
 
-  @Test("A full disk: a clear message, the adopted state survives, and once there is room the new one comes") func full() async throws {
+  @Test("A full disk: a clear message, the adopted state survives, and once there is room the new one comes")
+  func full() async throws {
     let key = try await site.makeKey(trustedAs: "ops")
     try await site.publishByHand(documents: [("a", "small")], keys: [key])
     try await Tool.succeed("cp", ["-a", site.drop, site.root + "/drop-1"])
@@ -56,7 +57,9 @@ struct DiskTests {
     #expect(try site.read("ro.err").contains("read-only"))
   }
 
-  @Test("A drop on a read-only disk is followed, and its acknowledgements wait, visibly") func readOnlyDrop() async throws {
+  @Test("A drop on a read-only disk is followed, and its acknowledgements wait, visibly") func readOnlyDrop()
+    async throws
+  {
     let key = try await site.makeKey(trustedAs: "ops")
     try await site.publishByHand(documents: [("a", "1")], keys: [key])
     let run = try await mounted(
@@ -69,7 +72,9 @@ struct DiskTests {
     #expect(run.output.contains("outbox    1 waiting"))
   }
 
-  @Test("An unmounted disk leaves an empty mount point: absent, and nothing is taken away") func unmounted() async throws {
+  @Test("An unmounted disk leaves an empty mount point: absent, and nothing is taken away") func unmounted()
+    async throws
+  {
     let key = try await site.makeKey(trustedAs: "ops")
     try await site.publishByHand(documents: [("a", "1")], keys: [key])
     let run = try await mounted(
@@ -81,7 +86,8 @@ struct DiskTests {
     #expect(run.output.contains("\"absent\"") && run.output.contains("status 5\n1"), "\(run)")
   }
 
-  @Test("A store from a device with another kind of disk: documents are copied where they cannot be linked") func otherFileSystem() async throws {
+  @Test("A store from a device with another kind of disk: documents are copied where they cannot be linked")
+  func otherFileSystem() async throws {
     let key = try await site.makeKey(trustedAs: "ops")
     try await site.publishByHand(documents: [("dir/a", "1")], keys: [key])
     let run = try await mounted(

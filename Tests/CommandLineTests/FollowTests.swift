@@ -185,7 +185,11 @@ struct FollowTests {
     try await site.publishByHand(keys: [key])
     _ = try await site.follow()
     let holder = try await Tool.run(
-      "flock", [site.store + "/lock", Tool.desiredState, "follow", site.drop, "--store", site.store, "--once", "--trust", site.trust])
+      "flock",
+      [
+        site.store + "/lock", Tool.desiredState, "follow", site.drop, "--store", site.store, "--once", "--trust",
+        site.trust,
+      ])
     #expect(holder.status == 1)
     #expect(holder.complaint.contains("in use by another process"))
   }

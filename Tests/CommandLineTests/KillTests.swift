@@ -123,7 +123,9 @@ struct DurabilityTests {
     }
   }
 
-  @Test("Adoption: documents synced, moved, their directory synced; then the record; then the link") func adoption() async throws {
+  @Test("Adoption: documents synced, moved, their directory synced; then the record; then the link") func adoption()
+    async throws
+  {
     let key = try await site.makeKey(trustedAs: "ops")
     try await site.publishByHand(keys: [key])
     let arguments = ["follow", site.drop, "--store", site.store, "--into", site.into, "--once", "--trust", site.trust]
@@ -133,7 +135,8 @@ struct DurabilityTests {
       [
         ("fsync", "incoming/" + document), ("rename", "blobs/" + document), ("fsync", "/blobs"),
         ("fsync", ".state.json"), ("rename", "/state.json"), ("fsync", "/store"),
-        ("syncfs", ""), ("rename", ""), ("fsync", "/revisions"), ("symlink", ""), ("rename", "/current"), ("fsync", "/into"),
+        ("syncfs", ""), ("rename", ""), ("fsync", "/revisions"), ("symlink", ""), ("rename", "/current"),
+        ("fsync", "/into"),
       ].map { ($0.0, $0.1.replacingOccurrences(of: ".state.json", with: ".tmp")) })
   }
 

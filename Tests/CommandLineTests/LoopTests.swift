@@ -42,7 +42,8 @@ final class Follower: Sendable {
     return await withCheckedContinuation { continuation in
       DispatchQueue.global().async { [process] in
         process.waitUntilExit()
-        continuation.resume(returning: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus)
+        continuation.resume(
+          returning: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus)
       }
     }
   }
@@ -56,7 +57,9 @@ struct LoopTests {
     [site.drop, "--store", site.store, "--into", site.into, "--trust", site.trust, "--device", "press-42"] + more
   }
 
-  @Test("Publications are seen at once, long before the next poll, from an empty directory on") func hints() async throws {
+  @Test("Publications are seen at once, long before the next poll, from an empty directory on") func hints()
+    async throws
+  {
     let key = try await site.makeKey(trustedAs: "ops")
     try site.write("1", to: "documents/a")
     try FileManager.default.createDirectory(atPath: site.drop, withIntermediateDirectories: true)
@@ -86,7 +89,9 @@ struct LoopTests {
     #expect(await follower.end(by: SIGTERM) == 0)
   }
 
-  @Test("SIGTERM and Ctrl-C end the loop with status 0", arguments: [SIGTERM, SIGINT]) func signals(_ signal: Int32) async throws {
+  @Test("SIGTERM and Ctrl-C end the loop with status 0", arguments: [SIGTERM, SIGINT]) func signals(_ signal: Int32)
+    async throws
+  {
     let key = try await site.makeKey(trustedAs: "ops")
     try await site.publishByHand(keys: [key])
     let follower = try Follower(arguments())
@@ -95,7 +100,9 @@ struct LoopTests {
     #expect(try await site.follow().names == ["unchanged"])
   }
 
-  @Test("A refused state is read once, and reported once, however often it is looked at") func refusedOnce() async throws {
+  @Test("A refused state is read once, and reported once, however often it is looked at") func refusedOnce()
+    async throws
+  {
     let key = try await site.makeKey(trustedAs: "ops")
     try await site.publishByHand(documents: [("a", "good")], keys: [key])
     let document = site.drop + "/documents/sha256-" + (try await site.sha256("good"))
@@ -114,13 +121,18 @@ struct LoopTests {
     #expect(await follower.next("acknowledged") != nil)
     let run = try await Tool.run(
       Tool.desiredState,
-      ["acknowledge", site.drop, "--store", site.store, "--device", "press-42", "--document", "press.yaml", "--state", "installed"])
+      [
+        "acknowledge", site.drop, "--store", site.store, "--device", "press-42", "--document", "press.yaml", "--state",
+        "installed",
+      ])
     #expect(run.status == 0)
     #expect(try site.read(site.drop + "/acknowledgements/press-42/documents/press.yaml.json").contains("installed"))
     #expect(await follower.end(by: SIGTERM) == 0)
   }
 
-  @Test("A poll that finds nothing new opens no document, and neither the store's nor the tree's") func opensNothing() async throws {
+  @Test("A poll that finds nothing new opens no document, and neither the store's nor the tree's") func opensNothing()
+    async throws
+  {
     let key = try await site.makeKey(trustedAs: "ops")
     try await site.publishByHand(documents: (0..<20).map { ("d\($0)", "text \($0)") }, keys: [key])
     #expect(try await site.follow().status == 0)

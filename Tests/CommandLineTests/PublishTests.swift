@@ -9,7 +9,8 @@ struct PublishTests {
     try await Tool.run(Tool.desiredState, ["verify", path ?? site.drop, "--json", "--trust", site.trust] + more)
   }
 
-  @Test("What is published is what OpenSSH verifies, sha256sum confirms, and every checker of JSON reads") func standardTools() async throws {
+  @Test("What is published is what OpenSSH verifies, sha256sum confirms, and every checker of JSON reads")
+  func standardTools() async throws {
     let key = try await site.makeKey(trustedAs: "ops")
     try site.write("a: 1\n", to: "documents/a.yaml")
     try site.write("b: 1\n", to: "documents/dir/b \"quoted\" \u{e9}.yaml")
@@ -17,7 +18,8 @@ struct PublishTests {
     let manifest = try site.read(site.drop + "/manifest.json")
     let signature = site.drop + "/signatures/sha256-\(try await site.sha256(manifest)).sig"
     let verified = try await Tool.run(
-      "ssh-keygen", ["-Y", "verify", "-f", site.trust, "-I", "ops", "-n", "desired-state", "-s", signature], input: manifest)
+      "ssh-keygen", ["-Y", "verify", "-f", site.trust, "-I", "ops", "-n", "desired-state", "-s", signature],
+      input: manifest)
     #expect(verified.status == 0)
     try await Tool.succeed(
       "python3",

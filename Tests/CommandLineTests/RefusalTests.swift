@@ -112,8 +112,11 @@ struct RefusalTests {
     let trace = site.root + "/trace"
     let again = try await Tool.run(
       "strace",
-      ["-f", "-e", "trace=openat", "-o", trace, Tool.desiredState, "follow", site.drop, "--store", site.store, "--once",
-        "--trust", site.trust])
+      [
+        "-f", "-e", "trace=openat", "-o", trace, Tool.desiredState, "follow", site.drop, "--store", site.store,
+        "--once",
+        "--trust", site.trust,
+      ])
     #expect(again.status == 3)
     #expect(try !site.read(trace).contains("documents/sha256-"))
     try site.write("good", to: path)
@@ -157,7 +160,9 @@ struct RefusalTests {
     }
   }
 
-  @Test("An adopted manifest that expires while its source stands still is reported, and kept") func frozen() async throws {
+  @Test("An adopted manifest that expires while its source stands still is reported, and kept") func frozen()
+    async throws
+  {
     let key = try await site.makeKey(trustedAs: "ops")
     let expires = ISO8601DateFormatter().string(from: Date().addingTimeInterval(3600))
     try await site.publishByHand(extensions: "\"expires\": \"\(expires)\"", keys: [key])
@@ -165,8 +170,11 @@ struct RefusalTests {
     // Time passes in the world, not for the test: faketime moves the process two hours on.
     let late = try await Tool.run(
       "faketime",
-      ["-f", "+2h", Tool.desiredState, "follow", site.drop, "--store", site.store, "--into", site.into, "--once", "--json",
-        "--trust", site.trust])
+      [
+        "-f", "+2h", Tool.desiredState, "follow", site.drop, "--store", site.store, "--into", site.into, "--once",
+        "--json",
+        "--trust", site.trust,
+      ])
     #expect(late.events.last?.code == "expired")
     #expect(late.status == 3)
     #expect(try site.files(below: site.current).count == 1)
@@ -180,8 +188,10 @@ struct RefusalTests {
       version: "2", documents: [], extensions: "\"expires\": \"2026-05-01T00:00:00Z\"", keys: [key])
     let past = try await Tool.run(
       "faketime",
-      ["1970-01-02 00:00:00", Tool.desiredState, "follow", site.drop, "--store", site.store, "--once", "--json",
-        "--trust", site.trust])
+      [
+        "1970-01-02 00:00:00", Tool.desiredState, "follow", site.drop, "--store", site.store, "--once", "--json",
+        "--trust", site.trust,
+      ])
     #expect(past.events.last?.code == "expired")
   }
 
@@ -204,7 +214,8 @@ struct RefusalTests {
     }
   }
 
-  @Test("Versions that are no versions", arguments: ["18446744073709551616", "-1", "1.5", "\"2\"", "null", "1e30", "true"])
+  @Test(
+    "Versions that are no versions", arguments: ["18446744073709551616", "-1", "1.5", "\"2\"", "null", "1e30", "true"])
   func notAVersion(_ version: String) async throws {
     try await refused("manifest-malformed") { key in
       try await site.publishByHand(version: version, documents: [("a", "2")], keys: [key])
@@ -225,7 +236,9 @@ struct RefusalTests {
 
   @Test(
     "Document ids that are one file to some file system",
-    arguments: [["press.yaml", "PRESS.yaml"], ["caf\u{e9}", "cafe\u{301}"], ["a", "a/b"], ["A", "a/b"], ["a/b/c", "a/b"]])
+    arguments: [
+      ["press.yaml", "PRESS.yaml"], ["caf\u{e9}", "cafe\u{301}"], ["a", "a/b"], ["A", "a/b"], ["a/b/c", "a/b"],
+    ])
   func twins(_ ids: [String]) async throws {
     try await refused("unsafe-document-id") { key in
       try await site.publishByHand(version: "2", documents: ids.map { ($0, "2") }, keys: [key])
@@ -266,7 +279,8 @@ struct RefusalTests {
     #expect(try #require(peak) < 64 << 10, "kilobytes")
   }
 
-  @Test("What is no manifest", arguments: ["", "{", "[]", "null", "<html>please log in</html>", "{\"manifestVersion\":2}"])
+  @Test(
+    "What is no manifest", arguments: ["", "{", "[]", "null", "<html>please log in</html>", "{\"manifestVersion\":2}"])
   func notAManifest(_ text: String) async throws {
     try await refused("manifest-malformed") { key in try await site.place(text, keys: [key]) }
   }
@@ -289,7 +303,8 @@ struct RefusalTests {
     #expect(run.complaint.contains("cert-authority"))
   }
 
-  @Test("Without a choice of what to trust nothing is followed, and the choices are named") func noTrust() async throws {
+  @Test("Without a choice of what to trust nothing is followed, and the choices are named") func noTrust() async throws
+  {
     let run = try await site.follow(nil, trust: [])
     #expect(run.status == 64)
     for choice in ["--trust", "--trust-channel", "--accept-unsigned"] { #expect(run.complaint.contains(choice)) }

@@ -63,7 +63,9 @@ struct ReconcilerTests {
     try await agent.cycle(sources ?? [backend], policy: backend.policy).word
   }
 
-  @Test("The agent gets what is added, modified and removed since the state it applied last") func differences() async throws {
+  @Test("The agent gets what is added, modified and removed since the state it applied last") func differences()
+    async throws
+  {
     backend.publish(["a": "1", "b": "1", "c": "1"])
     #expect(try await cycle() == "current")
     backend.publish(["a": "1", "b": "2", "d": "1"])
@@ -140,7 +142,9 @@ struct ReconcilerTests {
     time.cancel()
   }
 
-  @Test("A backend's own kind of error is trouble with the source, and its text is not repeated") func foreignError() async throws {
+  @Test("A backend's own kind of error is trouble with the source, and its text is not repeated") func foreignError()
+    async throws
+  {
     struct VendorError: Error, CustomStringConvertible { let description = "token hunter2 refused" }
     backend.fail(.fetch, with: VendorError())
     #expect(try await cycle() == "unavailable protocol-violation")
@@ -184,7 +188,9 @@ struct ReconcilerTests {
     await loop.value
   }
 
-  @Test("Statements outlive a restart, only the newest per document is sent, and each once") func acknowledgements() async throws {
+  @Test("Statements outlive a restart, only the newest per document is sent, and each once") func acknowledgements()
+    async throws
+  {
     backend.publish(["a": "1", "b": "1"])
     backend.fail(.acknowledge, with: BackendError(.serverError, "no"))
     #expect(try await cycle() == "current")
@@ -207,7 +213,9 @@ struct ReconcilerTests {
     #expect(try await StoreStatus.read(agent.path).waiting == 2)
   }
 
-  @Test("A refusal is told to the orchestrator once, and over when the source is right again") func refusal() async throws {
+  @Test("A refusal is told to the orchestrator once, and over when the source is right again") func refusal()
+    async throws
+  {
     backend.publish(["a": "1"])
     #expect(try await cycle() == "current")
     backend.publish(["a": "2"])

@@ -38,7 +38,8 @@ struct StateManifestTests {
     let manifest = StateManifest(
       version: .max, bundle: .init(digest: .of([1]), advisorySize: 10, url: "bundles/x.tar.gz"),
       documents: [
-        DocumentReference(id: "caf\u{e9}/\u{1F600} \"quoted\"", digest: .of([2]), advisorySize: 3, url: "documents/a%20b"),
+        DocumentReference(
+          id: "caf\u{e9}/\u{1F600} \"quoted\"", digest: .of([2]), advisorySize: 3, url: "documents/a%20b"),
         DocumentReference(id: "b", digest: .of([3])),
       ], device: "press\t42", issued: Date(timeIntervalSince1970: 1_700_000_000),
       expires: Date(timeIntervalSince1970: 1_800_000_000))
@@ -61,12 +62,15 @@ struct StateManifestTests {
 
   @Test("A digest of another algorithm is told from a broken one") func digests() {
     #expect(
-      code("{\"manifestVersion\":1,\"deployments\":[{\"deploymentId\":\"a\",\"digest\":\"blake3:00\"}]}") == .unsupportedDigest)
+      code("{\"manifestVersion\":1,\"deployments\":[{\"deploymentId\":\"a\",\"digest\":\"blake3:00\"}]}")
+        == .unsupportedDigest)
   }
 
   @Test("The message says where the fault is") func message() {
     #expect {
-      try parse("{\"manifestVersion\":1,\"deployments\":[{\"deploymentId\":\"a\",\"digest\":\"sha256:\(hex)\"},{\"deploymentId\":\"b\"}]}")
+      try parse(
+        "{\"manifestVersion\":1,\"deployments\":[{\"deploymentId\":\"a\",\"digest\":\"sha256:\(hex)\"},{\"deploymentId\":\"b\"}]}"
+      )
     } throws: {
       "\($0)".contains("'digest' is missing") && "\($0)".contains("deployments[1]")
     }
@@ -94,7 +98,12 @@ struct DigestTests {
     #expect(hasher.finalize() == .of(bytes))
   }
 
-  @Test("What is no digest is not read", arguments: ["", "sha256", "sha256:", "sha256:zz", "SHA256:" + String(repeating: "0", count: 64), "sha256:" + String(repeating: "0", count: 63), "sha256:" + String(repeating: "0", count: 65)])
+  @Test(
+    "What is no digest is not read",
+    arguments: [
+      "", "sha256", "sha256:", "sha256:zz", "SHA256:" + String(repeating: "0", count: 64),
+      "sha256:" + String(repeating: "0", count: 63), "sha256:" + String(repeating: "0", count: 65),
+    ])
   func malformed(_ text: String) {
     #expect(throws: Digest.ParseError.self) { try Digest(parsing: text) }
   }
@@ -106,7 +115,8 @@ struct SourceAddressTests {
     "Paths and file URLs lead to the same place",
     arguments: [
       ("/mnt/usb/drop", "/mnt/usb/drop"), ("drop", "drop"), ("./a:b", "./a:b"), ("what?.d", "what?.d"),
-      ("file:///mnt/a%20b", "/mnt/a b"), ("file://localhost/mnt", "/mnt"), ("file:/mnt", "/mnt"), ("FILE:///mnt", "/mnt"),
+      ("file:///mnt/a%20b", "/mnt/a b"), ("file://localhost/mnt", "/mnt"), ("file:/mnt", "/mnt"),
+      ("FILE:///mnt", "/mnt"),
     ])
   func paths(_ text: String, _ path: String) throws {
     let address = try SourceAddress(text)
@@ -114,7 +124,8 @@ struct SourceAddressTests {
     #expect(try address.filePath() == path)
   }
 
-  @Test("What cannot be a path is refused", arguments: ["file://server/share", "file:///a%00b", "file:///a%zz", "file:"])
+  @Test(
+    "What cannot be a path is refused", arguments: ["file://server/share", "file:///a%00b", "file:///a%zz", "file:"])
   func noPaths(_ text: String) {
     #expect(throws: SourceAddressError.self) { try SourceAddress(text).filePath() }
   }

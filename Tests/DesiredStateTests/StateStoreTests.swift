@@ -36,7 +36,9 @@ struct StateStoreTests {
     _ = try await StateStore.open(agent.path)
   }
 
-  @Test("A record that cannot be read is not replaced by an empty one", arguments: ["", "{", "{\"format\":99,\"kept\":[],\"markers\":{}}"])
+  @Test(
+    "A record that cannot be read is not replaced by an empty one",
+    arguments: ["", "{", "{\"format\":99,\"kept\":[],\"markers\":{}}"])
   func damagedRecord(_ text: String) async throws {
     try await adopt(["a": "1"])
     let record = agent.path + "/state.json"

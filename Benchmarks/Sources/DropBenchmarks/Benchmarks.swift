@@ -8,7 +8,9 @@ import Synchronization
 func pollBenchmark() async throws {
   let backend = FileBackend(path: "\(site)/drop-many")
   let path = "\(site)/drop-many/manifest.json"
-  guard case .changed(let state) = try await backend.fetch(FetchRequest()).outcome else { fatalError("nothing published") }
+  guard case .changed(let state) = try await backend.fetch(FetchRequest()).outcome else {
+    fatalError("nothing published")
+  }
   let request = FetchRequest(current: state.revision)
   func readAndHash() {
     let descriptor = open(path, O_RDONLY)
@@ -49,12 +51,16 @@ func adoptionBenchmark() {
     withTree.append(Measure.run(follow("many", "store") + ["--into", "\(site)/into"]).wall)
     _ = Measure.shell("cd \(site); rm -rf store into copy; sync")
     peer.append(
-      Measure.shell("cd \(site); cp -r drop-many copy; sync; cd copy/documents; find . -type f -print0 | xargs -0 sha256sum").wall)
+      Measure.shell(
+        "cd \(site); cp -r drop-many copy; sync; cd copy/documents; find . -type f -print0 | xargs -0 sha256sum"
+      ).wall)
   }
   _ = Measure.shell("cd \(site); rm -rf store into copy; sync")
   let peerName = "cp -r, sync, sha256sum"
-  report("first adoption, 10,000 x 2 kB, wall", ours.median, peer.median, unit: "s", peerName: peerName, bound: "at most 2")
-  report("the same with --into, wall", withTree.median, peer.median, unit: "s", peerName: peerName, bound: "not bounded")
+  report(
+    "first adoption, 10,000 x 2 kB, wall", ours.median, peer.median, unit: "s", peerName: peerName, bound: "at most 2")
+  report(
+    "the same with --into, wall", withTree.median, peer.median, unit: "s", peerName: peerName, bound: "not bounded")
 }
 
 /// One document of 1 GiB: peak memory against one of 1 kB, and speed against hashing and copying it.
@@ -63,7 +69,7 @@ func largeDocumentBenchmark() {
   var small: [Cost] = []
   var peer: [Double] = []
   var durablePeer: [Double] = []
-  for _ in 0..<5 {
+  for _ in 0..<3 {
     _ = Measure.shell("cd \(site); rm -rf store copy; sync")
     small.append(Measure.run(follow("one-small", "store")))
     _ = Measure.shell("cd \(site); rm -rf store copy; sync")
@@ -72,7 +78,8 @@ func largeDocumentBenchmark() {
     _ = Measure.shell("cd \(site); rm -rf store copy; sync")
     peer.append(Measure.shell("cd \(site); openssl dgst -sha256 \(document); cp \(document) copy").wall)
     _ = Measure.shell("cd \(site); rm -rf store copy; sync")
-    durablePeer.append(Measure.shell("cd \(site); openssl dgst -sha256 \(document); cp \(document) copy; sync copy").wall)
+    durablePeer.append(
+      Measure.shell("cd \(site); openssl dgst -sha256 \(document); cp \(document) copy; sync copy").wall)
   }
   _ = Measure.shell("cd \(site); rm -rf store copy; sync")
   let extra = Double(large.map(\.peak).max()! - small.map(\.peak).min()!) / Double(1 << 20)
@@ -131,7 +138,9 @@ func hintBenchmark() async throws {
   task.cancel()
   await task.value
   let worst = latencies.max()!
-  say("publisher's rename to verified update: median \(decimal(latencies.median, 2)) ms, worst \(decimal(worst, 2)) ms (median at most 10)")
+  say(
+    "publisher's rename to verified update: median \(decimal(latencies.median, 2)) ms, worst \(decimal(worst, 2)) ms (median at most 10)"
+  )
 }
 
 /// How large the program is, and how much memory it holds while it waits for the next look.
@@ -145,5 +154,8 @@ func sizeBenchmark() {
     sleep 3; grep -E '^(VmRSS|RssAnon)' /proc/$agent/status > idle; kill $agent; wait $agent
     """)
   let idle = (try? String(contentsOfFile: "\(site)/idle", encoding: .utf8)) ?? ""
-  say("idle while following: " + idle.split(separator: "\n").map { $0.split(separator: " ").dropFirst().joined(separator: " ").description }.joined(separator: " resident, ") + " of it private")
+  say(
+    "idle while following: "
+      + idle.split(separator: "\n").map { $0.split(separator: " ").dropFirst().joined(separator: " ").description }
+      .joined(separator: " resident, ") + " of it private")
 }

@@ -42,7 +42,8 @@ public struct BackendError: Error, Sendable, CustomStringConvertible {
   public var underlying: (any Error)?
 
   public init(
-    _ code: Code, _ message: String, isRetryable: Bool? = nil, retryAfter: Duration? = nil, underlying: (any Error)? = nil
+    _ code: Code, _ message: String, isRetryable: Bool? = nil, retryAfter: Duration? = nil,
+    underlying: (any Error)? = nil
   ) {
     self.code = code
     self.message = message

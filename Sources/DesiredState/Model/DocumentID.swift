@@ -56,7 +56,9 @@ public enum DocumentID {
     for component in id.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
       if component.isEmpty { return "it begins or ends with a slash, or has two in a row" }
       if component.elementsEqual(".".utf8) || component.elementsEqual("..".utf8) { return "it contains '.' or '..'" }
-      if component.count > maximumComponentLength { return "a part of it is longer than \(maximumComponentLength) bytes" }
+      if component.count > maximumComponentLength {
+        return "a part of it is longer than \(maximumComponentLength) bytes"
+      }
     }
     return nil
   }

@@ -201,7 +201,8 @@ extension StateManifest {
       return try Digest(parsing: text)
     } catch .unsupportedAlgorithm(let name) {
       throw VerificationError(
-        .unsupportedDigest, "digest of \(what.prefix(80).debugDescription) uses '\(name.prefix(32))'; only sha256 is supported")
+        .unsupportedDigest,
+        "digest of \(what.prefix(80).debugDescription) uses '\(name.prefix(32))'; only sha256 is supported")
     } catch {
       throw VerificationError(.manifestMalformed, "digest of \(what.prefix(80).debugDescription): \(error)")
     }

@@ -44,7 +44,8 @@ public struct Document: Sendable {
         guard !chunk.isEmpty else {
           guard hasher.finalize() == document.digest else {
             throw StoreError(
-              .documentDamaged, "document '\(document.id)' on this device's disk (\(path)) is damaged; it is fetched again")
+              .documentDamaged,
+              "document '\(document.id)' on this device's disk (\(path)) is damaged; it is fetched again")
           }
           return nil
         }

@@ -36,7 +36,9 @@ public actor StateStore {
       try Files.createDirectories(layout.outbox)
       guard let lock = try FileLock(layout.lock) else {
         throw StoreError(
-          .locked, "\(path) is in use by another process; one agent at a time can have a store (stop it, or use another --store)")
+          .locked,
+          "\(path) is in use by another process; one agent at a time can have a store (stop it, or use another --store)"
+        )
       }
       // What an interrupted adoption left is not known to be on the disk.
       for name in try Files.names(in: layout.incoming) { try Files.remove(Files.join(layout.incoming, name)) }

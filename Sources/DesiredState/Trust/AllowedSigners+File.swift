@@ -7,7 +7,8 @@ extension AllowedSigners {
       guard let bytes = try Files.read(path, limit: maximumFileSize),
         let text = String(validating: bytes, as: UTF8.self)
       else {
-        throw AllowedSignersError(.malformed, line: nil, "\(path) is not an allowed_signers file: it is too long, or not text")
+        throw AllowedSignersError(
+          .malformed, line: nil, "\(path) is not an allowed_signers file: it is too long, or not text")
       }
       return try AllowedSigners(parsing: text)
     }

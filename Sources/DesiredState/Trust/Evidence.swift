@@ -76,7 +76,9 @@ extension Verifier {
             let key = signature.publicKey.fingerprint
             switch allowed.trust(of: signature.publicKey, namespace: namespace, at: time) {
             case .trusted(let principals):
-              if !signers.contains(where: { $0.key == key }) { signers.append(Signer(principals: principals, key: key)) }
+              if !signers.contains(where: { $0.key == key }) {
+                signers.append(Signer(principals: principals, key: key))
+              }
             case .untrusted(let reason): untrusted.append("\(signature.publicKey): \(reason)")
             }
           } catch {
@@ -94,7 +96,8 @@ extension Verifier {
         evidence: untrusted + invalid)
     }
     throw VerificationError(
-      .signatureInvalid, "no signature fits: \(invalid.isEmpty ? "the file holds none" : invalid.joined(separator: "; "))",
+      .signatureInvalid,
+      "no signature fits: \(invalid.isEmpty ? "the file holds none" : invalid.joined(separator: "; "))",
       evidence: invalid)
   }
 }

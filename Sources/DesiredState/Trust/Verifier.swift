@@ -96,7 +96,8 @@ public struct Verifier: Sendable {
       guard revision == floor.revision else {
         throw VerificationError(
           .versionEquivocation,
-          "version \(version) was adopted as \(floor.revision) and is now published as \(revision); publish a higher version")
+          "version \(version) was adopted as \(floor.revision) and is now published as \(revision); publish a higher version"
+        )
       }
     } else if version - floor.version > policy.maximumVersionStep {
       throw VerificationError(

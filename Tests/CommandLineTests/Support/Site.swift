@@ -54,7 +54,9 @@ final class Site: Sendable {
   // MARK: - Keys
 
   /// Makes a key and returns its path; with `principal`, trusts it.
-  func makeKey(_ name: String = "key", type: String = "ed25519", trustedAs principal: String? = nil, options: String = "")
+  func makeKey(
+    _ name: String = "key", type: String = "ed25519", trustedAs principal: String? = nil, options: String = ""
+  )
     async throws -> String
   {
     let path = root + "/" + name
@@ -73,7 +75,8 @@ final class Site: Sendable {
 
   /// A manifest as an editor would write it, its digests from sha256sum(1).
   func manifest(
-    version: String = "1", documents: [(id: String, text: String)] = [("press.yaml", "press: 1\n")], extensions: String = "",
+    version: String = "1", documents: [(id: String, text: String)] = [("press.yaml", "press: 1\n")],
+    extensions: String = "",
     placeDocuments: Bool = true
   ) async throws -> String {
     var entries: [String] = []
@@ -86,7 +89,8 @@ final class Site: Sendable {
         """)
     }
     let tail = extensions.isEmpty ? "" : ", \"x-desired-state-extensions\": { \(extensions) }"
-    return "{ \"manifestVersion\": \(version), \"bundle\": null, \"deployments\": [\(entries.joined(separator: ",\n"))]\(tail) }\n"
+    return
+      "{ \"manifestVersion\": \(version), \"bundle\": null, \"deployments\": [\(entries.joined(separator: ",\n"))]\(tail) }\n"
   }
 
   func sha256(_ text: String) async throws -> String {
@@ -98,7 +102,8 @@ final class Site: Sendable {
     let hex = try await sha256(manifest)
     var signatures = ""
     for key in keys {
-      signatures += try await Tool.succeed("ssh-keygen", ["-q", "-Y", "sign", "-n", namespace, "-f", key], input: manifest)
+      signatures += try await Tool.succeed(
+        "ssh-keygen", ["-q", "-Y", "sign", "-n", namespace, "-f", key], input: manifest)
     }
     if !keys.isEmpty { try write(signatures, to: drop + "/signatures/sha256-\(hex).sig") }
     try write(manifest, to: drop + "/manifest.json")
@@ -109,7 +114,8 @@ final class Site: Sendable {
     extensions: String = "", keys: [String], namespace: String = "desired-state"
   ) async throws {
     try await place(
-      try await manifest(version: version, documents: documents, extensions: extensions), keys: keys, namespace: namespace)
+      try await manifest(version: version, documents: documents, extensions: extensions), keys: keys,
+      namespace: namespace)
   }
 
   private func quoted(_ text: String) -> String {
