@@ -2,8 +2,10 @@
 #define DESIRED_STATE_CCURL_H
 
 #include <curl/curl.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -155,7 +157,10 @@ static inline int ccurl_tls_peer_uris(
   return 1;
 }
 
-// --- Linux: what the kernel counted on one TCP connection -------------------------------------
+// --- Linux: a thread's name, and what the kernel counted on one TCP connection -----------------
+
+// glibc declares it under _GNU_SOURCE only, and Swift's Glibc module is built without it: pthread_setname_np(3).
+int pthread_setname_np(pthread_t thread, const char *name);
 
 // <linux/tcp.h> and <netinet/tcp.h> both define struct tcp_info and only the first has the byte
 // counts, so they are read by their offsets, which are the kernel's stable interface (Linux 4.19):
