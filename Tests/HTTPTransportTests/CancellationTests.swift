@@ -1,0 +1,101 @@
+import HTTPTransport
+import HTTPTypes
+import Testing
+
+@Suite struct Cancellation {
+  let server: PythonServer
+  let transport: HTTPTransport
+
+  init() throws {
+    server = try PythonServer.hostile.get()
+    transport = try HTTPTransport()
+  }
+
+  func url(_ path: String) -> String { "http://127.0.0.1:\(server.port)\(path)" }
+
+  /// Cancels the task as soon as `begun` says so, and returns how long it took to end, and how it did.
+  func cancel(
+    _ body: @escaping @Sendable (_ begun: AsyncStream<Void>.Continuation) async throws -> Void
+  ) async -> (Duration, HTTPTransportError.Code?) {
+    let (stream, begun) = AsyncStream<Void>.makeStream()
+    let task = Task { try await body(begun) }
+    for await _ in stream { break }
+    let begin = ContinuousClock.now
+    task.cancel()
+    let result = await task.result
+    let time = ContinuousClock.now - begin
+    if case .failure(let error) = result { return (time, (error as? HTTPTransportError)?.code) }
+    return (time, nil)
+  }
+
+  @Test func `In the middle of a stalled download takes effect at once`() async throws {
+    let (transport, address) = (transport, url("/stall"))
+    let (time, code) = await cancel { begun in
+      let exchange = try await transport.send(.get(address))
+      for try await _ in exchange.body { begun.yield() }
+    }
+    #expect(code == .cancelled)
+    #expect(time < .seconds(1))
+    // The transport is as usable as before.
+    #expect(try await transport.text(.get(url("/chunked"))) == "hello world")
+  }
+
+  @Test func `While waiting for an answer takes effect at once`() async throws {
+    let (transport, address) = (transport, url("/silent"))
+    let (time, code) = await cancel { begun in
+      begun.yield()
+      _ = try await transport.send(.get(address))
+    }
+    #expect(code == .cancelled)
+    #expect(time < .seconds(1))
+  }
+
+  @Test func `Of a body that is held back takes effect at once`() async throws {
+    let exchange = try await transport.send(.get(url("/endless")))
+    var iterator = exchange.body.makeAsyncIterator()
+    _ = try await iterator.next(isolation: nil)
+    exchange.cancel()
+    let error = await #expect(throws: HTTPTransportError.self) { try await iterator.next(isolation: nil) }
+    #expect(error?.code == .cancelled)
+    #expect(try await transport.text(.get(url("/chunked"))) == "hello world")
+  }
+
+  @Test func `Before the request is sent keeps it from being sent`() async throws {
+    let (transport, address) = (transport, url("/silent?never-sent"))
+    let (_, code) = await cancel { begun in
+      begun.yield()
+      while !Task.isCancelled { await Task.yield() }
+      _ = try await transport.send(.get(address))
+    }
+    #expect(code == .cancelled)
+  }
+
+  @Test func `Of a writer that waits for room takes effect at once`() async throws {
+    let (transport, address) = (transport, url("/silent"))
+    let (time, code) = await cancel { begun in
+      // Nobody has begun to read this pipe, so it only fills.
+      let pipe = HTTPRequestBodyPipe()
+      _ = transport
+      _ = address
+      try await pipe.write([UInt8](repeating: 0, count: 1 << 20))
+      begun.yield()
+      try await pipe.write([1])
+    }
+    #expect(code == .cancelled)
+    #expect(time < .seconds(1))
+  }
+
+  @Test func `Of many at once leaves none behind`() async throws {
+    let (transport, address) = (transport, url("/stall"))
+    let task = Task {
+      await withTaskGroup(of: HTTPTransportError.Code?.self) { group in
+        for _ in 0..<100 { group.addTask { await transport.failure(.get(address))?.code } }
+        return await group.reduce(into: []) { $0.append($1) }
+      }
+    }
+    _ = try await transport.text(.get(url("/chunked")))
+    task.cancel()
+    #expect(await task.value == [HTTPTransportError.Code](repeating: .cancelled, count: 100))
+    #expect(try await transport.text(.get(url("/chunked"))) == "hello world")
+  }
+}
