@@ -80,7 +80,8 @@ static inline CURLcode ccurl_set_close_socket(CURL *easy, curl_closesocket_callb
   return curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, function);
 }
 
-static inline CURLcode ccurl_set_on_tls_context(CURL *easy, curl_ssl_ctx_callback function) {
+static inline CURLcode ccurl_set_on_tls_context(CURL *easy, curl_ssl_ctx_callback function, void *context) {
+  curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, context);
   return curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, function);
 }
 
@@ -133,6 +134,10 @@ static inline SSL *ccurl_tls_session(CURL *easy) {
   const struct curl_tlssessioninfo *information = NULL;
   if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &information) != CURLE_OK || information == NULL) return NULL;
   return information->backend == CURLSSLBACKEND_OPENSSL ? (SSL *)information->internals : NULL;
+}
+
+static inline int ccurl_tls_new_context_index(void) {
+  return CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL, NULL);
 }
 
 static inline int ccurl_tls_new_session_index(void) {

@@ -163,6 +163,8 @@ final class EngineContext {
   let meter: WireMeter
   /// Origins that have asked for a client certificate when there was none.
   var askingOrigins: Set<HTTPOrigin> = []
+  /// What OpenSSL found wrong with a certificate, by the easy handle that was connecting.
+  var verificationFailures: [UnsafeMutableRawPointer: Int32] = [:]
 
   init(_ engine: Engine) {
     self.engine = engine
@@ -276,6 +278,7 @@ private final class EngineLoop {
       return
     }
     curl_multi_remove_handle(multi, pointer)
+    context.verificationFailures[pointer] = nil
     recycle(finished.easy)
   }
 
@@ -330,6 +333,7 @@ private final class EngineLoop {
 
   private static func error(_ code: CURLMcode) -> HTTPTransportError {
     HTTPTransportError(
-      code: .internalFailure, message: "libcurl failed: \(String(cString: curl_multi_strerror(code))).", isRetryable: true)
+      code: .internalFailure, message: "libcurl failed: \(String(cString: curl_multi_strerror(code))).",
+      isRetryable: true)
   }
 }

@@ -3,7 +3,8 @@ import CCurl
 extension HTTPTransportError {
   static func tooLarge(_ what: String, _ plan: RequestPlan, _ how: String) -> HTTPTransportError {
     HTTPTransportError(
-      code: .tooLarge, message: "\(what) \(plan.address.display) \(how). Raise the limit if this is what was meant to come.")
+      code: .tooLarge,
+      message: "\(what) \(plan.address.display) \(how). Raise the limit if this is what was meant to come.")
   }
 
   static func proxyRefused(_ status: Int, _ configuration: HTTPTransportConfiguration) -> HTTPTransportError {
@@ -50,13 +51,17 @@ extension HTTPTransportError {
     let whatSystem = "libcurl's code \(code.rawValue)"
 
     switch code {
+    case CURLE_PEER_FAILED_VERIFICATION,
+      _ where running.verificationFailure != nil && !running.isConnected:
+      self = Self.verification(peer: peer, running.verificationFailure, code, detail)
     case CURLE_COULDNT_RESOLVE_HOST:
       self = error(
         .nameResolution, "The name \(address.origin.host) has no address. Check the spelling and the DNS server.",
         retryable: true, curl: code)
     case CURLE_COULDNT_RESOLVE_PROXY:
       self = error(
-        .nameResolution, "The proxy's name \(proxyOrigin?.host ?? "") has no address. Check its spelling and the DNS server.",
+        .nameResolution,
+        "The proxy's name \(proxyOrigin?.host ?? "") has no address. Check its spelling and the DNS server.",
         retryable: true, curl: code)
     case _ where connectStatus != 0 && !(200..<300).contains(connectStatus) && !running.isConnected:
       let refusal = Self.proxyRefused(connectStatus, configuration)
@@ -76,11 +81,6 @@ extension HTTPTransportError {
       self = error(
         .stalled, "\(address.origin) sent less than the stall limit allows. The server or the network is overloaded.",
         retryable: true, curl: code)
-    case CURLE_PEER_FAILED_VERIFICATION:
-      self = Self.verification(
-        peer: peer,
-        result: ccurl_get_long(easy, CURLINFO_SSL_VERIFYRESULT),
-        proxyResult: ccurl_get_long(easy, CURLINFO_PROXY_SSL_VERIFYRESULT), code, detail)
     case CURLE_SSL_CACERT_BADFILE:
       self = error(
         .configuration, "The file of trusted certificates cannot be read, or holds none in PEM form.", curl: code)
@@ -103,17 +103,25 @@ extension HTTPTransportError {
       self = error(.tooLarge, "\(address.display) decodes to far more than it is.", curl: code)
     case CURLE_BAD_CONTENT_ENCODING:
       self = error(
-        .protocolViolation, "The body of \(address.display) is not in the encoding it claims.", retryable: true, curl: code)
-    case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY, CURLE_HTTP2, CURLE_HTTP2_STREAM, CURLE_TOO_MANY_REDIRECTS,
+        .protocolViolation, "The body of \(address.display) is not in the encoding it claims.", retryable: true,
+        curl: code)
+    case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY, CURLE_HTTP2, CURLE_HTTP2_STREAM,
+      CURLE_TOO_MANY_REDIRECTS,
       CURLE_HTTP_RETURNED_ERROR, CURLE_WRITE_ERROR:
       self = error(
-        .protocolViolation, "What \(address.origin) answers is not proper HTTP. Check that an HTTP server is at that port.",
+        .protocolViolation,
+        "What \(address.origin) answers is not proper HTTP. Check that an HTTP server is at that port.",
         retryable: code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM, curl: code)
     case CURLE_URL_MALFORMAT:
       self = error(.invalidRequest, "libcurl cannot read the request's URL.", curl: code)
     case CURLE_SSL_CONNECT_ERROR, CURLE_RECV_ERROR, CURLE_SEND_ERROR, CURLE_GOT_NOTHING:
       self =
         Self.alert(text, peer: peer, configuration, code, detail)
+        ?? (running.looksLikeMissingCertificate
+          ? error(
+            .clientCertificateRequired,
+            "\(peer) asked for a client certificate and broke the connection when it got none. "
+              + "Configure the device's certificate and key.", retryable: true, curl: code) : nil)
         ?? (code == CURLE_SSL_CONNECT_ERROR
           ? error(
             .tlsFailed, "No TLS connection to \(peer) could be agreed on. Check that it speaks TLS at that port.",
@@ -126,22 +134,28 @@ extension HTTPTransportError {
     }
   }
 
-  /// CURLINFO_SSL_VERIFYRESULT(3): OpenSSL's X509_V_ERR_ number; 0 when the chain itself was good and
-  /// only the name was wrong.
+  /// `failure` is OpenSSL's X509_V_ERR_ number. There is none when the chain was good and libcurl itself,
+  /// which compares the names, refused.
   private static func verification(
-    peer: String, result: Int, proxyResult: Int, _ code: CURLcode, _ detail: String?
+    peer: String, _ failure: Int32?, _ code: CURLcode, _ detail: String?
   ) -> HTTPTransportError {
     let (kind, message): (Code, String) =
-      switch Int32(truncatingIfNeeded: proxyResult != 0 ? proxyResult : result) {
-      case X509_V_OK, X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH:
-        (.tlsWrongHost, "The certificate of \(peer) is for another host. Use the name that it is for, or mend the server.")
+      switch failure {
+      case nil, X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH:
+        (
+          .tlsWrongHost,
+          "The certificate of \(peer) is for another host. Use the name that it is for, or mend the server."
+        )
       case X509_V_ERR_CERT_NOT_YET_VALID:
         (
           .clockImplausible,
           "The certificate of \(peer) is not valid yet. The clock of this machine is probably behind: set it."
         )
       case X509_V_ERR_CERT_HAS_EXPIRED:
-        (.tlsExpired, "The certificate of \(peer) has expired. Renew it, or set the clock of this machine if it is ahead.")
+        (
+          .tlsExpired,
+          "The certificate of \(peer) has expired. Renew it, or set the clock of this machine if it is ahead."
+        )
       default:
         (
           .tlsUntrusted,
@@ -167,7 +181,8 @@ extension HTTPTransportError {
       .clientCertificateRequired, "\(peer) wants a client certificate. Configure the device's certificate and key.")
     let refused = error(
       .clientCertificateRefused,
-      "\(peer) does not accept the client certificate. Check that it is current and from an authority the server trusts.")
+      "\(peer) does not accept the client certificate. Check that it is current and from an authority the server trusts."
+    )
     switch Int32(bitPattern: number & 0x7f_ffff) {
     case 1116: return required
     // handshake_failure is how TLS 1.2 servers ask for a certificate, among other things.

@@ -25,7 +25,8 @@ public struct HTTPExchange: Sendable {
 /// The body of a response, in chunks as they come.
 ///
 /// A reader that is slower than the network holds the network back: about 256 KiB are kept, then
-/// nothing more is read. Other exchanges on the same HTTP/2 connection go on.
+/// nothing more is read. Other exchanges on the same HTTP/2 connection go on; for them, libcurl takes
+/// in up to 32 MiB more of an unread body, the window it grants every HTTP/2 server beforehand.
 public struct HTTPResponseBody: AsyncSequence, Sendable {
   public typealias Element = [UInt8]
   public typealias Failure = HTTPTransportError

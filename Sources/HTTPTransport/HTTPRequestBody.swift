@@ -173,7 +173,8 @@ public final class HTTPRequestBodyPipe: Sendable {
       }
       let count = min(held, buffer.count)
       watched.value.waiting.withUnsafeBytes {
-        buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[watched.value.offset..<watched.value.offset + count]))
+        buffer.copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: $0[watched.value.offset..<watched.value.offset + count]))
       }
       watched.value.offset += count
       if watched.value.offset == watched.value.waiting.count {

@@ -107,8 +107,8 @@ public final class HTTPTransport: Sendable {
       }
     case nil: break
     }
-    if configuration.tls.expectedServerIdentity != nil, !TLSSession.isAvailable {
-      throw .configuration("Checking the server's identity needs a libcurl built on OpenSSL.")
+    guard TLSSession.isAvailable else {
+      throw .configuration("This libcurl is not built on OpenSSL. Install the flavour that is (libcurl4, not -gnutls).")
     }
   }
 }

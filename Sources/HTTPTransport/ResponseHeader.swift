@@ -31,7 +31,9 @@ struct ResponseHeader {
     }
     if line.starts(with: "HTTP/".utf8) {
       let parts = line.split(separator: UInt8(ascii: " "), maxSplits: 2, omittingEmptySubsequences: true)
-      status = parts.count > 1 ? Int(String(decoding: parts[1], as: UTF8.self)).flatMap { (0...999).contains($0) ? $0 : nil } : nil
+      status =
+        parts.count > 1
+        ? Int(String(decoding: parts[1], as: UTF8.self)).flatMap { (0...999).contains($0) ? $0 : nil } : nil
       reason = parts.count > 2 ? Array(parts[2]) : []
       fields = HTTPFields()
       return .more

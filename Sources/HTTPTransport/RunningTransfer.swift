@@ -15,6 +15,8 @@ final class RunningTransfer {
   private(set) var failure: HTTPTransportError?
   /// The connection is made, handshakes and all, and the request is on its way.
   private(set) var isConnected = false
+  /// What OpenSSL found wrong with a certificate: an X509_V_ERR_ number.
+  private(set) var verificationFailure: Int32?
   private var isReceivePaused = false
   private var isSendPaused = false
   /// The reader has gone; up to so many bytes are still read to keep the connection.
@@ -65,7 +67,8 @@ final class RunningTransfer {
     _ = ccurl_set_before_request(
       easy.pointer,
       { context, _, _, _, _ in
-        RunningTransfer.from(context)?.isReadyToSend() == true ? Int32(CURL_PREREQFUNC_OK) : Int32(CURL_PREREQFUNC_ABORT)
+        RunningTransfer.from(context)?.isReadyToSend() == true
+          ? Int32(CURL_PREREQFUNC_OK) : Int32(CURL_PREREQFUNC_ABORT)
       }, reference)
     if let pipe = plan.pipe {
       let engine = context.engine
@@ -96,12 +99,12 @@ final class RunningTransfer {
         guard let context else { return 1 }
         return Unmanaged<WireMeter>.fromOpaque(context).takeUnretainedValue().close(socket)
       }, meterReference)
-    if TLSSession.isAvailable {
-      _ = ccurl_set_on_tls_context(easy.pointer) { _, tlsContext, _ in
-        TLSSession.prepare(tlsContext)
+    _ = ccurl_set_on_tls_context(
+      easy.pointer,
+      { easy, tlsContext, engine in
+        if let tlsContext { TLSSession.prepare(OpaquePointer(tlsContext), of: easy, engine: engine) }
         return CURLE_OK
-      }
-    }
+      }, Unmanaged.passUnretained(context).toOpaque())
   }
 
   private func stop(_ error: HTTPTransportError) {
@@ -124,7 +127,9 @@ final class RunningTransfer {
     if plan.method != .head, response.status.code != 304,
       let length = response.headerFields[.contentLength].flatMap(Int64.init), length > plan.limits.encodedBytes
     {
-      stop(.tooLarge("The body of", plan, "is announced as \(length) bytes, over the limit of \(plan.limits.encodedBytes)"))
+      stop(
+        .tooLarge("The body of", plan, "is announced as \(length) bytes, over the limit of \(plan.limits.encodedBytes)")
+      )
       return false
     }
     transfer.deliver(response, facts)
@@ -221,6 +226,7 @@ final class RunningTransfer {
 
   /// libcurl is done with it. Reads everything the handle knows before anything else is called.
   func finish(_ code: CURLcode) {
+    verificationFailure = context.verificationFailures.removeValue(forKey: easy.pointer)
     guard code != CURLE_OK else {
       transfer.finish(.success(()))
       return
@@ -229,4 +235,10 @@ final class RunningTransfer {
   }
 
   var isHeaderComplete: Bool { header.isComplete }
+
+  /// The server asked on this very connection for the certificate there is not, and did not answer at all.
+  /// In TLS 1.3 its alert may be overtaken by the end of the connection.
+  var looksLikeMissingCertificate: Bool {
+    facts.lacksClientCertificate && header.byteCount == 0 && ccurl_get_long(easy.pointer, CURLINFO_NUM_CONNECTS) > 0
+  }
 }

@@ -11,7 +11,7 @@ struct TLSSession {
   private static let askedIndex = ccurl_tls_new_session_index()
 
   init?(_ easy: EasyHandle) {
-    guard Self.isAvailable, let session = ccurl_tls_session(easy.pointer) else { return nil }
+    guard let session = ccurl_tls_session(easy.pointer) else { return nil }
     self.session = session
   }
 
@@ -33,9 +33,21 @@ struct TLSSession {
     return uris
   }
 
+  private static let easyIndex = ccurl_tls_new_context_index()
+  private static let engineIndex = ccurl_tls_new_context_index()
+
   /// Called by libcurl for each TLS context it makes: CURLOPT_SSL_CTX_FUNCTION(3).
-  static func prepare(_ context: UnsafeMutableRawPointer?) {
-    guard let context = context.map({ OpaquePointer($0) }) else { return }
+  ///
+  /// The engine's context outlives every connection; the easy handle is only ever a key.
+  static func prepare(_ context: OpaquePointer, of easy: UnsafeMutableRawPointer?, engine: UnsafeMutableRawPointer?) {
+    SSL_CTX_set_ex_data(context, easyIndex, easy)
+    SSL_CTX_set_ex_data(context, engineIndex, engine)
+    // SSL_CTX_set_verify(3): called for each certificate of the chain with OpenSSL's finding, which is left
+    // as it is. Remembered because libcurl loses it in a handshake inside another, behind an https proxy.
+    SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context)) { isGood, store in
+      if isGood == 0 { TLSSession.rememberFailure(store) }
+      return isGood
+    }
     // libcurl writes session keys to the file that SSLKEYLOGFILE names. The environment has no say here.
     SSL_CTX_set_keylog_callback(context, nil)
     // SSL_CTX_set_client_cert_cb(3): called when the server asks for a certificate and none is set; 0 sends none.
@@ -43,5 +55,14 @@ struct TLSSession {
       SSL_set_ex_data(session, TLSSession.askedIndex, UnsafeMutableRawPointer(bitPattern: 1))
       return 0
     }
+  }
+
+  private static func rememberFailure(_ store: OpaquePointer?) {
+    guard let session = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
+      let context = SSL_get_SSL_CTX(OpaquePointer(session)),
+      let easy = SSL_CTX_get_ex_data(context, easyIndex), let engine = SSL_CTX_get_ex_data(context, engineIndex)
+    else { return }
+    Unmanaged<EngineContext>.fromOpaque(engine).takeUnretainedValue()
+      .verificationFailures[easy] = X509_STORE_CTX_get_error(store)
   }
 }

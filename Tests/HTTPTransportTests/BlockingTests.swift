@@ -7,19 +7,12 @@ import Testing
   let server: PythonServer
   let transport: HTTPTransport
 
-  init() throws {
-    server = try PythonServer.hostile.get()
+  init() async throws {
+    server = try await PythonServer.hostile.value
     transport = try HTTPTransport()
   }
 
   func url(_ path: String) -> String { "http://127.0.0.1:\(server.port)\(path)" }
-
-  /// Off the cooperative pool, as libgit2's callbacks will be.
-  func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
-    try await withCheckedThrowingContinuation { continuation in
-      Thread { continuation.resume(with: Result { try body() }) }.start()
-    }
-  }
 
   @Test func `a response is read to its end`() async throws {
     let (transport, address) = (transport, url("/redirect?to=/ok?size=2000000"))

@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTransport
 import HTTPTypes
 import Testing
@@ -6,8 +7,8 @@ import Testing
   let server: PythonServer
   let transport: HTTPTransport
 
-  init() throws {
-    server = try PythonServer.hostile.get()
+  init() async throws {
+    server = try await PythonServer.hostile.value
     transport = try HTTPTransport()
   }
 
@@ -36,6 +37,7 @@ import Testing
     }
     #expect(code == .cancelled)
     #expect(time < .seconds(1))
+    measured("cancelling a stalled download: \(time)")
     // The transport is as usable as before.
     #expect(try await transport.text(.get(url("/chunked"))) == "hello world")
   }
@@ -97,5 +99,39 @@ import Testing
     task.cancel()
     #expect(await task.value == [HTTPTransportError.Code](repeating: .cancelled, count: 100))
     #expect(try await transport.text(.get(url("/chunked"))) == "hello world")
+  }
+
+  /// libcurl resolves on a thread of the resolver's own and, unless told otherwise, waits for it.
+  @Test(.enabled(if: SilentNetwork.isPossible))
+  func `While a name is being resolved takes effect at once, for the engine too`() async {
+    show(
+      await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
+        let (questions, asked) = AsyncStream<Void>.makeStream()
+        let (transport, server): (HTTPTransport, PythonServer) = try await withCheckedThrowingContinuation { ready in
+          Thread {
+            do {
+              let network = try SilentNetwork()
+              let server = try PythonServer("hostile")
+              ready.resume(returning: (try HTTPTransport(), server))
+              network.waitForQuestion()
+              asked.yield()
+            } catch {
+              ready.resume(throwing: error)
+            }
+          }.start()
+        }
+        let task = Task { try await transport.send(.get("http://somewhere.example/")) }
+        for await _ in questions { break }
+        let begin = ContinuousClock.now
+        task.cancel()
+        let error = await #expect(throws: HTTPTransportError.self) { try await task.value }
+        #expect(error?.code == .cancelled)
+        #expect(ContinuousClock.now - begin < .seconds(1))
+        // The resolver waits five seconds for each answer. The engine must not wait for the resolver.
+        #expect(try await transport.text(.get("http://127.0.0.1:\(server.port)/chunked")) == "hello world")
+        let time = ContinuousClock.now - begin
+        #expect(time < .seconds(3))
+        measured("next answer after cancelling a name resolution: \(time)")
+      })
   }
 }

@@ -7,8 +7,8 @@ import Testing
   let server: PythonServer
   let transport: HTTPTransport
 
-  init() throws {
-    server = try PythonServer.hostile.get()
+  init() async throws {
+    server = try await PythonServer.hostile.value
     transport = try HTTPTransport()
   }
 
@@ -91,7 +91,8 @@ import Testing
     #expect(echo.values("content-type") == ["a/b"])
   }
 
-  @Test(arguments: [true, false]) func `A streamed body is sent, of known length or chunked`(isKnown: Bool) async throws {
+  @Test(arguments: [true, false]) func `A streamed body is sent, of known length or chunked`(isKnown: Bool) async throws
+  {
     let chunks = (0..<50).map { [UInt8](repeating: UInt8($0), count: 40_000) }
     let stream = AsyncStream { continuation in
       for chunk in chunks { continuation.yield(chunk) }
@@ -205,7 +206,7 @@ import Testing
   }
 
   @Test func `IPv6 addresses work`() async throws {
-    let server = try PythonServer("hostile", ["--host", "::1"])
+    let server = try await PythonServer.start("hostile", ["--host", "::1"])
     #expect(try await transport.text(.get("http://[::1]:\(server.port)/chunked")) == "hello world")
     #expect(server.log.contains("Host: [::1]:\(server.port)"))
   }

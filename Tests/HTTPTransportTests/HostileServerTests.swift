@@ -7,8 +7,8 @@ import Testing
   let server: PythonServer
   let transport: HTTPTransport
 
-  init() throws {
-    server = try PythonServer.hostile.get()
+  init() async throws {
+    server = try await PythonServer.hostile.value
     transport = try HTTPTransport()
   }
 
@@ -84,28 +84,30 @@ import Testing
     let begin = clock.now
     let error = await transport.failure(.get(url(path)), deadline: begin + .milliseconds(300))
     #expect(error?.code == .timeout && error?.isRetryable == true)
-    #expect(clock.now - begin < .seconds(2))
+    #expect(clock.now - begin < .seconds(5))
   }
 
   @Test func `cannot outlast the deadline of somebody who does not read`() async throws {
-    let exchange = try await transport.send(.get(url("/endless")), deadline: .now + .milliseconds(300))
-    var iterator = exchange.body.makeAsyncIterator()
-    _ = try await iterator.next(isolation: nil)
-    // The other exchange's deadline comes later, so that this one's has passed, unread, by then.
-    _ = await transport.failure(.get(url("/silent")), deadline: .now + .milliseconds(600))
-    let error = await #expect(throws: HTTPTransportError.self) { for try await _ in exchange.body {} }
+    let error = await #expect(throws: HTTPTransportError.self) {
+      let exchange = try await transport.send(.get(url("/endless")), deadline: .now + .milliseconds(300))
+      var iterator = exchange.body.makeAsyncIterator()
+      _ = try await iterator.next(isolation: nil)
+      // The other exchange's deadline comes later, so that this one's has passed, unread, by then.
+      _ = await transport.failure(.get(url("/silent")), deadline: .now + .milliseconds(600))
+      while try await iterator.next(isolation: nil) != nil {}
+    }
     #expect(error?.code == .timeout)
   }
 
   @Test func `cannot make those who wait behind it miss their deadlines`() async throws {
     let transport = try transport { $0.maximumConcurrentExchanges = 1 }
-    async let first = transport.failure(.get(url("/silent")), deadline: .now + .seconds(2))
-    let clock = ContinuousClock()
-    let begin = clock.now
-    async let second = transport.failure(.get(url("/silent")), deadline: begin + .milliseconds(200))
-    #expect(await second?.code == .timeout)
-    #expect(clock.now - begin < .seconds(1))
-    #expect(await first?.code == .timeout)
+    let address = url("/silent")
+    let first = Task { await transport.failure(.get(address)) }
+    let begin = ContinuousClock.now
+    #expect(await transport.failure(.get(address), deadline: begin + .milliseconds(200))?.code == .timeout)
+    #expect(ContinuousClock.now - begin < .seconds(10))
+    first.cancel()
+    #expect(await first.value?.code == .cancelled)
   }
 
   @Test func `cannot drip below the stall limit`() async throws {

@@ -6,13 +6,14 @@ import Testing
   let nginx: NginxServer
   let certificates: Certificates
 
-  init() throws {
-    nginx = try NginxServer.shared.get()
-    certificates = try Certificates.shared.get()
+  init() async throws {
+    nginx = try await NginxServer.shared.value
+    certificates = try await Certificates.shared.value
   }
 
   func transport(
-    _ proxy: String, trust: HTTPTrustRoots = .system, _ change: (inout HTTPTransportConfiguration) throws -> Void = { _ in }
+    _ proxy: String, trust: HTTPTrustRoots = .system,
+    _ change: (inout HTTPTransportConfiguration) throws -> Void = { _ in }
   ) throws -> HTTPTransport {
     var configuration = HTTPTransportConfiguration(proxy: .proxy(try HTTPProxy(proxy, trust: trust)))
     configuration.tls.trust = .only(file: certificates.authority)
@@ -21,7 +22,7 @@ import Testing
   }
 
   @Test func `https goes by CONNECT, which shows the proxy nothing of the request`() async throws {
-    let proxy = try PythonServer("proxy")
+    let proxy = try await PythonServer.start("proxy")
     let transport = try transport("http://127.0.0.1:\(proxy.port)") {
       $0.credentials = try HTTPCredentials(.bearer(HTTPSecret("token-1")), for: HTTPOrigin(of: nginx.url(.good, "/")))
     }
@@ -35,14 +36,15 @@ import Testing
   }
 
   @Test func `http goes in absolute form`() async throws {
-    let proxy = try PythonServer("proxy")
+    let proxy = try await PythonServer.start("proxy")
     let transport = try transport("http://127.0.0.1:\(proxy.port)")
     #expect(try await transport.text(.get(nginx.url(.plain, "/small", host: "127.0.0.1"))) == "small file\n")
     #expect(proxy.log.hasPrefix("GET http://127.0.0.1:\(nginx.port(.plain))/small HTTP/1.1"))
   }
 
   @Test func `that is secured itself, under its own authority`() async throws {
-    let proxy = try PythonServer("proxy", ["--tls", certificates.certificate("untrusted"), certificates.key("untrusted")])
+    let proxy = try await PythonServer.start(
+      "proxy", ["--tls", certificates.certificate("untrusted"), certificates.key("untrusted")])
     let address = "https://localhost:\(proxy.port)"
     let transport = try transport(address, trust: .only(file: certificates.otherAuthority))
     #expect(try await transport.text(.get(nginx.url(.good, "/small"))) == "small file\n")
@@ -56,9 +58,11 @@ import Testing
   }
 
   @Test func `the server's identity is checked, not the proxy's`() async throws {
-    let proxy = try PythonServer("proxy", ["--tls", certificates.certificate("untrusted"), certificates.key("untrusted")])
+    let proxy = try await PythonServer.start(
+      "proxy", ["--tls", certificates.certificate("untrusted"), certificates.key("untrusted")])
     for (uri, code) in [(Certificates.identity, nil), ("spiffe://other", HTTPTransportError.Code.tlsWrongIdentity)] {
-      let transport = try transport("https://localhost:\(proxy.port)", trust: .only(file: certificates.otherAuthority)) {
+      let transport = try transport("https://localhost:\(proxy.port)", trust: .only(file: certificates.otherAuthority))
+      {
         $0.tls.expectedServerIdentity = HTTPServerIdentity(uri: uri)
       }
       #expect(await transport.failure(.get(nginx.url(.good, "/small")))?.code == code)
@@ -66,7 +70,7 @@ import Testing
   }
 
   @Test func `that wants credentials`() async throws {
-    let proxy = try PythonServer("proxy", ["--credentials", "agent:p@ss word"])
+    let proxy = try await PythonServer.start("proxy", ["--credentials", "agent:p@ss word"])
     let good = try transport("http://agent:p%40ss%20word@127.0.0.1:\(proxy.port)")
     #expect(try await good.text(.get(nginx.url(.good, "/small"))) == "small file\n")
     for address in ["http://127.0.0.1:\(proxy.port)", "http://agent:wrong-one@127.0.0.1:\(proxy.port)"] {
@@ -81,7 +85,7 @@ import Testing
   }
 
   @Test(arguments: [403, 503]) func `that refuses`(status: Int) async throws {
-    let proxy = try PythonServer("proxy", ["--refuse", "\(status)"])
+    let proxy = try await PythonServer.start("proxy", ["--refuse", "\(status)"])
     let error = try await transport("http://127.0.0.1:\(proxy.port)").failure(.get(nginx.url(.good, "/small")))
     #expect(error?.code == .proxyRefused && error?.proxyStatus == status)
     #expect(error?.isRetryable == (status == 503))

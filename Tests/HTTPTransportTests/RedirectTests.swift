@@ -6,9 +6,9 @@ import Testing
   let server: PythonServer
   let other: PythonServer
 
-  init() throws {
-    server = try PythonServer.hostile.get()
-    other = try PythonServer("hostile")
+  init() async throws {
+    server = try await PythonServer.hostile.value
+    other = try await PythonServer.start("hostile")
   }
 
   func url(_ path: String) -> String { "http://127.0.0.1:\(server.port)\(path)" }
@@ -80,7 +80,9 @@ import Testing
     #expect(other.log.isEmpty)
   }
 
-  @Test(arguments: ["ftp://127.0.0.1/", "file:///etc/passwd", "http://user:secret@127.0.0.1/", "http://[::1", "gopher:x"])
+  @Test(arguments: [
+    "ftp://127.0.0.1/", "file:///etc/passwd", "http://user:secret@127.0.0.1/", "http://[::1", "gopher:x",
+  ])
   func `To where no request may go are refused`(target: String) async throws {
     let error = try await transport().failure(.get(url("/redirect?to=\(target)")))
     #expect(error?.code == .redirectRefused)
@@ -93,8 +95,9 @@ import Testing
   }
 
   @Test func `From https down to http are refused`() async throws {
-    let certificates = try Certificates.shared.get()
-    let secure = try PythonServer("hostile", ["--tls", certificates.certificate("server"), certificates.key("server")])
+    let certificates = try await Certificates.shared.value
+    let secure = try await PythonServer.start(
+      "hostile", ["--tls", certificates.certificate("server"), certificates.key("server")])
     let transport = try transport { $0.tls.trust = .only(file: certificates.authority) }
     let base = "https://localhost:\(secure.port)"
     #expect(try await transport.send(.get("\(base)/redirect?to=/ok")).response.status == .ok)

@@ -6,9 +6,9 @@ import Testing
   let nginx: NginxServer
   let certificates: Certificates
 
-  init() throws {
-    nginx = try NginxServer.shared.get()
-    certificates = try Certificates.shared.get()
+  init() async throws {
+    nginx = try await NginxServer.shared.value
+    certificates = try await Certificates.shared.value
   }
 
   func transport(_ change: (inout HTTPTransportConfiguration) -> Void = { _ in }) throws -> HTTPTransport {
@@ -84,7 +84,9 @@ import Testing
     #expect(!exchange.lacksClientCertificate)
   }
 
-  @Test func `nginx's 400 without a client certificate is known for what it is, also with a resumed session`() async throws {
+  @Test func `nginx's 400 without a client certificate is known for what it is, also with a resumed session`()
+    async throws
+  {
     let transport = try transport()
     for _ in 0..<3 {
       let exchange = try await transport.send(.get(nginx.url(.mutual, "/small")))
@@ -94,14 +96,14 @@ import Testing
     #expect(try await !transport.send(.get(nginx.url(.good, "/small"))).lacksClientCertificate)
   }
 
-  func mutualServer() throws -> PythonServer {
-    try PythonServer(
+  func mutualServer() async throws -> PythonServer {
+    try await PythonServer.start(
       "hostile",
       ["--tls", certificates.certificate("server"), certificates.key("server"), "--client-ca", certificates.authority])
   }
 
   @Test func `A server that insists on a client certificate is understood`() async throws {
-    let server = try mutualServer()
+    let server = try await mutualServer()
     let address = "https://localhost:\(server.port)/ok"
     let error = try await transport().failure(.get(address))
     #expect(error?.code == .clientCertificateRequired, "\(String(describing: error))")
@@ -160,7 +162,8 @@ import Testing
       ("server", Certificates.identity, true), ("server", "spiffe://plant.example/other", false),
       ("two-identities", Certificates.identity, false), ("untrusted-names", "", false),
     ] where name != "untrusted-names" {
-      let server = try PythonServer("hostile", ["--tls", certificates.certificate(name), certificates.key(name)])
+      let server = try await PythonServer.start(
+        "hostile", ["--tls", certificates.certificate(name), certificates.key(name)])
       let transport = try transport { $0.tls.expectedServerIdentity = HTTPServerIdentity(uri: uri) }
       // Twice, as the second may go over a kept connection or a resumed session.
       for _ in 0..<2 {
@@ -174,7 +177,8 @@ import Testing
 
   @Test func `An identity can stand in for the host's name, but not for trust`() async throws {
     func failure(_ certificate: String, alsoMatchesHost: Bool) async throws -> HTTPTransportError.Code? {
-      let server = try PythonServer("hostile", ["--tls", certificates.certificate(certificate), certificates.key(certificate)])
+      let server = try await PythonServer.start(
+        "hostile", ["--tls", certificates.certificate(certificate), certificates.key(certificate)])
       return try await transport {
         $0.tls.expectedServerIdentity = HTTPServerIdentity(uri: Certificates.identity, alsoMatchesHost: alsoMatchesHost)
       }.failure(.get("https://localhost:\(server.port)/ok"))?.code

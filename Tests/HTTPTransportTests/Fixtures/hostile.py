@@ -196,7 +196,17 @@ def handle(sock, context):
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context:
-            sock = context.wrap_socket(sock, server_side=True)
+            raw = sock.dup()
+            try:
+                sock = context.wrap_socket(sock, server_side=True)
+            except (OSError, ssl.SSLError):
+                # Closing with unread bytes would reset the connection and could overtake the alert.
+                raw.settimeout(10)
+                while raw.recv(65536):
+                    pass
+                raise
+            finally:
+                raw.close()
         connection = Connection(sock)
         state = {"number": next(numbers), "close": False}
         while True:

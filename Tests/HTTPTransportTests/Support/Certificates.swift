@@ -4,7 +4,7 @@ import Foundation
 struct Certificates: Sendable {
   let directory = TemporaryDirectory()
 
-  static let shared = Result { try Certificates() }
+  static let shared = Task { try await onThread { try Certificates() } }
 
   var authority: String { directory.file("ca.pem") }
   var otherAuthority: String { directory.file("other-ca.pem") }
@@ -18,7 +18,10 @@ struct Certificates: Sendable {
       try ChildProcess.run([
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch",
         "-keyout", key(name), "-out", certificate(name), "-days", "30", "-subj", "/CN=\(name)", "-config",
-        try directory.write("ca.cnf", "[req]\ndistinguished_name=dn\nx509_extensions=ext\n[dn]\n[ext]\nbasicConstraints=critical,CA:true\nsubjectKeyIdentifier=hash\n"),
+        try directory.write(
+          "ca.cnf",
+          "[req]\ndistinguished_name=dn\nx509_extensions=ext\n[dn]\n[ext]\nbasicConstraints=critical,CA:true\nsubjectKeyIdentifier=hash\n"
+        ),
       ])
     }
     let localhost = "DNS:localhost,IP:127.0.0.1,IP:0:0:0:0:0:0:0:1"
@@ -66,7 +69,8 @@ struct Certificates: Sendable {
     ])
     try ChildProcess.run([
       "openssl", "ca", "-batch", "-notext", "-config", configuration, "-cert", certificate(authority), "-keyfile",
-      key(authority), "-in", directory.file("\(name).csr"), "-out", certificate(name), "-startdate", from, "-enddate", to,
+      key(authority), "-in", directory.file("\(name).csr"), "-out", certificate(name), "-startdate", from, "-enddate",
+      to,
     ])
   }
 }

@@ -24,12 +24,25 @@ final class TemporaryDirectory: Sendable {
   func read(_ name: String) -> String { (try? String(contentsOfFile: file(name), encoding: .utf8)) ?? "" }
 }
 
+/// Runs what may block on a thread of its own.
+func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+  try await withCheckedThrowingContinuation { continuation in
+    Thread { continuation.resume(with: Result { try body() }) }.start()
+  }
+}
+
 /// One of the Python programs in Fixtures, listening on a port of its own.
 final class PythonServer: Sendable {
   let port: Int
   private let process: ChildProcess
   private let directory = TemporaryDirectory()
 
+  /// Started off the cooperative pool, which has few threads, as starting it waits.
+  static func start(_ program: String, _ arguments: [String] = []) async throws -> PythonServer {
+    try await onThread { try PythonServer(program, arguments) }
+  }
+
+  /// Blocks until the program listens.
   init(_ program: String, _ arguments: [String] = []) throws {
     let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("Fixtures/\(program).py").path
@@ -45,7 +58,7 @@ final class PythonServer: Sendable {
   var log: String { directory.read("log") }
 
   /// One plain server for all tests of a process; it keeps nothing from one connection to another.
-  static let hostile = Result { try PythonServer("hostile") }
+  static let hostile = Task { try await start("hostile") }
 }
 
 extension HTTPRequest {

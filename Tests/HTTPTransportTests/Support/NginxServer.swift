@@ -12,7 +12,12 @@ final class NginxServer: Sendable {
   private let process: ChildProcess
 
   /// One for all tests of a process: it only serves files.
-  static let shared = Result { try NginxServer() }
+  static let shared = Task { try await start() }
+
+  static func start() async throws -> NginxServer {
+    let certificates = try await Certificates.shared.value
+    return try await onThread { try NginxServer(certificates) }
+  }
 
   func url(_ site: Site, _ path: String, host: String = "localhost") -> String {
     "\(site == .plain ? "http" : "https")://\(host):\(port(site))\(path)"
@@ -20,8 +25,7 @@ final class NginxServer: Sendable {
 
   func port(_ site: Site) -> Int { ports[Site.allCases.firstIndex(of: site) ?? 0] }
 
-  init() throws {
-    let certificates = try Certificates.shared.get()
+  private init(_ certificates: Certificates) throws {
     ports = Self.freePorts(Site.allCases.count)
     try FileManager.default.createDirectory(atPath: directory.file("www"), withIntermediateDirectories: true)
     try directory.write("www/small", "small file\n")
@@ -69,7 +73,8 @@ final class NginxServer: Sendable {
       """)
     // The shell ends nginx when it is stopped itself, or when its standard input ends with the test process.
     process = try ChildProcess([
-      "sh", "-c", "PATH=$PATH:/usr/sbin nginx -c \(file) -e \(directory.file("error.log")) </dev/null & pid=$!; trap 'kill $pid' TERM; read line; kill $pid",
+      "sh", "-c",
+      "PATH=$PATH:/usr/sbin nginx -c \(file) -e \(directory.file("error.log")) </dev/null & pid=$!; trap 'kill $pid' TERM; read line; kill $pid",
     ])
     for port in ports {
       guard Self.waitUntilListening(port) else {
