@@ -21,11 +21,6 @@ extension EasyHandle {
     // CURLOPT_MAXAGE_CONN(3): an idle connection older than this is not used again.
     try set(CURLOPT_MAXAGE_CONN, max(1, configuration.idleConnectionLifetime.milliseconds / 1000))
     try set(CURLOPT_TCP_KEEPALIVE, 1)
-    if let stall = configuration.stallLimit {
-      // CURLOPT_LOW_SPEED_TIME(3): paused transfers are not judged.
-      try set(CURLOPT_LOW_SPEED_LIMIT, max(1, stall.bytesPerSecond))
-      try set(CURLOPT_LOW_SPEED_TIME, max(1, stall.duration.milliseconds / 1000))
-    }
     if configuration.decodesContent { try set(CURLOPT_ACCEPT_ENCODING, "gzip, br") }
     if let userAgent = configuration.userAgent { try set(CURLOPT_USERAGENT, userAgent) }
     try apply(configuration.tls)

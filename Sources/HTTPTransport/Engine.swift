@@ -183,6 +183,7 @@ private final class EngineLoop {
   private var queue: [Transfer] = []
   private var spareHandles: [EasyHandle] = []
   private var nextDeadline: ContinuousClock.Instant?
+  private var nextStallLook: ContinuousClock.Instant?
 
   init(_ engine: Engine) {
     self.engine = engine
@@ -201,6 +202,7 @@ private final class EngineLoop {
       if code != CURLM_OK { failAll(code) }
       let hasFinished = readMessages()
       expire()
+      endStalled()
       if hasFinished, !queue.isEmpty { continue }
       // curl_multi_poll(3): returns early for libcurl's own timers, for sockets, and for curl_multi_wakeup,
       // also one that came before the call.
@@ -215,8 +217,8 @@ private final class EngineLoop {
   }
 
   private var timeout: Int32 {
-    guard let nextDeadline else { return 3_600_000 }
-    return Int32(clamping: min(3_600_000, (nextDeadline - .now).milliseconds + 1))
+    guard let next = [nextDeadline, nextStallLook].compactMap(\.self).min() else { return 3_600_000 }
+    return Int32(clamping: min(3_600_000, (next - .now).milliseconds + 1))
   }
 
   private func carryOut(_ order: Engine.Order) {
@@ -321,6 +323,21 @@ private final class EngineLoop {
       } else {
         schedule(deadline)
       }
+    }
+  }
+
+  /// Looks at every transfer now and then; not at all while there is none, so that an idle engine sleeps.
+  private func endStalled() {
+    guard let limit = engine.configuration.stallLimit, !running.isEmpty else {
+      nextStallLook = nil
+      return
+    }
+    let now = ContinuousClock.now
+    if let nextStallLook, nextStallLook > now { return }
+    nextStallLook = now + StallWatch.interval(of: limit)
+    for transfer in running.values where transfer.isStalled(now) {
+      transfer.transfer.finish(.failure(.stalled("\(transfer.plan.address.origin)")))
+      remove(transfer.transfer)
     }
   }
 

@@ -72,14 +72,10 @@ extension HTTPTransportError {
       self = error(
         .unreachable, "Nothing answers at \(peer). Check the address, the port and whether the service runs.",
         retryable: true, curl: code)
-    case CURLE_OPERATION_TIMEDOUT where !running.isConnected:
+    case CURLE_OPERATION_TIMEDOUT:
       self = error(
         .connectTimeout,
         "No connection to \(peer) within \(configuration.connectTimeout). Check the network and any firewall on the way.",
-        retryable: true, curl: code)
-    case CURLE_OPERATION_TIMEDOUT:
-      self = error(
-        .stalled, "\(address.origin) sent less than the stall limit allows. The server or the network is overloaded.",
         retryable: true, curl: code)
     case CURLE_SSL_CACERT_BADFILE:
       self = error(

@@ -20,10 +20,10 @@ public struct HTTPLimits: Sendable, Hashable {
 
 /// When a transfer counts as stalled: fewer bytes a second than this, for this long.
 ///
-/// Time during which the reader of the body holds it back does not count.
+/// Begins when the connection is made, and covers waiting for the answer. Time during which the
+/// reader of the body holds it back, or the writer of the request body has nothing to send, does not count.
 public struct HTTPStallLimit: Sendable, Hashable {
   public var bytesPerSecond: Int
-  /// Whole seconds are told apart, as libcurl measures.
   public var duration: Duration
 
   public init(bytesPerSecond: Int = 32, for duration: Duration = .seconds(15)) {

@@ -115,6 +115,13 @@ extension HTTPTransportError {
   static let shutDown = HTTPTransportError(
     code: .shutDown, message: "The transport was shut down. Make a new one to send requests.")
 
+  static func stalled(_ address: String) -> HTTPTransportError {
+    HTTPTransportError(
+      code: .stalled,
+      message: "\(address) sends or takes less than the stall limit allows. The server or the network is overloaded.",
+      isRetryable: true)
+  }
+
   static func deadlinePassed(_ address: String) -> HTTPTransportError {
     HTTPTransportError(
       code: .timeout,

@@ -224,6 +224,22 @@ final class RunningTransfer {
     curl_easy_pause(easy.pointer, (isReceivePaused ? CURLPAUSE_RECV : 0) | (isSendPaused ? CURLPAUSE_SEND : 0))
   }
 
+  // MARK: The stall limit
+
+  /// Kept here rather than by CURLOPT_LOW_SPEED_TIME, which takes a request body that is slow in coming
+  /// from our own side for a slow server.
+  private var stall = StallWatch()
+
+  /// Called about ``StallWatch/interval(of:)`` apart, after libcurl has read what there is.
+  func isStalled(_ now: ContinuousClock.Instant) -> Bool {
+    guard let limit = configuration.stallLimit, discardLimit == nil else { return false }
+    let count =
+      Int64(ccurl_get_offset(easy.pointer, CURLINFO_SIZE_DOWNLOAD_T))
+      + Int64(ccurl_get_offset(easy.pointer, CURLINFO_SIZE_UPLOAD_T)) + Int64(header.byteCount)
+    let isJudged = isConnected && !isReceivePaused && !isSendPaused
+    return stall.isOver(limit, count: count, now, isJudged: isJudged)
+  }
+
   /// libcurl is done with it. Reads everything the handle knows before anything else is called.
   func finish(_ code: CURLcode) {
     verificationFailure = context.verificationFailures.removeValue(forKey: easy.pointer)

@@ -9,7 +9,10 @@ import Testing
 
   init() async throws {
     server = try await PythonServer.hostile.value
-    transport = try HTTPTransport()
+    // Under load a test may be slower than the usual stall limit.
+    var configuration = HTTPTransportConfiguration()
+    configuration.stallLimit = nil
+    transport = try HTTPTransport(configuration: configuration)
   }
 
   func url(_ path: String) -> String { "http://127.0.0.1:\(server.port)\(path)" }
