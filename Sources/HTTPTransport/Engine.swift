@@ -232,9 +232,22 @@ private final class EngineLoop {
       }
       running.discardRest()
       schedule(running.deadline)
-    case .resumeReceiving(let transfer): running(transfer)?.resumeReceiving()
-    case .resumeSending(let transfer): running(transfer)?.resumeSending()
+      endIfStopped(running)
+    case .resumeReceiving(let transfer):
+      guard let running = running(transfer) else { return }
+      running.resumeReceiving()
+      endIfStopped(running)
+    case .resumeSending(let transfer):
+      guard let running = running(transfer) else { return }
+      running.resumeSending()
+      endIfStopped(running)
     }
+  }
+
+  private func endIfStopped(_ running: RunningTransfer) {
+    guard let failure = running.failure else { return }
+    running.transfer.finish(.failure(failure))
+    remove(running.transfer)
   }
 
   private func running(_ transfer: Transfer) -> RunningTransfer? {

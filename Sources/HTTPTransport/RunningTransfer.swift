@@ -219,9 +219,13 @@ final class RunningTransfer {
     resumeReceiving()
   }
 
-  /// curl_easy_pause(3): the mask says which directions are paused from now on; may call the callbacks at once.
+  /// curl_easy_pause(3): the mask says which directions are paused from now on. It gives what was held back
+  /// to the callbacks at once; when one of them stops it there, this call alone says so, and the transfer
+  /// would go on to end as if nothing were missing.
   private func applyPauses() {
-    curl_easy_pause(easy.pointer, (isReceivePaused ? CURLPAUSE_RECV : 0) | (isSendPaused ? CURLPAUSE_SEND : 0))
+    let code = curl_easy_pause(
+      easy.pointer, (isReceivePaused ? CURLPAUSE_RECV : 0) | (isSendPaused ? CURLPAUSE_SEND : 0))
+    if code != CURLE_OK { stop(HTTPTransportError(code, of: self, text: easy.errorText)) }
   }
 
   // MARK: The stall limit
@@ -243,11 +247,13 @@ final class RunningTransfer {
   /// libcurl is done with it. Reads everything the handle knows before anything else is called.
   func finish(_ code: CURLcode) {
     verificationFailure = context.verificationFailures.removeValue(forKey: easy.pointer)
-    guard code != CURLE_OK else {
+    if let failure {
+      transfer.finish(.failure(failure))
+    } else if code == CURLE_OK {
       transfer.finish(.success(()))
-      return
+    } else {
+      transfer.finish(.failure(HTTPTransportError(code, of: self, text: easy.errorText)))
     }
-    transfer.finish(.failure(failure ?? HTTPTransportError(code, of: self, text: easy.errorText)))
   }
 
   var isHeaderComplete: Bool { header.isComplete }

@@ -92,7 +92,7 @@ def brotli(data):
     size = ctypes.c_size_t(len(data) + 1024)
     output = ctypes.create_string_buffer(size.value)
     library.BrotliEncoderCompress(
-        9, 22, 0, ctypes.c_size_t(len(data)), data, ctypes.byref(size), output)
+        5, 22, 0, ctypes.c_size_t(len(data)), data, ctypes.byref(size), output)
     return output.raw[: size.value]
 
 

@@ -16,7 +16,11 @@ final class NginxServer: Sendable {
 
   static func start() async throws -> NginxServer {
     let certificates = try await Certificates.shared.value
-    return try await onThread { try NginxServer(certificates) }
+    return try await onThread {
+      // Another program may take a port before nginx does.
+      for _ in 0..<4 { if let server = try? NginxServer(certificates) { return server } }
+      return try NginxServer(certificates)
+    }
   }
 
   func url(_ site: Site, _ path: String, host: String = "localhost") -> String {
@@ -77,7 +81,7 @@ final class NginxServer: Sendable {
       "PATH=$PATH:/usr/sbin nginx -c \(file) -e \(directory.file("error.log")) </dev/null & pid=$!; trap 'kill $pid' TERM; read line; kill $pid",
     ])
     for port in ports {
-      guard Self.waitUntilListening(port) else {
+      guard waitUntilListening(port) else {
         throw ChildProcess.Failure(description: "nginx did not start: \(directory.read("error.log"))")
       }
     }
@@ -108,11 +112,11 @@ final class NginxServer: Sendable {
     return address
   }
 
-  /// Connects until somebody answers, for at most 20 seconds.
-  private static func waitUntilListening(_ port: Int) -> Bool {
-    var address = loopback(port)
+  /// Connects until somebody answers, for at most 20 seconds, or until nginx says that nobody will.
+  private func waitUntilListening(_ port: Int) -> Bool {
+    var address = Self.loopback(port)
     let end = ContinuousClock.now + .seconds(20)
-    while ContinuousClock.now < end {
+    while ContinuousClock.now < end, !directory.read("error.log").contains("[emerg] ") {
       let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
       defer { close(descriptor) }
       let code = withUnsafePointer(to: &address) {
