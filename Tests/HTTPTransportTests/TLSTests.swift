@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTransport
 import HTTPTypes
 import Testing
@@ -44,11 +45,29 @@ import Testing
     #expect(error?.code == .tlsUntrusted)
   }
 
-  @Test func `A pinned authority is the only one`() async throws {
-    // The system's store, pinned in place of ours, holds a great many; ours, pinned, none of them: shown by
-    // the built-in directory, which libcurl would search besides unless it were put away.
-    let error = try await transport().failure(.get(nginx.url(.untrusted, "/small")))
-    #expect(error?.code == .tlsUntrusted)
+  /// With a system that trusts another authority, in its file and in its directory of certificates.
+  @Test(.enabled(if: PrivateMounts.isPossible)) func `A pinned authority is the only one`() async {
+    await #expect(processExitsWith: .success) {
+      let nginx = try await NginxServer.shared.value
+      let certificates = try await Certificates.shared.value
+      let request = HTTPRequest.get(nginx.url(.untrusted, "/small"))
+      for (trust, isTrusted) in [
+        (HTTPTrustRoots.system, true), (.systemAnd(file: certificates.authority), true),
+        (.only(file: certificates.authority), false),
+      ] {
+        let transport = try await onThread {
+          let system = TemporaryDirectory()
+          let file = system.file("ca-certificates.crt")
+          try FileManager.default.copyItem(atPath: certificates.otherAuthority, toPath: file)
+          try ChildProcess.run(["openssl", "rehash", system.path])
+          try PrivateMounts.mount(system.path, over: "/etc/ssl/certs")
+          var configuration = HTTPTransportConfiguration()
+          configuration.tls.trust = trust
+          return (try HTTPTransport(configuration: configuration), system)
+        }
+        #expect(await transport.0.failure(request)?.code == (isTrusted ? nil : .tlsUntrusted), "\(trust)")
+      }
+    }
   }
 
   @Test(arguments: [
