@@ -1,6 +1,5 @@
 import CCurl
 import Glibc
-import Synchronization
 
 /// Drives libcurl's multi interface on a thread of its own, for any number of tasks and threads.
 ///
@@ -23,7 +22,7 @@ final class Engine: Sendable {
 
   let configuration: HTTPTransportConfiguration
   let meter = WireMeter()
-  private let inbox = Mutex(Inbox())
+  private let inbox = Guarded(Inbox())
   private let multi: MultiHandle
 
   init(configuration: HTTPTransportConfiguration) throws(HTTPTransportError) {

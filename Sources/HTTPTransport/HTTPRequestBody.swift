@@ -1,5 +1,4 @@
 import Dispatch
-import Synchronization
 
 /// What a request carries.
 public struct HTTPRequestBody: Sendable {
@@ -64,7 +63,7 @@ public final class HTTPRequestBodyPipe: Sendable {
 
   /// The announced size of the body, in bytes.
   public let length: Int64?
-  private let state = Mutex(Watched(State()))
+  private let state = Guarded(Watched(State()))
 
   public init(length: Int64? = nil) {
     self.length = length

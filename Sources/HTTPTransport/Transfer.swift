@@ -1,6 +1,5 @@
 import Dispatch
 import HTTPTypes
-import Synchronization
 
 /// One exchange, as both sides see it: the engine's thread puts in what arrives, a task or a thread
 /// takes it out.
@@ -19,7 +18,7 @@ final class Transfer: Sendable {
 
   let plan: RequestPlan
   private let engine: Engine
-  private let state = Mutex(Watched(State()))
+  private let state = Guarded(Watched(State()))
 
   init(plan: RequestPlan, engine: Engine) {
     self.plan = plan

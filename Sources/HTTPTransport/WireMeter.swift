@@ -1,6 +1,5 @@
 import CCurl
 import Glibc
-import Synchronization
 
 /// Counts the bytes of every socket libcurl opens, and keeps the counts of those it has closed.
 final class WireMeter: Sendable {
@@ -9,7 +8,7 @@ final class WireMeter: Sendable {
     var totals = HTTPWireCounters()
   }
 
-  private let state = Mutex(State())
+  private let state = Guarded(State())
 
   /// A reading that includes the connections still open.
   var counters: HTTPWireCounters {

@@ -17,41 +17,37 @@ import Testing
 
   func url(_ path: String) -> String { "http://127.0.0.1:\(server.port)\(path)" }
 
-  /// Cancels the task as soon as `begun` says so, and returns how long it took to end, and how it did.
+  /// Cancels the task as soon as `begun` says so, and returns how it ended. How soon is measured below, as
+  /// other tests keep the cooperative pool busy meanwhile.
   func cancel(
     _ body: @escaping @Sendable (_ begun: AsyncStream<Void>.Continuation) async throws -> Void
-  ) async -> (Duration, HTTPTransportError.Code?) {
+  ) async -> HTTPTransportError.Code? {
     let (stream, begun) = AsyncStream<Void>.makeStream()
     let task = Task { try await body(begun) }
     for await _ in stream { break }
-    let begin = ContinuousClock.now
     task.cancel()
-    let result = await task.result
-    let time = ContinuousClock.now - begin
-    if case .failure(let error) = result { return (time, (error as? HTTPTransportError)?.code) }
-    return (time, nil)
+    if case .failure(let error) = await task.result { return (error as? HTTPTransportError)?.code }
+    return nil
   }
 
   @Test func `In the middle of a stalled download takes effect at once`() async throws {
     let (transport, address) = (transport, url("/stall"))
-    let (time, code) = await cancel { begun in
+    let code = await cancel { begun in
       let exchange = try await transport.send(.get(address))
       for try await _ in exchange.body { begun.yield() }
     }
     #expect(code == .cancelled)
-    #expect(time < .seconds(10))
     // The transport is as usable as before.
     #expect(try await transport.text(.get(url("/chunked"))) == "hello world")
   }
 
   @Test func `While waiting for an answer takes effect at once`() async throws {
     let (transport, address) = (transport, url("/silent"))
-    let (time, code) = await cancel { begun in
+    let code = await cancel { begun in
       begun.yield()
       _ = try await transport.send(.get(address))
     }
     #expect(code == .cancelled)
-    #expect(time < .seconds(10))
   }
 
   @Test func `Of a body that is held back takes effect at once`() async throws {
@@ -66,7 +62,7 @@ import Testing
 
   @Test func `Before the request is sent keeps it from being sent`() async throws {
     let (transport, address) = (transport, url("/silent?never-sent"))
-    let (_, code) = await cancel { begun in
+    let code = await cancel { begun in
       begun.yield()
       while !Task.isCancelled { await Task.yield() }
       _ = try await transport.send(.get(address))
@@ -76,7 +72,7 @@ import Testing
 
   @Test func `Of a writer that waits for room takes effect at once`() async throws {
     let (transport, address) = (transport, url("/silent"))
-    let (time, code) = await cancel { begun in
+    let code = await cancel { begun in
       // Nobody has begun to read this pipe, so it only fills.
       let pipe = HTTPRequestBodyPipe()
       _ = transport
@@ -86,7 +82,6 @@ import Testing
       try await pipe.write([1])
     }
     #expect(code == .cancelled)
-    #expect(time < .seconds(10))
   }
 
   @Test func `Of many at once leaves none behind`() async throws {
