@@ -111,6 +111,9 @@ final class Engine: Sendable {
 
   fileprivate func end() {
     multi.close()
+    // OPENSSL_thread_stop(3): frees what OpenSSL keeps for this thread. It would do so itself when the thread
+    // ends, but not if the program ends first.
+    OPENSSL_thread_stop()
     let waiters = inbox.withLock { inbox in
       inbox.hasEnded = true
       defer { inbox.endWaiters = [] }

@@ -114,7 +114,7 @@ import Testing
     let first = Task { await transport.failure(.get(address)) }
     let begin = ContinuousClock.now
     #expect(await transport.failure(.get(address), deadline: begin + .milliseconds(200))?.code == .timeout)
-    #expect(ContinuousClock.now - begin < .seconds(10))
+    #expect(ContinuousClock.now - begin < .seconds(30))
     first.cancel()
     #expect(await first.value?.code == .cancelled)
   }

@@ -47,27 +47,29 @@ import Testing
 
   /// With a system that trusts another authority, in its file and in its directory of certificates.
   @Test(.enabled(if: PrivateMounts.isPossible)) func `A pinned authority is the only one`() async {
-    await #expect(processExitsWith: .success) {
-      let nginx = try await NginxServer.shared.value
-      let certificates = try await Certificates.shared.value
-      let request = HTTPRequest.get(nginx.url(.untrusted, "/small"))
-      for (trust, isTrusted) in [
-        (HTTPTrustRoots.system, true), (.systemAnd(file: certificates.authority), true),
-        (.only(file: certificates.authority), false),
-      ] {
-        let transport = try await onThread {
-          let system = TemporaryDirectory()
-          let file = system.file("ca-certificates.crt")
-          try FileManager.default.copyItem(atPath: certificates.otherAuthority, toPath: file)
-          try ChildProcess.run(["openssl", "rehash", system.path])
-          try PrivateMounts.mount(system.path, over: "/etc/ssl/certs")
-          var configuration = HTTPTransportConfiguration()
-          configuration.tls.trust = trust
-          return (try HTTPTransport(configuration: configuration), system)
+    show(
+      await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
+        let nginx = try await NginxServer.shared.value
+        let certificates = try await Certificates.shared.value
+        let request = HTTPRequest.get(nginx.url(.untrusted, "/small"))
+        for (trust, isTrusted) in [
+          (HTTPTrustRoots.system, true), (.systemAnd(file: certificates.authority), true),
+          (.only(file: certificates.authority), false),
+        ] {
+          let transport = try await onThread {
+            let system = TemporaryDirectory()
+            let file = system.file("ca-certificates.crt")
+            try FileManager.default.copyItem(atPath: certificates.otherAuthority, toPath: file)
+            try ChildProcess.run(["openssl", "rehash", system.path])
+            try PrivateMounts.mount(system.path, over: "/etc/ssl/certs")
+            var configuration = HTTPTransportConfiguration()
+            configuration.tls.trust = trust
+            return (try HTTPTransport(configuration: configuration), system)
+          }
+          #expect(await transport.0.failure(request)?.code == (isTrusted ? nil : .tlsUntrusted), "\(trust)")
+          await transport.0.shutdown()
         }
-        #expect(await transport.0.failure(request)?.code == (isTrusted ? nil : .tlsUntrusted), "\(trust)")
-      }
-    }
+      })
   }
 
   @Test(arguments: [
