@@ -64,29 +64,27 @@ final class Engine: Sendable {
   /// Begins an exchange. One after the engine has stopped fails at once.
   func start(_ plan: RequestPlan) -> Transfer {
     let transfer = Transfer(plan: plan, engine: self)
-    if !post(.start(transfer)) { transfer.finish(.failure(.shutDown)) }
+    if !post(.start(transfer)) { _ = transfer.finish(.failure(.shutDown)) }
     return transfer
   }
 
   /// Leaves an order for the thread. False when it has stopped, and nobody will read it.
   @discardableResult
   func post(_ order: Order) -> Bool {
-    inbox.withLock { inbox in
-      guard !inbox.isStopping else { return false }
+    let (isTaken, isFirst) = inbox.withLock { inbox in
+      guard !inbox.isStopping else { return (false, false) }
       inbox.orders.append(order)
-      // Under the lock, and only before the end, so that the handle is never woken after it is gone.
-      if inbox.orders.count == 1 { multi.wake() }
-      return true
+      return (true, inbox.orders.count == 1)
     }
+    // Not under the lock, which is the first thing the woken thread asks for.
+    if isFirst { multi.wake() }
+    return isTaken
   }
 
   /// Fails everything under way with `shut-down` and ends the thread, soon.
   func stop() {
-    inbox.withLock { inbox in
-      guard !inbox.isStopping else { return }
-      inbox.isStopping = true
-      multi.wake()
-    }
+    inbox.withLock { $0.isStopping = true }
+    multi.wake()
   }
 
   /// Returns when the thread has let go of every connection.
@@ -152,10 +150,18 @@ private final class MultiHandle: @unchecked Sendable {
     _ = ccurl_multi_set_long(pointer, CURLMOPT_MAXCONNECTS, max(8, 2 * configuration.maximumConnectionsPerHost))
   }
 
-  func wake() { curl_multi_wakeup(pointer) }
+  private let isOpen = Guarded(true)
 
-  /// Once, as the last call, after every easy handle has been removed.
-  func close() { curl_multi_cleanup(pointer) }
+  /// Does nothing once the handle is closed.
+  func wake() {
+    isOpen.withLock { if $0 { curl_multi_wakeup(pointer) } }
+  }
+
+  /// Once, after every easy handle has been removed.
+  func close() {
+    isOpen.withLock { $0 = false }
+    curl_multi_cleanup(pointer)
+  }
 }
 
 /// What transfers may use of the engine on its thread.
@@ -165,6 +171,8 @@ final class EngineContext {
   let meter: WireMeter
   /// Origins that have asked for a client certificate when there was none.
   var askingOrigins: Set<HTTPOrigin> = []
+  /// To be woken before the thread goes to sleep.
+  var waiters: [Waiter] = []
   /// What OpenSSL found wrong with a certificate, by the easy handle that was connecting.
   var verificationFailures: [UnsafeMutableRawPointer: Int32] = [:]
 
@@ -205,21 +213,29 @@ private final class EngineLoop {
       let hasFinished = readMessages()
       expire()
       endStalled()
+      wakeWaiters()
       if hasFinished, !queue.isEmpty { continue }
       // curl_multi_poll(3): returns early for libcurl's own timers, for sockets, and for curl_multi_wakeup,
       // also one that came before the call.
       curl_multi_poll(multi, nil, 0, timeout, nil)
     }
-    for transfer in running.values { transfer.transfer.finish(.failure(.shutDown)) }
-    for transfer in queue { transfer.finish(.failure(.shutDown)) }
+    for transfer in running.values { transfer.end(.shutDown) }
+    for transfer in queue { context.waiters += transfer.finish(.failure(.shutDown)) }
     for entry in running { curl_multi_remove_handle(multi, entry.key) }
     running = [:]
     spareHandles = []
+    wakeWaiters()
     engine.end()
   }
 
+  private func wakeWaiters() {
+    for waiter in context.waiters { waiter.wake() }
+    context.waiters.removeAll(keepingCapacity: true)
+  }
+
   private var timeout: Int32 {
-    guard let next = [nextDeadline, nextStallLook].compactMap(\.self).min() else { return 3_600_000 }
+    guard var next = nextDeadline ?? nextStallLook else { return 3_600_000 }
+    if let nextStallLook, nextStallLook < next { next = nextStallLook }
     return Int32(clamping: min(3_600_000, (next - .now).milliseconds + 1))
   }
 
@@ -248,7 +264,7 @@ private final class EngineLoop {
 
   private func endIfStopped(_ running: RunningTransfer) {
     guard let failure = running.failure else { return }
-    running.transfer.finish(.failure(failure))
+    running.end(failure)
     remove(running.transfer)
   }
 
@@ -282,7 +298,7 @@ private final class EngineLoop {
       handles[ObjectIdentifier(transfer)] = easy.pointer
       schedule(next.deadline)
     } catch {
-      transfer.finish(.failure(error))
+      context.waiters += transfer.finish(.failure(error))
     }
   }
 
@@ -333,7 +349,7 @@ private final class EngineLoop {
     for transfer in queue + running.values.map(\.transfer) {
       let deadline = running(transfer)?.deadline ?? transfer.plan.deadline
       if deadline <= now {
-        transfer.finish(.failure(.deadlinePassed("\(transfer.plan.address.origin)")))
+        context.waiters += transfer.finish(.failure(.deadlinePassed("\(transfer.plan.address.origin)")))
         remove(transfer)
       } else {
         schedule(deadline)
@@ -351,15 +367,15 @@ private final class EngineLoop {
     if let nextStallLook, nextStallLook > now { return }
     nextStallLook = now + StallWatch.interval(of: limit)
     for transfer in running.values where transfer.isStalled(now) {
-      transfer.transfer.finish(.failure(.stalled("\(transfer.plan.address.origin)")))
+      transfer.end(.stalled("\(transfer.plan.address.origin)"))
       remove(transfer.transfer)
     }
   }
 
   private func failAll(_ code: CURLMcode) {
-    for transfer in running.values.map(\.transfer) {
-      transfer.finish(.failure(Self.error(code)))
-      remove(transfer)
+    for transfer in Array(running.values) {
+      transfer.end(Self.error(code))
+      remove(transfer.transfer)
     }
   }
 

@@ -132,7 +132,7 @@ final class RunningTransfer {
       )
       return false
     }
-    transfer.deliver(response, facts)
+    context.waiters += transfer.deliver(response, facts)
     return true
   }
 
@@ -145,11 +145,12 @@ final class RunningTransfer {
       stop(.tooLarge("The body of", plan, "is larger than \(plan.limits.decodedBytes) bytes"))
       return 0
     }
-    guard transfer.append(bytes) else {
+    guard let waiters = transfer.append(bytes) else {
       // CURL_WRITEFUNC_PAUSE: nothing was taken; libcurl gives the same bytes again after curl_easy_pause.
       isReceivePaused = true
       return Int(CURL_WRITEFUNC_PAUSE)
     }
+    context.waiters += waiters
     decodedCount += Int64(bytes.count)
     return bytes.count
   }
@@ -248,12 +249,17 @@ final class RunningTransfer {
   func finish(_ code: CURLcode) {
     verificationFailure = context.verificationFailures.removeValue(forKey: easy.pointer)
     if let failure {
-      transfer.finish(.failure(failure))
+      end(failure)
     } else if code == CURLE_OK {
-      transfer.finish(.success(()))
+      context.waiters += transfer.finish(.success(()))
     } else {
-      transfer.finish(.failure(HTTPTransportError(code, of: self, text: easy.errorText)))
+      end(HTTPTransportError(code, of: self, text: easy.errorText))
     }
+  }
+
+  /// Ends it for its reader; libcurl still has to let go of it.
+  func end(_ error: HTTPTransportError) {
+    context.waiters += transfer.finish(.failure(error))
   }
 
   var isHeaderComplete: Bool { header.isComplete }

@@ -25,27 +25,29 @@ final class Transfer: Sendable {
     self.engine = engine
   }
 
-  private func change<Result: Sendable>(_ body: (inout State) -> Result) -> Result {
-    let (result, waiters) = state.withLock { watched in
-      let result = body(&watched.value)
-      return (result, watched.changed())
+  /// Changes the state; whoever waits for that is returned, to be woken after.
+  private func change(_ body: (inout State) -> Void) -> [Waiter] {
+    state.withLock { watched in
+      body(&watched.value)
+      return watched.changed()
     }
-    for waiter in waiters { waiter.wake() }
-    return result
   }
 
   // MARK: The engine's side
 
-  func deliver(_ response: HTTPResponse, _ facts: ConnectionFacts) {
+  // The engine wakes the waiters when libcurl has done all it can for now: what comes together, such as
+  // a header and the end of an empty body, then wakes its reader once.
+
+  func deliver(_ response: HTTPResponse, _ facts: ConnectionFacts) -> [Waiter] {
     change {
       $0.response = response
       $0.facts = facts
     }
   }
 
-  /// False when the reader is too far behind: nothing was taken, and the transfer is to be paused.
-  func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    let waiters = state.withLock { watched -> [Waiter]? in
+  /// Nil when the reader is too far behind: nothing was taken, and the transfer is to be paused.
+  func append(_ bytes: UnsafeRawBufferPointer) -> [Waiter]? {
+    state.withLock { watched -> [Waiter]? in
       guard watched.value.outcome == nil else { return [] }
       if watched.value.received.count >= Self.highWaterMark {
         watched.value.isReceivePaused = true
@@ -54,19 +56,17 @@ final class Transfer: Sendable {
       watched.value.received.append(contentsOf: bytes)
       return watched.changed()
     }
-    guard let waiters else { return false }
-    for waiter in waiters { waiter.wake() }
-    return true
   }
 
   /// The first outcome stays.
-  func finish(_ outcome: Result<Void, HTTPTransportError>) {
-    change { state in
+  func finish(_ outcome: Result<Void, HTTPTransportError>) -> [Waiter] {
+    let waiters = change { state in
       guard state.outcome == nil else { return }
       if case .failure(let error) = outcome, error.code == .cancelled { state.received = [] }
       state.outcome = outcome
     }
     plan.pipe?.close()
+    return waiters
   }
 
   // MARK: The reader's side
@@ -74,15 +74,15 @@ final class Transfer: Sendable {
   /// Ends the exchange at once for whoever waits for it; the engine lets go of it right after.
   func cancel() {
     let isNew = state.withLock { $0.value.outcome == nil }
-    finish(.failure(.cancelled))
+    for waiter in finish(.failure(.cancelled)) { waiter.wake() }
     if isNew { engine.post(.cancel(self)) }
   }
 
   /// Nobody wants the rest. The engine may read a little more to keep the connection usable.
   func abandon() {
-    let isNew = change { state in
-      state.received = []
-      return state.outcome == nil
+    let isNew = state.withLock { watched in
+      watched.value.received = []
+      return watched.value.outcome == nil
     }
     if isNew { engine.post(.abandon(self)) }
   }
