@@ -19,6 +19,8 @@ final class RunningTransfer {
   private(set) var verificationFailure: Int32?
   private var isReceivePaused = false
   private var isSendPaused = false
+  /// libcurl is handing over what it held back.
+  private var isResuming = false
   /// The reader has gone; up to so many bytes are still read to keep the connection.
   private var discardLimit: Int64?
   private(set) var deadline: ContinuousClock.Instant
@@ -145,7 +147,7 @@ final class RunningTransfer {
       stop(.tooLarge("The body of", plan, "is larger than \(plan.limits.decodedBytes) bytes"))
       return 0
     }
-    guard let waiters = transfer.append(bytes) else {
+    guard let waiters = transfer.append(bytes, whateverIsHeld: isResuming) else {
       // CURL_WRITEFUNC_PAUSE: nothing was taken; libcurl gives the same bytes again after curl_easy_pause.
       isReceivePaused = true
       return Int(CURL_WRITEFUNC_PAUSE)
@@ -223,7 +225,12 @@ final class RunningTransfer {
   /// curl_easy_pause(3): the mask says which directions are paused from now on. It gives what was held back
   /// to the callbacks at once; when one of them stops it there, this call alone says so, and the transfer
   /// would go on to end as if nothing were missing.
+  ///
+  /// What it holds is taken all at once. It is in memory already, after decoding perhaps many megabytes of
+  /// it, and libcurl would copy the rest each time that it is paused again.
   private func applyPauses() {
+    isResuming = true
+    defer { isResuming = false }
     let code = curl_easy_pause(
       easy.pointer, (isReceivePaused ? CURLPAUSE_RECV : 0) | (isSendPaused ? CURLPAUSE_SEND : 0))
     if code != CURLE_OK { stop(HTTPTransportError(code, of: self, text: easy.errorText)) }

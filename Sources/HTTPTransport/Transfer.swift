@@ -46,10 +46,10 @@ final class Transfer: Sendable {
   }
 
   /// Nil when the reader is too far behind: nothing was taken, and the transfer is to be paused.
-  func append(_ bytes: UnsafeRawBufferPointer) -> [Waiter]? {
+  func append(_ bytes: UnsafeRawBufferPointer, whateverIsHeld takesAll: Bool) -> [Waiter]? {
     state.withLock { watched -> [Waiter]? in
       guard watched.value.outcome == nil else { return [] }
-      if watched.value.received.count >= Self.highWaterMark {
+      if watched.value.received.count >= Self.highWaterMark, !takesAll {
         watched.value.isReceivePaused = true
         return nil
       }
