@@ -7,8 +7,14 @@ import HTTPTypes
 final class TemporaryDirectory: Sendable {
   let path: String
 
+  /// Everything of this process, gone at its end with what is shared by its tests.
+  private static let base: String = {
+    atexit { try? FileManager.default.removeItem(atPath: "\(NSTemporaryDirectory())http-transport-\(getpid())") }
+    return "\(NSTemporaryDirectory())http-transport-\(getpid())/"
+  }()
+
   init() {
-    path = NSTemporaryDirectory() + "http-transport-" + UUID().uuidString
+    path = Self.base + UUID().uuidString
     try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
 
