@@ -13,12 +13,14 @@ let package = Package(
   products: [
     .library(name: "DesiredState", targets: ["DesiredState"]),
     .library(name: "FileBackend", targets: ["FileBackend"]),
+    .library(name: "HTTPTransport", targets: ["HTTPTransport"]),
     .library(name: "DesiredStateTesting", targets: ["DesiredStateTesting"]),
     .executable(name: "desired-state", targets: ["desired-state"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.0.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     // Without its Foundation trait: the command line is linked against FoundationEssentials alone.
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
@@ -39,6 +41,11 @@ let package = Package(
     .target(
       name: "FileBackend",
       dependencies: ["DesiredState", "CArchive", "CLinux"],
+      swiftSettings: settings),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),
+    .target(
+      name: "HTTPTransport",
+      dependencies: ["CCurl", .product(name: "HTTPTypes", package: "swift-http-types")],
       swiftSettings: settings),
     .target(
       name: "DesiredStateTesting",
@@ -64,6 +71,11 @@ let package = Package(
     .testTarget(
       name: "FileBackendTests",
       dependencies: ["DesiredState", "FileBackend", "DesiredStateTesting"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "HTTPTransportTests",
+      dependencies: ["HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
+      exclude: ["Fixtures"],
       swiftSettings: settings),
     .testTarget(
       name: "CommandLineTests",

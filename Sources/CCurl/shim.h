@@ -1,0 +1,185 @@
+#ifndef DESIRED_STATE_CCURL_H
+#define DESIRED_STATE_CCURL_H
+
+#include <curl/curl.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+
+// CURLOPT_QUICK_EXIT and CURLOPT_CA_CACHE_TIMEOUT are what cancellation and trust reloading rest on.
+#if LIBCURL_VERSION_NUM < 0x075700
+#error "libcurl 7.87 or newer is needed"
+#endif
+
+// Swift cannot call variadic C functions. Each shim below is one argument type of
+// curl_easy_setopt(3), curl_easy_getinfo(3) or curl_multi_setopt(3).
+
+static inline CURLcode ccurl_set_long(CURL *easy, CURLoption option, long value) {
+  return curl_easy_setopt(easy, option, value);
+}
+
+static inline CURLcode ccurl_set_offset(CURL *easy, CURLoption option, curl_off_t value) {
+  return curl_easy_setopt(easy, option, value);
+}
+
+// libcurl copies every string option except CURLOPT_POSTFIELDS. NULL puts the built-in default away.
+static inline CURLcode ccurl_set_string(CURL *easy, CURLoption option, const char *value) {
+  return curl_easy_setopt(easy, option, value);
+}
+
+static inline CURLcode ccurl_set_pointer(CURL *easy, CURLoption option, void *value) {
+  return curl_easy_setopt(easy, option, value);
+}
+
+static inline CURLcode ccurl_set_list(CURL *easy, CURLoption option, struct curl_slist *value) {
+  return curl_easy_setopt(easy, option, value);
+}
+
+// Copies the bytes: CURLOPT_POSTFIELDSIZE_LARGE has to be set first, or libcurl measures with strlen.
+static inline CURLcode ccurl_set_post_bytes(CURL *easy, const void *bytes, curl_off_t count) {
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, count);
+  return code != CURLE_OK ? code : curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, bytes);
+}
+
+static inline CURLcode ccurl_set_on_header(CURL *easy, curl_write_callback function, void *context) {
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, context);
+  return curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, function);
+}
+
+static inline CURLcode ccurl_set_on_body(CURL *easy, curl_write_callback function, void *context) {
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, context);
+  return curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, function);
+}
+
+static inline CURLcode ccurl_set_on_read(CURL *easy, curl_read_callback function, void *context) {
+  curl_easy_setopt(easy, CURLOPT_READDATA, context);
+  return curl_easy_setopt(easy, CURLOPT_READFUNCTION, function);
+}
+
+static inline CURLcode ccurl_set_on_progress(CURL *easy, curl_xferinfo_callback function, void *context) {
+  curl_easy_setopt(easy, CURLOPT_XFERINFODATA, context);
+  curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+  return curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, function);
+}
+
+static inline CURLcode ccurl_set_before_request(CURL *easy, curl_prereq_callback function, void *context) {
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, context);
+  return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, function);
+}
+
+static inline CURLcode ccurl_set_open_socket(CURL *easy, curl_opensocket_callback function, void *context) {
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, context);
+  return curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, function);
+}
+
+static inline CURLcode ccurl_set_close_socket(CURL *easy, curl_closesocket_callback function, void *context) {
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, context);
+  return curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, function);
+}
+
+static inline CURLcode ccurl_set_on_tls_context(CURL *easy, curl_ssl_ctx_callback function, void *context) {
+  curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, context);
+  return curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, function);
+}
+
+static inline CURLMcode ccurl_multi_set_long(CURLM *multi, CURLMoption option, long value) {
+  return curl_multi_setopt(multi, option, value);
+}
+
+// 0 when libcurl cannot tell.
+static inline long ccurl_get_long(CURL *easy, CURLINFO information) {
+  long value = 0;
+  return curl_easy_getinfo(easy, information, &value) == CURLE_OK ? value : 0;
+}
+
+static inline curl_off_t ccurl_get_offset(CURL *easy, CURLINFO information) {
+  curl_off_t value = 0;
+  return curl_easy_getinfo(easy, information, &value) == CURLE_OK ? value : 0;
+}
+
+// The returned text belongs to libcurl and lives as long as the handle.
+static inline const char *ccurl_get_string(CURL *easy, CURLINFO information) {
+  const char *value = NULL;
+  return curl_easy_getinfo(easy, information, &value) == CURLE_OK ? value : NULL;
+}
+
+// Macros with casts in them, which Swift's importer skips.
+static inline long ccurl_auth_basic(void) { return (long)CURLAUTH_BASIC; }
+static inline long ccurl_auth_bearer(void) { return (long)CURLAUTH_BEARER; }
+static inline curl_socket_t ccurl_bad_socket(void) { return CURL_SOCKET_BAD; }
+
+// --- TLS: libcurl's OpenSSL flavour ----------------------------------------------------------
+
+// Whether this libcurl was built on OpenSSL, so that its TLS pointers are OpenSSL's.
+static inline int ccurl_is_openssl(void) {
+  const curl_version_info_data *version = curl_version_info(CURLVERSION_NOW);
+  return version->ssl_version != NULL && strstr(version->ssl_version, "OpenSSL/") != NULL;
+}
+
+// The system's trust store as compiled into libcurl, or NULL.
+static inline const char *ccurl_default_ca_file(void) {
+  return curl_version_info(CURLVERSION_NOW)->cainfo;
+}
+
+static inline const char *ccurl_default_ca_directory(void) {
+  return curl_version_info(CURLVERSION_NOW)->capath;
+}
+
+// The TLS session of a transfer's connection to the origin; only to be used inside a callback
+// of that transfer, as the pointer is valid only while the connection is the transfer's.
+static inline SSL *ccurl_tls_session(CURL *easy) {
+  const struct curl_tlssessioninfo *information = NULL;
+  if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &information) != CURLE_OK || information == NULL) return NULL;
+  return information->backend == CURLSSLBACKEND_OPENSSL ? (SSL *)information->internals : NULL;
+}
+
+static inline int ccurl_tls_new_context_index(void) {
+  return CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL, NULL);
+}
+
+static inline int ccurl_tls_new_session_index(void) {
+  return SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
+// Calls `each` with every URI subject alternative name of the peer's certificate. The bytes are
+// given with their length: a name may hold a NUL. Returns 0 without a certificate.
+static inline int ccurl_tls_peer_uris(
+    SSL *session, void (*each)(void *context, const unsigned char *bytes, int count), void *context) {
+  X509 *certificate = SSL_get1_peer_certificate(session);
+  if (certificate == NULL) return 0;
+  GENERAL_NAMES *names = (GENERAL_NAMES *)X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+  for (int index = 0; index < sk_GENERAL_NAME_num(names); index++) {
+    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
+    if (name->type != GEN_URI) continue;
+    const ASN1_IA5STRING *uri = name->d.uniformResourceIdentifier;
+    each(context, ASN1_STRING_get0_data(uri), ASN1_STRING_length(uri));
+  }
+  GENERAL_NAMES_free(names);
+  X509_free(certificate);
+  return 1;
+}
+
+// --- Linux: a thread's name, and what the kernel counted on one TCP connection -----------------
+
+// glibc declares it under _GNU_SOURCE only, and Swift's Glibc module is built without it: pthread_setname_np(3).
+int pthread_setname_np(pthread_t thread, const char *name);
+
+// <linux/tcp.h> and <netinet/tcp.h> both define struct tcp_info and only the first has the byte
+// counts, so they are read by their offsets, which are the kernel's stable interface (Linux 4.19):
+// tcpi_bytes_received 128, tcpi_bytes_sent 200, tcpi_bytes_retrans 208. Returns 0 if it cannot tell.
+static inline int ccurl_tcp_counts(int socket, unsigned long long *sent, unsigned long long *received) {
+  unsigned char information[512];
+  socklen_t count = sizeof information;
+  unsigned long long retransmitted = 0;
+  if (getsockopt(socket, 6 /* IPPROTO_TCP */, 11 /* TCP_INFO */, information, &count) != 0 || count < 216) return 0;
+  memcpy(received, information + 128, 8);
+  memcpy(sent, information + 200, 8);
+  memcpy(&retransmitted, information + 208, 8);
+  *sent -= retransmitted;
+  return 1;
+}
+
+#endif

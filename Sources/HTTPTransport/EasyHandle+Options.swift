@@ -1,0 +1,175 @@
+import CCurl
+import HTTPTypes
+
+extension EasyHandle {
+  /// Sets everything that does not depend on the request.
+  func apply(_ configuration: HTTPTransportConfiguration) throws(HTTPTransportError) {
+    // CURLOPT_NOSIGNAL(3): without it libcurl uses SIGALRM and changes signal handlers, in a program of many threads.
+    try set(CURLOPT_NOSIGNAL, 1)
+    // CURLOPT_QUICK_EXIT(3): removing a handle whose name is being resolved does not wait for the resolver's thread.
+    try set(CURLOPT_QUICK_EXIT, 1)
+    try set(CURLOPT_PROTOCOLS_STR, "http,https")
+    // Redirects are judged by RequestPlan.decide.
+    try set(CURLOPT_FOLLOWLOCATION, 0)
+    // CURLOPT_PATH_AS_IS(3): do not squash "/../": the path is signed, hashed and compared elsewhere.
+    try set(CURLOPT_PATH_AS_IS, 1)
+    let version = configuration.versions == .http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1
+    try set(CURLOPT_HTTP_VERSION, Int(version))
+    // CURLOPT_PIPEWAIT(3): wait for a connection that may turn out to multiplex rather than open another.
+    try set(CURLOPT_PIPEWAIT, configuration.versions == .http2 ? 1 : 0)
+    try set(CURLOPT_CONNECTTIMEOUT_MS, max(1, configuration.connectTimeout.milliseconds))
+    // CURLOPT_MAXAGE_CONN(3): an idle connection older than this is not used again.
+    try set(CURLOPT_MAXAGE_CONN, max(1, configuration.idleConnectionLifetime.milliseconds / 1000))
+    try set(CURLOPT_TCP_KEEPALIVE, 1)
+    if configuration.decodesContent { try set(CURLOPT_ACCEPT_ENCODING, "gzip, br") }
+    if let userAgent = configuration.userAgent { try set(CURLOPT_USERAGENT, userAgent) }
+    try apply(configuration.tls)
+    try apply(configuration.proxy, minimum: configuration.tls.minimumVersion)
+  }
+
+  private func apply(_ tls: HTTPTLSConfiguration) throws(HTTPTransportError) {
+    try set(CURLOPT_SSLVERSION, tls.minimumVersion.option)
+    try set(CURLOPT_SSL_VERIFYPEER, 1)
+    try set(CURLOPT_SSL_VERIFYHOST, tls.expectedServerIdentity?.alsoMatchesHost == false ? 0 : 2)
+    try apply(tls.trust, file: CURLOPT_CAINFO, directory: CURLOPT_CAPATH)
+    // CURLOPT_CA_CACHE_TIMEOUT(3): a parsed CAINFO file is kept that long. The system's is large and
+    // worth keeping; a private one is small and may be renewed under a running agent.
+    if case .system = tls.trust {
+      try set(CURLOPT_CA_CACHE_TIMEOUT, 3600)
+    } else {
+      try set(CURLOPT_CA_CACHE_TIMEOUT, 0)
+    }
+    if let certificate = tls.clientCertificate {
+      try set(CURLOPT_SSLCERT, certificate.certificateFile)
+      try set(CURLOPT_SSLKEY, certificate.keyFile)
+      // Without a passphrase OpenSSL would ask for one at the terminal; an empty one fails at once instead.
+      try set(CURLOPT_KEYPASSWD, certificate.passphrase?.value ?? "")
+    }
+  }
+
+  /// libcurl has two stores, a file and a directory, both with built-in defaults and both believed:
+  /// to pin an authority, the other one has to be put away.
+  private func apply(
+    _ trust: HTTPTrustRoots, file: CURLoption, directory: CURLoption
+  ) throws(HTTPTransportError) {
+    let systemFile = ccurl_default_ca_file().map { String(cString: $0) }
+    let systemDirectory = ccurl_default_ca_directory().map { String(cString: $0) }
+    switch trust {
+    case .system:
+      // The file alone where there is one: libcurl keeps it parsed only while no directory is set.
+      try set(file, systemFile)
+      try set(directory, systemFile == nil ? systemDirectory : nil)
+    case .systemAnd(let path):
+      guard let systemDirectory else {
+        throw .configuration("This libcurl knows no directory of system certificates to add \(path) to.")
+      }
+      try set(file, path)
+      try set(directory, systemDirectory)
+    case .only(let path):
+      try set(file, path)
+      try set(directory, nil)
+    }
+  }
+
+  private func apply(_ choice: HTTPProxyChoice, minimum: HTTPTLSVersion) throws(HTTPTransportError) {
+    try set(CURLOPT_PROXY_SSLVERSION, minimum.option)
+    try set(CURLOPT_PROXY_SSL_VERIFYPEER, 1)
+    try set(CURLOPT_PROXY_SSL_VERIFYHOST, 2)
+    // CURLOPT_HEADEROPT(3): what is for the server is not sent to the proxy with CONNECT, nor the
+    // proxy's answer to CONNECT taken for the server's.
+    try set(CURLOPT_HEADEROPT, Int(CURLHEADER_SEPARATE))
+    try set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+    switch choice {
+    case .environment:
+      break
+    case .direct:
+      // CURLOPT_PROXY(3): an empty string, unlike NULL, disables proxies even if the environment names one.
+      try set(CURLOPT_PROXY, "")
+      try set(CURLOPT_NOPROXY, "")
+    case .proxy(let proxy):
+      try set(CURLOPT_PROXY, "\(proxy.origin)")
+      // CURLOPT_NOPROXY(3): when it is NULL, libcurl reads no_proxy from the environment even for an explicit proxy.
+      try set(CURLOPT_NOPROXY, "")
+      try set(CURLOPT_PROXYAUTH, ccurl_auth_basic())
+      if let user = proxy.user {
+        try set(CURLOPT_PROXYUSERNAME, user)
+        try set(CURLOPT_PROXYPASSWORD, proxy.password?.value ?? "")
+      }
+      try apply(proxy.trust, file: CURLOPT_PROXY_CAINFO, directory: CURLOPT_PROXY_CAPATH)
+    }
+  }
+
+  /// Sets what is the request's own.
+  func apply(_ plan: RequestPlan) throws(HTTPTransportError) {
+    try set(CURLOPT_URL, plan.address.url)
+    switch plan.credentials {
+    case .bearer(let token):
+      try set(CURLOPT_HTTPAUTH, ccurl_auth_bearer())
+      try set(CURLOPT_XOAUTH2_BEARER, token.value)
+    case .basic(let user, let password):
+      try set(CURLOPT_HTTPAUTH, ccurl_auth_basic())
+      try set(CURLOPT_USERNAME, user)
+      try set(CURLOPT_PASSWORD, password.value)
+    case nil:
+      break
+    }
+    var hasBody = true
+    switch plan.body.content {
+    case .bytes(let bytes):
+      try set(CURLOPT_POST, 1)
+      try set(postBytes: bytes)
+    case .pipe, .stream:
+      try set(CURLOPT_UPLOAD, 1)
+      try set(CURLOPT_INFILESIZE_LARGE, large: plan.pipe?.length ?? -1)
+    case .none:
+      hasBody = false
+      switch plan.method {
+      case .head:
+        try set(CURLOPT_NOBODY, 1)
+      case .get:
+        try set(CURLOPT_HTTPGET, 1)
+      case .post, .put, .patch:
+        // RFC 9110 section 8.6: a method that anticipates content is sent with Content-Length: 0.
+        try set(CURLOPT_POST, 1)
+        try set(postBytes: [])
+        hasBody = true
+      default:
+        try set(CURLOPT_HTTPGET, 1)
+      }
+    }
+    if hasBody || (plan.method != .get && plan.method != .head) {
+      try set(CURLOPT_CUSTOMREQUEST, plan.method.rawValue)
+    }
+    try set(headerLines: Self.headerLines(plan.headerFields, hasBody: hasBody))
+  }
+
+  /// CURLOPT_HTTPHEADER(3): "Name: value"; "Name;" sends a field with no value; "Name:" takes out one
+  /// that libcurl would add.
+  private static func headerLines(_ fields: HTTPFields, hasBody: Bool) -> [String] {
+    var lines = fields.map { $0.value.isEmpty ? "\($0.name.rawName);" : "\($0.name.rawName): \($0.value)" }
+    if hasBody {
+      // Some servers never answer Expect: 100-continue, and libcurl would wait a second for each.
+      lines.append("Expect:")
+      if !fields.contains(.contentType) { lines.append("Content-Type:") }
+    }
+    return lines
+  }
+}
+
+extension HTTPTLSVersion {
+  fileprivate var option: Int {
+    switch self {
+    case .tls12: Int(CURL_SSLVERSION_TLSv1_2)
+    case .tls13: Int(CURL_SSLVERSION_TLSv1_3)
+    }
+  }
+}
+
+extension Duration {
+  /// Whole milliseconds; far more than any timeout becomes about 24 days, which is what libcurl can count to.
+  var milliseconds: Int {
+    let (seconds, attoseconds) = components
+    guard seconds < 2_000_000 else { return 2_000_000_000 }
+    return max(0, Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000))
+  }
+}

@@ -1,0 +1,81 @@
+public import HTTPTypes
+
+/// A response whose body is still on its way.
+public struct HTTPExchange: Sendable {
+  /// Of the final response, after any redirects. Fields are as they came, also when the body is decoded.
+  public let response: HTTPResponse
+  /// The body, decoded. To be read once. An exchange whose body is let go of unread ends by itself.
+  public let body: HTTPResponseBody
+  /// The address that answered, after any redirects. It may hold a signature in its query: do not log it.
+  public let effectiveURL: String
+  /// The server asked for a client certificate, and none is configured: the likely reason for a 400, 401 or 403.
+  public let lacksClientCertificate: Bool
+
+  init(_ plan: RequestPlan, _ response: HTTPResponse, _ facts: ConnectionFacts, _ handle: TransferHandle) {
+    self.response = response
+    effectiveURL = plan.address.url
+    lacksClientCertificate = facts.lacksClientCertificate
+    body = HTTPResponseBody(handle)
+  }
+
+  /// Ends the exchange at once.
+  public func cancel() { body.handle.transfer.cancel() }
+}
+
+/// The body of a response, in chunks as they come.
+///
+/// A reader that is slower than the network holds the network back: about 256 KiB are kept, then
+/// nothing more is read. Other exchanges on the same HTTP/2 connection go on; for them, libcurl takes
+/// in up to 32 MiB more of an unread body, the window it grants every HTTP/2 server beforehand.
+public struct HTTPResponseBody: AsyncSequence, Sendable {
+  public typealias Element = [UInt8]
+  public typealias Failure = HTTPTransportError
+
+  let handle: TransferHandle
+
+  init(_ handle: TransferHandle) { self.handle = handle }
+
+  public func makeAsyncIterator() -> Iterator { Iterator(handle: handle) }
+
+  public struct Iterator: AsyncIteratorProtocol {
+    let handle: TransferHandle
+
+    /// The next bytes, never none; nil at the end of a complete body.
+    public mutating func next(
+      isolation actor: isolated (any Actor)?
+    ) async throws(HTTPTransportError) -> [UInt8]? {
+      try await handle.transfer.chunk(isolation: actor)
+    }
+  }
+
+  /// The whole body, if it is no larger than `limit` bytes; `too-large` else, as soon as that is known.
+  public func collect(
+    upTo limit: Int, isolation: isolated (any Actor)? = #isolation
+  ) async throws(HTTPTransportError) -> [UInt8] {
+    var whole: [UInt8] = []
+    var iterator = makeAsyncIterator()
+    while let chunk = try await iterator.next(isolation: isolation) {
+      guard whole.count + chunk.count <= limit else {
+        handle.transfer.cancel()
+        throw .tooLarge("The body of", handle.transfer.plan, "is larger than \(limit) bytes")
+      }
+      if whole.isEmpty { whole = chunk } else { whole += chunk }
+    }
+    return whole
+  }
+}
+
+/// Holds a transfer for its reader: when the last one lets go, the rest of the response is not wanted.
+final class TransferHandle: Sendable {
+  let transfer: Transfer
+
+  /// An exchange may outlive its transport, but not the thread that feeds it.
+  private let owner: EngineOwner
+
+  init(_ transfer: Transfer, _ owner: EngineOwner) {
+    self.transfer = transfer
+    self.owner = owner
+  }
+
+  deinit { transfer.abandon() }
+}

@@ -1,0 +1,71 @@
+/// The lowest TLS version that is spoken.
+public enum HTTPTLSVersion: Sendable, Hashable {
+  /// TLS 1.2 (RFC 5246) and newer.
+  case tls12
+  /// TLS 1.3 (RFC 8446) and newer.
+  case tls13
+}
+
+/// Whose certificates are believed. Only what is named here counts: no environment variable.
+public enum HTTPTrustRoots: Sendable, Hashable {
+  /// The system's certificate authorities, as compiled into libcurl.
+  case system
+  /// The system's, and those in a PEM file.
+  case systemAnd(file: String)
+  /// Only those in a PEM file: a pinned authority.
+  case only(file: String)
+}
+
+/// A certificate and key to show to servers that ask for one (mutual TLS).
+///
+/// Both are read anew for each new connection, so a renewed certificate is picked up.
+public struct HTTPClientCertificate: Sendable, Hashable {
+  /// A PEM file: the certificate, then any intermediates.
+  public var certificateFile: String
+  /// A PEM file.
+  public var keyFile: String
+  /// What the key is encrypted with.
+  public var passphrase: HTTPSecret?
+
+  public init(certificateFile: String, keyFile: String, passphrase: HTTPSecret? = nil) {
+    self.certificateFile = certificateFile
+    self.keyFile = keyFile
+    self.passphrase = passphrase
+  }
+}
+
+/// An identity that the server's certificate has to carry, such as a SPIFFE id.
+///
+/// Checked on the connection of every https request, after the handshake and before the first byte
+/// of the request is sent, also when a connection is used again.
+public struct HTTPServerIdentity: Sendable, Hashable {
+  /// The URI subject alternative name. As the X.509-SVID specification demands (section 2), the
+  /// certificate must carry exactly one URI, and it must be this one.
+  public var uri: String
+  /// Whether the certificate must name the host as well. SPIFFE certificates often do not.
+  public var alsoMatchesHost: Bool
+
+  public init(uri: String, alsoMatchesHost: Bool = true) {
+    self.uri = uri
+    self.alsoMatchesHost = alsoMatchesHost
+  }
+}
+
+/// How connections are secured.
+public struct HTTPTLSConfiguration: Sendable, Hashable {
+  public var minimumVersion: HTTPTLSVersion
+  public var trust: HTTPTrustRoots
+  public var clientCertificate: HTTPClientCertificate?
+  public var expectedServerIdentity: HTTPServerIdentity?
+
+  /// TLS 1.3, the system's authorities, no client certificate.
+  public init(
+    minimumVersion: HTTPTLSVersion = .tls13, trust: HTTPTrustRoots = .system,
+    clientCertificate: HTTPClientCertificate? = nil, expectedServerIdentity: HTTPServerIdentity? = nil
+  ) {
+    self.minimumVersion = minimumVersion
+    self.trust = trust
+    self.clientCertificate = clientCertificate
+    self.expectedServerIdentity = expectedServerIdentity
+  }
+}

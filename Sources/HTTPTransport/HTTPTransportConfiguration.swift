@@ -1,0 +1,63 @@
+/// Everything a transport's behaviour depends on. The environment has no say unless asked to.
+public struct HTTPTransportConfiguration: Sendable, Hashable {
+  public var tls: HTTPTLSConfiguration
+  public var proxy: HTTPProxyChoice
+  /// Shown to their own origin only. A request with an `Authorization` field of its own keeps that.
+  public var credentials: HTTPCredentials?
+  public var redirects: HTTPRedirectPolicy
+  public var versions: HTTPVersionPreference
+  /// For exchanges that are given no limits of their own.
+  public var limits: HTTPLimits
+  /// For exchanges that are given no deadline of their own: the time for all of it, redirects and body included.
+  public var timeout: Duration
+  /// For name resolution, TCP, proxy and TLS together.
+  public var connectTimeout: Duration
+  /// Nil: no limit but the deadline.
+  public var stallLimit: HTTPStallLimit?
+  /// Whether to ask for gzip and br, and to decode them. Header fields stay as they came, so
+  /// `Content-Length` and `ETag` are those of the encoded body.
+  public var decodesContent: Bool
+  /// The `User-Agent` of requests that carry none.
+  public var userAgent: String?
+  /// Exchanges under way at once; more wait their turn. A body that is not being read counts.
+  public var maximumConcurrentExchanges: Int
+  /// Connections to one host at once. One HTTP/2 connection carries many exchanges.
+  public var maximumConnectionsPerHost: Int
+  /// How long an idle connection is kept for the next request.
+  public var idleConnectionLifetime: Duration
+
+  /// Direct, TLS 1.3 with the system's authorities, HTTP/2 if the server can, up to five redirects,
+  /// 60 seconds in all, 10 to connect.
+  public init(
+    tls: HTTPTLSConfiguration = HTTPTLSConfiguration(), proxy: HTTPProxyChoice = .direct,
+    credentials: HTTPCredentials? = nil
+  ) {
+    self.tls = tls
+    self.proxy = proxy
+    self.credentials = credentials
+    redirects = .follow(maximum: 5)
+    versions = .http2
+    limits = HTTPLimits()
+    timeout = .seconds(60)
+    connectTimeout = .seconds(10)
+    stallLimit = HTTPStallLimit()
+    decodesContent = true
+    userAgent = nil
+    maximumConcurrentExchanges = 64
+    maximumConnectionsPerHost = 6
+    idleConnectionLifetime = .seconds(300)
+  }
+
+  /// Every secret in it, to be struck out of what libcurl says.
+  var secrets: [String] {
+    var secrets: [String] = []
+    switch credentials?.scheme {
+    case .bearer(let token): secrets.append(token.value)
+    case .basic(_, let password): secrets.append(password.value)
+    case nil: break
+    }
+    if case .proxy(let proxy) = proxy, let password = proxy.password { secrets.append(password.value) }
+    if let passphrase = tls.clientCertificate?.passphrase { secrets.append(passphrase.value) }
+    return secrets.filter { !$0.isEmpty }
+  }
+}

@@ -1,0 +1,60 @@
+import HTTPTypes
+
+/// What becomes of a response that may be a redirect (RFC 9110 section 15.4).
+enum RedirectDecision {
+  case deliver
+  case follow(RequestPlan)
+  case refuse(HTTPTransportError)
+}
+
+extension RequestPlan {
+  /// Judges a response to this request. `followed` is how many redirects led here.
+  ///
+  /// Done here and not by CURLOPT_FOLLOWLOCATION, which would send client certificates and custom
+  /// header fields along to any host.
+  func decide(
+    on response: HTTPResponse, followed: Int, configuration: HTTPTransportConfiguration
+  ) -> RedirectDecision {
+    guard case .follow(let maximum) = configuration.redirects,
+      [301, 302, 303, 307, 308].contains(response.status.code),
+      let location = response.headerFields[.location]
+    else { return .deliver }
+    func refuse(_ reason: String) -> RedirectDecision {
+      .refuse(
+        HTTPTransportError(
+          code: .redirectRefused, message: "\(address.display) redirects (\(response.status.code)) \(reason)"))
+    }
+    guard method == .get || method == .head else {
+      return refuse("a \(method) request, which is not sent again by itself. Configure the final address.")
+    }
+    guard followed < maximum else {
+      return refuse("after \(followed) redirects already. Configure the final address, or mend the loop.")
+    }
+    let target: HTTPAddress
+    do {
+      target = try HTTPAddress(location: location, from: address)
+    } catch {
+      return refuse("to an address that cannot be followed: \(error.message)")
+    }
+    if address.origin.scheme == "https", target.origin.scheme != "https" {
+      return refuse("from https down to \(target.origin), which is never followed.")
+    }
+    var next = self
+    next.address = target
+    if target.origin != address.origin {
+      if carriesCredentials(configuration) {
+        return refuse(
+          "to \(target.origin), another origin, which must not be shown the credentials or the client certificate. "
+            + "Configure the final address if it is to be trusted with them.")
+      }
+      // Unknown fields may be secrets too (X-API-Key): only what is known to be harmless crosses over.
+      next.headerFields = HTTPFields(headerFields.filter { Self.harmlessFields.contains($0.name) })
+    }
+    return .follow(next)
+  }
+
+  private static let harmlessFields: Set<HTTPField.Name> = [
+    .accept, .acceptEncoding, .acceptLanguage, .cacheControl, .ifMatch, .ifModifiedSince, .ifNoneMatch, .ifRange,
+    .ifUnmodifiedSince, .range, .userAgent,
+  ]
+}

@@ -1,0 +1,68 @@
+import CCurl
+
+/// What OpenSSL knows of a transfer's connection. Only valid inside a callback of that transfer.
+struct TLSSession {
+  private let session: OpaquePointer
+
+  /// Whether libcurl stands on OpenSSL, so that there is anything to look at.
+  static let isAvailable = ccurl_is_openssl() != 0
+
+  /// OpenSSL's name for a place on each session to remember something in: SSL_get_ex_new_index(3).
+  private static let askedIndex = ccurl_tls_new_session_index()
+
+  init?(_ easy: EasyHandle) {
+    guard let session = ccurl_tls_session(easy.pointer) else { return nil }
+    self.session = session
+  }
+
+  /// The server asked for a client certificate in this handshake, and there was none to give.
+  var wasAskedForCertificate: Bool { SSL_get_ex_data(session, Self.askedIndex) != nil }
+
+  /// The URI subject alternative names of the server's certificate.
+  var peerURIs: [[UInt8]] {
+    var uris: [[UInt8]] = []
+    withUnsafeMutablePointer(to: &uris) { uris in
+      _ = ccurl_tls_peer_uris(
+        session,
+        { context, bytes, count in
+          guard let context else { return }
+          context.assumingMemoryBound(to: [[UInt8]].self).pointee
+            .append(Array(UnsafeBufferPointer(start: bytes, count: Int(count))))
+        }, uris)
+    }
+    return uris
+  }
+
+  private static let easyIndex = ccurl_tls_new_context_index()
+  private static let engineIndex = ccurl_tls_new_context_index()
+
+  /// Called by libcurl for each TLS context it makes: CURLOPT_SSL_CTX_FUNCTION(3).
+  ///
+  /// The engine's context outlives every connection; the easy handle is only ever a key.
+  static func prepare(_ context: OpaquePointer, of easy: UnsafeMutableRawPointer?, engine: UnsafeMutableRawPointer?) {
+    SSL_CTX_set_ex_data(context, easyIndex, easy)
+    SSL_CTX_set_ex_data(context, engineIndex, engine)
+    // SSL_CTX_set_verify(3): called for each certificate of the chain with OpenSSL's finding, which is left
+    // as it is. Remembered because libcurl loses it in a handshake inside another, behind an https proxy.
+    SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context)) { isGood, store in
+      if isGood == 0 { TLSSession.rememberFailure(store) }
+      return isGood
+    }
+    // libcurl writes session keys to the file that SSLKEYLOGFILE names. The environment has no say here.
+    SSL_CTX_set_keylog_callback(context, nil)
+    // SSL_CTX_set_client_cert_cb(3): called when the server asks for a certificate and none is set; 0 sends none.
+    SSL_CTX_set_client_cert_cb(context) { session, _, _ in
+      SSL_set_ex_data(session, TLSSession.askedIndex, UnsafeMutableRawPointer(bitPattern: 1))
+      return 0
+    }
+  }
+
+  private static func rememberFailure(_ store: OpaquePointer?) {
+    guard let session = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
+      let context = SSL_get_SSL_CTX(OpaquePointer(session)),
+      let easy = SSL_CTX_get_ex_data(context, easyIndex), let engine = SSL_CTX_get_ex_data(context, engineIndex)
+    else { return }
+    Unmanaged<EngineContext>.fromOpaque(engine).takeUnretainedValue()
+      .verificationFailures[easy] = X509_STORE_CTX_get_error(store)
+  }
+}

@@ -1,0 +1,193 @@
+import Dispatch
+import HTTPTypes
+
+/// One exchange, as both sides see it: the engine's thread puts in what arrives, a task or a thread
+/// takes it out.
+final class Transfer: Sendable {
+  struct State: Sendable {
+    var response: HTTPResponse?
+    var facts = ConnectionFacts()
+    /// Received and not yet taken. Taken whole, so that readers far behind get large chunks.
+    var received: [UInt8] = []
+    var isReceivePaused = false
+    var outcome: Result<Void, HTTPTransportError>?
+  }
+
+  /// Enough to keep a fast connection busy, little enough to forget.
+  static let highWaterMark = 256 << 10
+
+  let plan: RequestPlan
+  private let engine: Engine
+  private let state = Guarded(Watched(State()))
+
+  init(plan: RequestPlan, engine: Engine) {
+    self.plan = plan
+    self.engine = engine
+  }
+
+  /// Changes the state; whoever waits for that is returned, to be woken after.
+  private func change(_ body: (inout State) -> Void) -> [Waiter] {
+    state.withLock { watched in
+      body(&watched.value)
+      return watched.changed()
+    }
+  }
+
+  // MARK: The engine's side
+
+  // The engine wakes the waiters when libcurl has done all it can for now: what comes together, such as
+  // a header and the end of an empty body, then wakes its reader once.
+
+  func deliver(_ response: HTTPResponse, _ facts: ConnectionFacts) -> [Waiter] {
+    change {
+      $0.response = response
+      $0.facts = facts
+    }
+  }
+
+  /// Nil when the reader is too far behind: nothing was taken, and the transfer is to be paused.
+  func append(_ bytes: UnsafeRawBufferPointer, whateverIsHeld takesAll: Bool) -> [Waiter]? {
+    state.withLock { watched -> [Waiter]? in
+      guard watched.value.outcome == nil else { return [] }
+      if watched.value.received.count >= Self.highWaterMark, !takesAll {
+        watched.value.isReceivePaused = true
+        return nil
+      }
+      watched.value.received.append(contentsOf: bytes)
+      return watched.changed()
+    }
+  }
+
+  /// The first outcome stays.
+  func finish(_ outcome: Result<Void, HTTPTransportError>) -> [Waiter] {
+    let waiters = change { state in
+      guard state.outcome == nil else { return }
+      if case .failure(let error) = outcome, error.code == .cancelled { state.received = [] }
+      state.outcome = outcome
+    }
+    plan.pipe?.close()
+    return waiters
+  }
+
+  // MARK: The reader's side
+
+  /// Ends the exchange at once for whoever waits for it; the engine lets go of it right after.
+  func cancel() {
+    let isNew = state.withLock { $0.value.outcome == nil }
+    for waiter in finish(.failure(.cancelled)) { waiter.wake() }
+    if isNew { engine.post(.cancel(self)) }
+  }
+
+  /// Nobody wants the rest. The engine may read a little more to keep the connection usable.
+  func abandon() {
+    let isNew = state.withLock { watched in
+      watched.value.received = []
+      return watched.value.outcome == nil
+    }
+    if isNew { engine.post(.abandon(self)) }
+  }
+
+  private enum Look<Value: Sendable>: Sendable {
+    case ready(Value)
+    case notYet(UInt64)
+  }
+
+  /// What the header says, as soon as there is one.
+  private static func head(_ state: inout State) -> Result<(HTTPResponse, ConnectionFacts), HTTPTransportError>? {
+    if let response = state.response { return .success((response, state.facts)) }
+    switch state.outcome {
+    case .failure(let error): return .failure(error)
+    case .success:
+      return .failure(
+        HTTPTransportError(code: .protocolViolation, message: "The server's answer had no header.", isRetryable: true))
+    case nil: return nil
+    }
+  }
+
+  /// The next piece of the body, nil at its end.
+  private static func chunk(_ state: inout State) -> Result<Piece?, HTTPTransportError>? {
+    if !state.received.isEmpty {
+      defer {
+        state.received = []
+        state.isReceivePaused = false
+      }
+      return .success(Piece(bytes: state.received, wasPaused: state.isReceivePaused))
+    }
+    switch state.outcome {
+    case .success: return .success(nil)
+    case .failure(let error): return .failure(error)
+    case nil: return nil
+    }
+  }
+
+  private struct Piece: Sendable {
+    var bytes: [UInt8]
+    var wasPaused: Bool
+  }
+
+  private func look<Value: Sendable>(_ take: @Sendable (inout State) -> Value?) -> Look<Value> {
+    state.withLock { watched in
+      if let value = take(&watched.value) { return .ready(value) }
+      return .notYet(watched.seen)
+    }
+  }
+
+  private func wait<Value: Sendable>(
+    isolation: isolated (any Actor)? = #isolation, for take: @Sendable (inout State) -> Value?
+  ) async -> Value {
+    await withTaskCancellationHandler {
+      while true {
+        switch look(take) {
+        case .ready(let value): return value
+        case .notYet(let seen):
+          await withCheckedContinuation { continuation in
+            let waits = state.withLock { $0.wait(.task(continuation), since: seen) }
+            if !waits { continuation.resume() }
+          }
+        }
+      }
+    } onCancel: {
+      cancel()
+    }
+  }
+
+  private func block<Value: Sendable>(for take: @Sendable (inout State) -> Value?) -> Value {
+    let semaphore = DispatchSemaphore(value: 0)
+    while true {
+      switch look(take) {
+      case .ready(let value): return value
+      case .notYet(let seen):
+        if state.withLock({ $0.wait(.thread(semaphore), since: seen) }) { semaphore.wait() }
+      }
+    }
+  }
+
+  func head(
+    isolation: isolated (any Actor)? = #isolation
+  ) async throws(HTTPTransportError) -> (HTTPResponse, ConnectionFacts) {
+    try await wait(for: Self.head).get()
+  }
+
+  func blockingHead() throws(HTTPTransportError) -> (HTTPResponse, ConnectionFacts) {
+    try block(for: Self.head).get()
+  }
+
+  func chunk(isolation: isolated (any Actor)? = #isolation) async throws(HTTPTransportError) -> [UInt8]? {
+    resume(after: try await wait(for: Self.chunk).get())
+  }
+
+  func blockingChunk() throws(HTTPTransportError) -> [UInt8]? {
+    resume(after: try block(for: Self.chunk).get())
+  }
+
+  private func resume(after piece: Piece?) -> [UInt8]? {
+    if let piece, piece.wasPaused { engine.post(.resumeReceiving(self)) }
+    return piece?.bytes
+  }
+}
+
+/// What is known of the connection that an exchange went over.
+struct ConnectionFacts: Sendable {
+  /// The server asked for a client certificate, and none is configured.
+  var lacksClientCertificate = false
+}

@@ -1,0 +1,76 @@
+import Foundation
+
+/// A private certificate authority and what it issued, made once a process with the openssl program.
+struct Certificates: Sendable {
+  let directory = TemporaryDirectory()
+
+  static let shared = Task { try await onThread { try Certificates() } }
+
+  var authority: String { directory.file("ca.pem") }
+  var otherAuthority: String { directory.file("other-ca.pem") }
+  func certificate(_ name: String) -> String { directory.file("\(name).pem") }
+  func key(_ name: String) -> String { directory.file("\(name).key") }
+
+  static let identity = "spiffe://plant.example/server"
+
+  private init() throws {
+    for name in ["ca", "other-ca"] {
+      try ChildProcess.run([
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch",
+        "-keyout", key(name), "-out", certificate(name), "-days", "30", "-subj", "/CN=\(name)", "-config",
+        try directory.write(
+          "ca.cnf",
+          "[req]\ndistinguished_name=dn\nx509_extensions=ext\n[dn]\n[ext]\nbasicConstraints=critical,CA:true\nsubjectKeyIdentifier=hash\n"
+        ),
+      ])
+    }
+    let localhost = "DNS:localhost,IP:127.0.0.1,IP:0:0:0:0:0:0:0:1"
+    try issue("server", names: "\(localhost),URI:\(Self.identity)")
+    try issue("two-identities", names: "\(localhost),URI:\(Self.identity),URI:spiffe://plant.example/other")
+    try issue("identity-only", names: "URI:\(Self.identity)")
+    try issue("other-host", names: "DNS:other.example")
+    try issue("expired", names: localhost, from: "20200101000000Z", to: "20210101000000Z")
+    try issue("future", names: localhost, from: "20900101000000Z", to: "20910101000000Z")
+    try issue("client", names: "DNS:device")
+    try issue("other-client", names: "DNS:device", by: "other-ca")
+    try issue("untrusted", names: localhost, by: "other-ca")
+  }
+
+  /// By `openssl ca`, the one command that takes both dates.
+  private func issue(
+    _ name: String, names: String, from: String = "20240101000000Z", to: String = "20991231235959Z",
+    by authority: String = "ca"
+  ) throws {
+    let configuration = try directory.write(
+      "\(name).cnf",
+      """
+      [ca]
+      default_ca=it
+      [it]
+      database=\(directory.file("\(name).index"))
+      rand_serial=yes
+      new_certs_dir=\(directory.path)
+      default_md=sha256
+      policy=any
+      x509_extensions=ext
+      unique_subject=no
+      [any]
+      commonName=supplied
+      [ext]
+      subjectAltName=\(names)
+      [req]
+      distinguished_name=dn
+      [dn]
+      """)
+    try directory.write("\(name).index", "")
+    try ChildProcess.run([
+      "openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch", "-keyout",
+      key(name), "-out", directory.file("\(name).csr"), "-subj", "/CN=\(name)", "-config", configuration,
+    ])
+    try ChildProcess.run([
+      "openssl", "ca", "-batch", "-notext", "-config", configuration, "-cert", certificate(authority), "-keyfile",
+      key(authority), "-in", directory.file("\(name).csr"), "-out", certificate(name), "-startdate", from, "-enddate",
+      to,
+    ])
+  }
+}
