@@ -23,14 +23,15 @@ final class Agent: Sendable {
       configuration: .init(
         policy: policy, device: "press-42", schedule: Schedule(interval: interval, jitter: jitter), clock: clock,
         now: { [clock] in clock.date }, random: { 1 }),
-      observe: { [self] event in events.withLock { $0.append(event) } }
-    ) { [self] update in
-      if let error = fault.withLock({ $0 }) { throw error }
-      updates.withLock { $0.append(update) }
-      try await update.report(
-        (update.added + update.modified).map { DocumentStatus(documentID: $0.id, state: .installed) }
-          + update.removed.map { DocumentStatus(documentID: $0.id, state: .removed) })
-    }
+      observe: { [self] event in events.withLock { $0.append(event) } }, apply: apply)
+  }
+
+  private func apply(_ update: Update) async throws {
+    if let error = fault.withLock({ $0 }) { throw error }
+    updates.withLock { $0.append(update) }
+    try await update.report(
+      (update.added + update.modified).map { DocumentStatus(documentID: $0.id, state: .installed) }
+        + update.removed.map { DocumentStatus(documentID: $0.id, state: .removed) })
   }
 
   /// One cycle by a process that starts, looks once, and ends.

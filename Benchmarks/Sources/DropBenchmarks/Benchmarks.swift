@@ -119,8 +119,8 @@ func hintBenchmark() async throws {
       case .adopted: seen.withLock { $0.adopted = event.version }
       default: break
       }
-    }
-  ) { _ in }
+    },
+    apply: { _ in })
   let task = Task { await reconciler.run() }
   try await Task.sleep(for: .milliseconds(300))
   var latencies: [Double] = []
