@@ -60,7 +60,7 @@ enum Drop {
     {
       // RFC 3986 section 4.2: a colon in the first segment makes what is before it a scheme.
       guard index > 0 || !segment.contains(UInt8(ascii: ":")) else { return .failure(Fault("it names a scheme")) }
-      guard let name = percentDecoded(segment) else { return .failure(Fault("its percent-encoding cannot be read")) }
+      guard let name = PercentEncoding.decode(segment) else { return .failure(Fault("its percent-encoding cannot be read")) }
       switch name {
       case ".": continue
       case "": return .failure(Fault("a part of its path is empty"))
@@ -74,23 +74,5 @@ enum Drop {
     }
     guard !path.isEmpty else { return .failure(Fault("it names no file")) }
     return .success(path.joined(separator: "/"))
-  }
-
-  private static func percentDecoded(_ text: Substring.UTF8View) -> String? {
-    var bytes: [UInt8] = []
-    var rest = text[...]
-    while let byte = rest.popFirst() {
-      guard byte == UInt8(ascii: "%") else {
-        bytes.append(byte)
-        continue
-      }
-      let digits = rest.prefix(2)
-      guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-        let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
-      else { return nil }
-      bytes.append(value)
-      rest = rest.dropFirst(2)
-    }
-    return String(validating: bytes, as: UTF8.self)
   }
 }

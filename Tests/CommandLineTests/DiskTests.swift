@@ -97,4 +97,11 @@ struct DiskTests {
       """)
     #expect(run.output == "1 1\n", "\(run)")
   }
+
+  @Test("A store where nothing can be made is an error, status 1") func impossiblePlace() async throws {
+    let run = try await Tool.run(
+      Tool.desiredState, ["follow", site.drop, "--store", "/proc/none/store", "--once", "--accept-unsigned"])
+    #expect(run.status == 1)
+    #expect(run.complaint.contains("/proc/none"))
+  }
 }

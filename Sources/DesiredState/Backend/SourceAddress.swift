@@ -45,7 +45,7 @@ public struct SourceAddress: Sendable, Hashable {
   }
 
   private func decoded(_ path: String) throws(SourceAddressError) -> String {
-    guard let decoded = Self.percentDecoded(path), !decoded.isEmpty, !decoded.utf8.contains(0) else {
+    guard let decoded = PercentEncoding.decode(path[...].utf8), !decoded.isEmpty, !decoded.utf8.contains(0) else {
       throw SourceAddressError("the path of the file: URL cannot be read")
     }
     return decoded
@@ -70,7 +70,9 @@ public struct SourceAddress: Sendable, Hashable {
     var values: [String: String] = [:]
     for item in query.split(separator: "&") {
       let equals = item.firstIndex(of: "=") ?? item.endIndex
-      guard let name = percentDecoded(item[..<equals]), let value = percentDecoded(item[equals...].dropFirst()) else {
+      guard let name = PercentEncoding.decode(item[..<equals].utf8),
+        let value = PercentEncoding.decode(item[equals...].dropFirst().utf8)
+      else {
         throw SourceAddressError("the query of the source's address cannot be read")
       }
       guard values.updateValue(value, forKey: name) == nil else {
@@ -78,23 +80,6 @@ public struct SourceAddress: Sendable, Hashable {
       }
     }
     return values
-  }
-
-  private static func percentDecoded(_ text: some StringProtocol) -> String? {
-    var bytes: [UInt8] = []
-    var rest = text.utf8[...]
-    while let byte = rest.popFirst() {
-      guard byte == UInt8(ascii: "%") else {
-        bytes.append(byte)
-        continue
-      }
-      guard rest.count >= 2, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) else {
-        return nil
-      }
-      bytes.append(value)
-      rest = rest.dropFirst(2)
-    }
-    return String(validating: bytes, as: UTF8.self)
   }
 }
 

@@ -38,7 +38,8 @@ package enum Files {
     if mkdir(path, mode) == 0 { return }
     switch errno {
     case EEXIST where isDirectory(path): return
-    case ENOENT where parent(path) != path:
+    // Where the parent is there all the same, it is a place in which nothing can be made (/proc).
+    case ENOENT where parent(path) != path && !isDirectory(parent(path)):
       try createDirectories(parent(path), mode: mode)
       try createDirectories(path, mode: mode)
     default: throw FileError("create directory", path)

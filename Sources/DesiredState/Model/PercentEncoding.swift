@@ -1,0 +1,22 @@
+/// Percent-encoding as URLs have it (RFC 3986 section 2.1).
+package enum PercentEncoding {
+  /// The text an encoding stands for; nil if a percent sign has no two hexadecimal digits after it, or the bytes are not
+  /// UTF-8.
+  package static func decode(_ text: Substring.UTF8View) -> String? {
+    var bytes: [UInt8] = []
+    var rest = text[...]
+    while let byte = rest.popFirst() {
+      guard byte == UInt8(ascii: "%") else {
+        bytes.append(byte)
+        continue
+      }
+      let digits = rest.prefix(2)
+      guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
+        let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
+      else { return nil }
+      bytes.append(value)
+      rest = rest.dropFirst(2)
+    }
+    return String(validating: bytes, as: UTF8.self)
+  }
+}
