@@ -31,7 +31,16 @@ package final class FileLock: Sendable {
     self.descriptor = descriptor
   }
 
-  deinit { Glibc.close(descriptor) }
+  /// Gives the lock up now, whoever may still hold on to this value.
+  ///
+  /// Closing would not do: a child process that has been forked and has not executed yet shares the open file, and
+  /// the lock with it.
+  package func release() { flock(descriptor, LOCK_UN) }
+
+  deinit {
+    release()
+    Glibc.close(descriptor)
+  }
 
   private static func open(_ path: String) throws(FileError) -> Int32 {
     let isDirectory = Files.isDirectory(path)
