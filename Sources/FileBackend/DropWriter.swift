@@ -66,13 +66,13 @@ public struct DropWriter: Sendable {
     _ documents: [DocumentFile], _ options: PublicationOptions, _ signer: (any ManifestSigner)?
   ) async throws -> Publication {
     let prepared = try await worker.run { try prepareDirectory(documents, options) }
-    let signatures = try await sign(prepared.bytes, signer)
+    let signatures = try await sign(prepared, signer)
     try await worker.run {
+      // Held to the last; and given up here, because nobody says when a closure that was run is let go.
+      defer { prepared.lock.release() }
       if let signatures { try writeSignatures(signatures, of: prepared.revision) }
       try Files.replace(Files.join(path, Drop.manifest), with: prepared.bytes)
       if options.prune { try DropPruning.prune(path, keeping: prepared.manifest, revision: prepared.revision) }
-      // Held to the last: until here nobody else may publish.
-      withExtendedLifetime(prepared.lock) {}
     }
     return Publication(
       revision: prepared.revision, manifest: prepared.manifest, isSigned: signatures != nil)
@@ -136,7 +136,7 @@ public struct DropWriter: Sendable {
       throw PublicationError("\(path) is a bundle itself; a bundle in it is of no use")
     }
     let prepared = try await worker.run { try prepareFile(documents, options) }
-    let signatures = try await sign(prepared.bytes, signer)
+    let signatures = try await sign(prepared, signer)
     try await worker.run { try writeFile(prepared, signatures, documents) }
     return Publication(
       revision: prepared.revision, manifest: prepared.manifest, isSigned: signatures != nil)
@@ -166,6 +166,7 @@ public struct DropWriter: Sendable {
   /// The manifest first, then its signatures, then the documents in the manifest's order: a reader that knows the
   /// revision stops at the first entry, and one pass serves a reader that does not.
   private func writeFile(_ prepared: Prepared, _ signatures: [UInt8]?, _ documents: [DocumentFile]) throws {
+    defer { prepared.lock.release() }
     let temporary = Files.temporaryName(for: path)
     defer { unlink(temporary) }
     let writer = try TarWriter(temporary)
@@ -181,7 +182,6 @@ public struct DropWriter: Sendable {
     _ = try writer.finish()
     try Files.rename(temporary, to: path)
     try Files.synchronizeDirectory(Files.parent(path))
-    withExtendedLifetime(prepared.lock) {}
   }
 
   // MARK: - Both
@@ -212,15 +212,20 @@ public struct DropWriter: Sendable {
     return lock
   }
 
-  private func sign(_ manifest: [UInt8], _ signer: (any ManifestSigner)?) async throws -> [UInt8]? {
+  private func sign(_ prepared: Prepared, _ signer: (any ManifestSigner)?) async throws -> [UInt8]? {
     guard let signer else { return nil }
-    let signatures = try await signer.sign(manifest)
-    guard !signatures.isEmpty else { throw PublicationError("the signer gave no signature") }
-    guard signatures.count <= limits.evidenceSize else {
-      throw VerificationError(
-        .limitExceeded, "the signatures have \(signatures.count) bytes, the limit is \(limits.evidenceSize)")
+    do {
+      let signatures = try await signer.sign(prepared.bytes)
+      guard !signatures.isEmpty else { throw PublicationError("the signer gave no signature") }
+      guard signatures.count <= limits.evidenceSize else {
+        throw VerificationError(
+          .limitExceeded, "the signatures have \(signatures.count) bytes, the limit is \(limits.evidenceSize)")
+      }
+      return signatures
+    } catch {
+      prepared.lock.release()
+      throw error
     }
-    return signatures
   }
 
   /// The version asked for, or the one after the published one.

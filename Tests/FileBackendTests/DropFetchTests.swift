@@ -162,6 +162,7 @@ struct DropFetchTests {
     "A url that leads anywhere but to a file in the drop is document-missing",
     arguments: [
       "/etc/passwd", "//host/x", "file:///etc/passwd", "https://example.com/x", "../secret", "documents/../../secret",
+      "documents/../manifest.json",
       "%2e%2e/secret", "documents/%2E%2E/%2e%2e/secret", "documents%2f..%2f..%2fsecret", "link", "linked/secret", "",
       ".", "a?b", "a#b", "%zz", "%4", "a%00b", "documents", "fifo", "documents//x", "documents/", "absolute",
     ])

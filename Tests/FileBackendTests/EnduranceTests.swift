@@ -78,7 +78,10 @@ struct EnduranceTests {
     }
   }
 
-  @Test("One large document is read in flat memory", arguments: ["drop", "drop.tar.gz"])
+  /// The address sanitizer keeps freed memory for a while.
+  private static let isSanitized = dlsym(nil, "__asan_init") != nil
+
+  @Test("One large document is read in flat memory", .disabled(if: isSanitized), arguments: ["drop", "drop.tar.gz"])
   func flatMemory(name: String) async throws {
     try FileManager.default.createDirectory(atPath: folder["source"], withIntermediateDirectories: true)
     try await run("sh", "-c", "head -c 300000000 /dev/urandom > '\(folder["source/large"])'")

@@ -31,10 +31,14 @@ package final class FileLock: Sendable {
     self.descriptor = descriptor
   }
 
-  /// Unlocked by name and not only closed: a child process that is just being started has the same open file until it
-  /// executes its program, and would hold the lock that long.
+  /// Gives the lock up now, whoever may still hold on to this value.
+  ///
+  /// Closing would not do: a child process that has been forked and has not executed yet shares the open file, and
+  /// the lock with it.
+  package func release() { flock(descriptor, LOCK_UN) }
+
   deinit {
-    flock(descriptor, LOCK_UN)
+    release()
     Glibc.close(descriptor)
   }
 

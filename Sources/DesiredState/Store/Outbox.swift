@@ -24,7 +24,7 @@ public struct Outbox: Sendable {
     try await worker.run {
       try Files.createDirectories(directory)
       let lock = try FileLock(waitingFor: directory)
-      defer { withExtendedLifetime(lock) {} }
+      defer { lock.release() }
       // One sync for all, then the renames: the same order as for a single file, and cheap for thousands.
       let isSingle = acknowledgements.count == 1
       var names: [(temporary: String, final: String)] = []
@@ -84,7 +84,7 @@ public struct Outbox: Sendable {
     let directory = directory
     try await worker.run {
       let lock = try FileLock(waitingFor: directory)
-      defer { withExtendedLifetime(lock) {} }
+      defer { lock.release() }
       let path = Files.join(directory, Self.fileName(for: acknowledgement.subject))
       guard let current = Self.readOne(path), current.id == acknowledgement.id else { return }
       // Not synced: if a power cut brings it back it is delivered again, and counts once.

@@ -62,7 +62,10 @@ public actor StateStore {
 
   /// Gives the store up, so that another process, or this one, may open it. Without it that happens when the last
   /// reference goes, which may be a moment after the work is done. Nothing can be changed any more afterwards.
-  public func close() { lock = nil }
+  public func close() {
+    lock?.release()
+    lock = nil
+  }
 
   // MARK: - What is known
 
