@@ -60,7 +60,9 @@ enum Drop {
     {
       // RFC 3986 section 4.2: a colon in the first segment makes what is before it a scheme.
       guard index > 0 || !segment.contains(UInt8(ascii: ":")) else { return .failure(Fault("it names a scheme")) }
-      guard let name = PercentEncoding.decode(segment) else { return .failure(Fault("its percent-encoding cannot be read")) }
+      guard let name = PercentEncoding.decode(segment) else {
+        return .failure(Fault("its percent-encoding cannot be read"))
+      }
       switch name {
       case ".": continue
       case "": return .failure(Fault("a part of its path is empty"))

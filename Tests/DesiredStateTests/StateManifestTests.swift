@@ -125,7 +125,8 @@ struct SourceAddressTests {
   }
 
   @Test(
-    "What cannot be a path is refused", arguments: ["file://server/share", "file:///a%00b", "file:///a%zz", "file:///a%+1", "file:"])
+    "What cannot be a path is refused",
+    arguments: ["file://server/share", "file:///a%00b", "file:///a%zz", "file:///a%+1", "file:"])
   func noPaths(_ text: String) {
     #expect(throws: SourceAddressError.self) { try SourceAddress(text).filePath() }
   }
