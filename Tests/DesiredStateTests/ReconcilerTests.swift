@@ -54,7 +54,7 @@ extension Reconciler.Outcome {
   }
 }
 
-@Suite("The loop")
+@Suite("The loop", .timeLimit(.minutes(1)))
 struct ReconcilerTests {
   let agent = Agent()
   let backend = MockBackend()

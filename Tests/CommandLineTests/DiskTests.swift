@@ -1,0 +1,94 @@
+import Foundation
+import Testing
+
+@Suite("Disks that are full, read-only or gone")
+struct DiskTests {
+  let site = try! Site()
+
+  /// Runs a script where it may mount: in a mount namespace of its own, and as root of a user namespace if need be.
+  private func mounted(_ script: String) async throws -> Finished {
+    let asRoot = getuid() == 0
+    return try await Tool.run("unshare", (asRoot ? ["-m"] : ["-rm"]) + ["sh", "-ec", script], in: site.root)
+  }
+
+  private var follow: String {
+    "\(Tool.desiredState) follow drop --store disk/store --into disk/into --once --json --device press-42 --trust allowed_signers"
+  }
+
+  @Test("A full disk: a clear message, the adopted state survives, and once there is room the new one comes") func full() async throws {
+    let key = try await site.makeKey(trustedAs: "ops")
+    try await site.publishByHand(documents: [("a", "small")], keys: [key])
+    try await Tool.succeed("cp", ["-a", site.drop, site.root + "/drop-1"])
+    let large = String(repeating: "large ", count: 500_000)
+    try await site.publishByHand(version: "2", documents: [("a", large)], keys: [key])
+    let run = try await mounted(
+      """
+      mv drop drop-2; mkdir disk; mount -t tmpfs -o size=2m none disk
+      mv drop-1 drop; \(follow) >/dev/null
+      rm -r drop; mv drop-2 drop
+      if \(follow) >full.out 2>full.err; then exit 99; else status=$?; fi
+      cat disk/into/current/a; echo " status $status"
+      \(Tool.desiredState) status --store disk/store
+      mount -o remount,size=32m disk
+      \(follow) >/dev/null; wc -c < disk/into/current/a
+      """)
+    #expect(run.status == 0, "\(run)")
+    #expect(run.output.contains("small status 1"))
+    #expect(run.output.contains("adopted   version 1"))
+    #expect(run.output.hasSuffix("3000000\n"))
+    let complaint = try site.read("full.err")
+    #expect(complaint.contains("No space left on device") && complaint.contains("free some space"))
+  }
+
+  @Test("A read-only store: a clear message, and its status can still be read") func readOnly() async throws {
+    let key = try await site.makeKey(trustedAs: "ops")
+    try await site.publishByHand(documents: [("a", "1")], keys: [key])
+    let run = try await mounted(
+      """
+      mkdir disk; mount -t tmpfs none disk; \(follow) >/dev/null
+      mount -o remount,ro disk
+      if \(follow) 2>ro.err; then exit 99; else echo "status $?"; fi
+      \(Tool.desiredState) status --store disk/store; cat disk/into/current/a
+      """)
+    #expect(run.status == 0, "\(run)")
+    #expect(run.output.contains("status 1\n"))
+    #expect(run.output.contains("adopted   version 1"))
+    #expect(try site.read("ro.err").contains("read-only"))
+  }
+
+  @Test("A drop on a read-only disk is followed, and its acknowledgements wait, visibly") func readOnlyDrop() async throws {
+    let key = try await site.makeKey(trustedAs: "ops")
+    try await site.publishByHand(documents: [("a", "1")], keys: [key])
+    let run = try await mounted(
+      """
+      mkdir disk; mount --bind drop drop; mount -o remount,bind,ro drop
+      \(follow); \(Tool.desiredState) status --store disk/store
+      """)
+    #expect(run.status == 0, "\(run)")
+    #expect(run.names.contains("applied") && !run.names.contains("acknowledged"))
+    #expect(run.output.contains("outbox    1 waiting"))
+  }
+
+  @Test("An unmounted disk leaves an empty mount point: absent, and nothing is taken away") func unmounted() async throws {
+    let key = try await site.makeKey(trustedAs: "ops")
+    try await site.publishByHand(documents: [("a", "1")], keys: [key])
+    let run = try await mounted(
+      """
+      mkdir disk usb; mount --bind drop usb; mv drop gone; mkdir empty
+      ln -s usb drop; \(follow) >/dev/null; umount usb
+      if \(follow); then exit 99; else echo "status $?"; fi; cat disk/into/current/a
+      """)
+    #expect(run.output.contains("\"absent\"") && run.output.contains("status 5\n1"), "\(run)")
+  }
+
+  @Test("A store from a device with another kind of disk: documents are copied where they cannot be linked") func otherFileSystem() async throws {
+    let key = try await site.makeKey(trustedAs: "ops")
+    try await site.publishByHand(documents: [("dir/a", "1")], keys: [key])
+    let run = try await mounted(
+      """
+      mkdir disk; mount -t tmpfs none disk; mkdir disk/into; mount -t tmpfs none disk/into
+      \(follow) >/dev/null; cat disk/into/current/dir/a; stat -c ' %h' disk/into/current/dir/a
+      """)
+    #expect(run.output == "1 1\n", "\(run)")
+  }
+}
