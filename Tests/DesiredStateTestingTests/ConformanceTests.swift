@@ -96,11 +96,11 @@ import Testing
     var publishing: (any Error)?
     var secrets: [String] { [] }
     func makeBackend() async throws -> any DesiredStateBackend { backend }
-    func publish(_ publication: Publication) async throws { if let publishing { throw publishing } }
+    func publish(_ publication: TestPublication) async throws { if let publishing { throw publishing } }
     func publishNothing() async throws {}
     func makeUnreachable() async throws {}
     func makeReachable() async throws {}
-    func corrupt(_ part: Publication.Part) async throws {}
+    func corrupt(_ part: TestPublication.Part) async throws {}
   }
 
   /// Does only what it must, for a source that cannot say "empty" and takes no acknowledgements.
@@ -108,13 +108,13 @@ import Testing
     let mock = MockBackend(capabilities: [], signers: [Conformance.signer])
     var secrets: [String] { [] }
     func makeBackend() async throws -> any DesiredStateBackend { MockBackend(restarting: mock) }
-    func publish(_ publication: Publication) async throws {
+    func publish(_ publication: TestPublication) async throws {
       if publication.documents.isEmpty { throw NotPossible("the source has no word for empty") }
       mock.publish(publication)
     }
     func publishNothing() async throws { mock.publishNothing() }
     func makeUnreachable() async throws { mock.becomeUnreachable() }
     func makeReachable() async throws { mock.recover() }
-    func corrupt(_ part: Publication.Part) async throws { mock.corrupt(part) }
+    func corrupt(_ part: TestPublication.Part) async throws { mock.corrupt(part) }
   }
 }

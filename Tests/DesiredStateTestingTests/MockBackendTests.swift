@@ -113,7 +113,7 @@ import Testing
   }
 
   @Test func `a torn publication is refused until it is whole`() async throws {
-    let publication = Publication(version: 3, documents: ["press": Array("recipe: 7".utf8)])
+    let publication = TestPublication(version: 3, documents: ["press": Array("recipe: 7".utf8)])
     backend.tear(publication, leavingOut: .document("press"))
     let state = try await changed()
     let document = try StateManifest(parsing: state.manifest).documents[0]

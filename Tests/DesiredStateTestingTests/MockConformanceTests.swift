@@ -3,6 +3,7 @@ import Testing
 
 @Suite struct MockConformanceTests {
   @Test(arguments: Law.allCases) func `MockBackend keeps`(law: Law) async throws {
-    try await Conformance("MockBackend") { MockFixture() }.check(law)
+    try await Conformance("MockBackend", table: ConformanceTable("Documentation/Conformance.md")) { MockFixture() }
+      .check(law)
   }
 }

@@ -19,7 +19,11 @@ final class Answer<Value: Sendable>: Sendable {
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         let early = state.withLock { state -> Result<Value, any Error>? in
-          if case .given(let result) = state { return result }
+          if case .given(let result) = state {
+            // An alarm may hold on to this until its time comes; the value, a document's bytes, must not wait for it.
+            state = .given(nil)
+            return result
+          }
           state = .waiting(continuation)
           return nil
         }

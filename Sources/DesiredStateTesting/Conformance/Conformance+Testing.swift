@@ -10,7 +10,7 @@ extension Conformance {
   public func check(_ law: Law, sourceLocation: SourceLocation = #_sourceLocation) async throws {
     let report = await report(on: law)
     Self.record(report, of: name, at: sourceLocation)
-    if let table = Tables.shared.add(report, of: name) { print(table) }
+    if let complete = Tables.shared.add(report, of: name) { finish(complete, at: sourceLocation) }
     if case .notTried(let reason) = report.outcome {
       try Test.cancel("\(name): \(law) was not tried: \(reason)", sourceLocation: sourceLocation)
     }
@@ -24,8 +24,18 @@ extension Conformance {
   public func check(sourceLocation: SourceLocation = #_sourceLocation) async -> ConformanceReport {
     let report = await report()
     for law in report.laws { Self.record(law, of: name, at: sourceLocation) }
-    print(report)
+    finish(report, at: sourceLocation)
     return report
+  }
+
+  private func finish(_ report: ConformanceReport, at sourceLocation: SourceLocation) {
+    print(report)
+    do {
+      let fault = try table?.check(report, isRecording: ConformanceTable.isRecording)
+      if let fault { Issue.record("\(fault)", sourceLocation: sourceLocation) }
+    } catch {
+      Issue.record(error, "the table of backends and laws cannot be written", sourceLocation: sourceLocation)
+    }
   }
 
   private static func record(_ report: LawReport, of name: String, at sourceLocation: SourceLocation) {

@@ -13,18 +13,22 @@ public struct Conformance: Sendable {
   public let name: String
   /// How long a single operation may take that nothing holds up.
   public let patience: Duration
+  /// The file in which the backend's column is checked when every law was tried, if any.
+  public let table: ConformanceTable?
   private let makeFixture: @Sendable () async throws -> any ConformanceFixture
 
   /// - Parameters:
   ///   - name: what the backend is called in reports.
   ///   - patience: how long a single operation may take that nothing holds up; a backend that takes longer hangs.
+  ///   - table: the file in which the backend's column is checked when every law was tried under Swift Testing.
   ///   - fixture: makes a fixture, anew for each law.
   public init(
-    _ name: String, patience: Duration = .seconds(5),
+    _ name: String, patience: Duration = .seconds(5), table: ConformanceTable? = nil,
     fixture: @escaping @Sendable () async throws -> any ConformanceFixture
   ) {
     self.name = name
     self.patience = patience
+    self.table = table
     makeFixture = fixture
   }
 

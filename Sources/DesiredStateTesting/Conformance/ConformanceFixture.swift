@@ -12,11 +12,11 @@ public protocol ConformanceFixture: Sendable {
 
   /// Publishes a state, as a whole, in place of the one before; it is there for everybody when this returns.
   ///
-  /// A source that holds drops puts the publication's ``Publication/files`` in place, in their order. One that makes its
+  /// A source that holds drops puts the publication's ``TestPublication/files`` in place, in their order. One that makes its
   /// own manifests takes the version and the documents. Throws ``NotPossible`` for a state the source cannot express.
-  func publish(_ publication: Publication) async throws
+  func publish(_ publication: TestPublication) async throws
 
-  /// Makes the source publish nothing, while it can be reached.
+  /// Makes the source publish nothing, while it can be reached; also called when nothing is published yet.
   func publishNothing() async throws
 
   /// Takes the source away: the server stops, the line is cut, the disk is unplugged.
@@ -25,8 +25,8 @@ public protocol ConformanceFixture: Sendable {
   /// Brings the source back as it was.
   func makeReachable() async throws
 
-  /// Changes a byte of what is published; ``Publication/corrupted(_:)`` does it to bytes at hand.
-  func corrupt(_ part: Publication.Part) async throws
+  /// Changes a byte of what is published; ``TestPublication/corrupted(_:)`` does it to bytes at hand.
+  func corrupt(_ part: TestPublication.Part) async throws
 
   /// Every secret the backend's configuration holds (a token, a password), so that the kit can look for it where it must
   /// not be. Empty if it holds none.
@@ -38,12 +38,16 @@ public protocol ConformanceFixture: Sendable {
   /// publication is signed.
   var trust: TrustPolicy { get }
 
+  /// Whether this source takes acknowledgements from a backend that declares that it can deliver them. By default it does;
+  /// where it does not, the backend must throw.
+  var takesAcknowledgements: Bool { get }
+
   /// With which codes a change in that part may be refused. By default what a drop's verification answers.
-  func refusals(ofCorrupted part: Publication.Part) -> Set<VerificationError.Code>
+  func refusals(ofCorrupted part: TestPublication.Part) -> Set<VerificationError.Code>
 
   /// Publishes a state while a part of it is missing, as a copy that still runs leaves it. Never called for the manifest.
   /// By default not possible.
-  func tear(_ publication: Publication, leavingOut part: Publication.Part) async throws
+  func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws
 
   /// Makes the source stop answering, without saying so: whoever asks waits. By default not possible.
   func stall() async throws
@@ -56,7 +60,7 @@ public protocol ConformanceFixture: Sendable {
 
   /// Makes a part of what is published so long that it has no end in practice: bytes after bytes. By default not
   /// possible.
-  func makeEndless(_ part: Publication.Part) async throws
+  func makeEndless(_ part: TestPublication.Part) async throws
 
   /// Makes the source ask for that much patience, with its next answer. By default not possible.
   func askForPatience(_ duration: Duration) async throws
@@ -75,7 +79,9 @@ public protocol ConformanceFixture: Sendable {
 extension ConformanceFixture {
   public var trust: TrustPolicy { TestSigner.policy([Conformance.signer]) }
 
-  public func refusals(ofCorrupted part: Publication.Part) -> Set<VerificationError.Code> {
+  public var takesAcknowledgements: Bool { true }
+
+  public func refusals(ofCorrupted part: TestPublication.Part) -> Set<VerificationError.Code> {
     switch part {
     // Signatures are found by the manifest's digest: for a changed manifest there is none.
     case .manifest: [.signatureMissing, .signatureInvalid]
@@ -85,7 +91,7 @@ extension ConformanceFixture {
     }
   }
 
-  public func tear(_ publication: Publication, leavingOut part: Publication.Part) async throws {
+  public func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     throw NotPossible("the fixture cannot tear a publication")
   }
 
@@ -95,7 +101,7 @@ extension ConformanceFixture {
 
   public func resume() async throws {}
 
-  public func makeEndless(_ part: Publication.Part) async throws {
+  public func makeEndless(_ part: TestPublication.Part) async throws {
     throw NotPossible("the fixture cannot make \(part) endless")
   }
 

@@ -7,6 +7,12 @@ public struct LawReport: Sendable, Equatable {
   /// How long it took.
   public let duration: Duration
 
+  public init(law: Law, outcome: Outcome, duration: Duration) {
+    self.law = law
+    self.outcome = outcome
+    self.duration = duration
+  }
+
   /// What can come of trying a law.
   public enum Outcome: Sendable, Equatable {
     /// Everything the law asks for was tried, and found.

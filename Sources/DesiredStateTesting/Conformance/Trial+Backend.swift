@@ -54,6 +54,11 @@ extension Trial {
     }
   }
 
+  /// Whether acknowledgements are delivered here, or must be refused.
+  func takesAcknowledgements(_ backend: any DesiredStateBackend) -> Bool {
+    backend.capabilities.contains(.acknowledges) && fixture.takesAcknowledgements
+  }
+
   func acknowledge(_ acknowledgement: Acknowledgement, to backend: any DesiredStateBackend) async throws {
     try await quickly("acknowledge") { try await backend.acknowledge(acknowledgement) }
   }
@@ -64,7 +69,7 @@ extension Trial {
   ///
   /// - Throws: ``Broken`` if it is anything else.
   func expectChanged(
-    _ result: FetchResult, to publication: Publication, from backend: any DesiredStateBackend, when: String
+    _ result: FetchResult, to publication: TestPublication, from backend: any DesiredStateBackend, when: String
   ) async throws -> Seen {
     let expected = "\(when), fetch answers changed, with version \(publication.version)"
     guard case .changed(let state) = result.outcome else {
@@ -83,7 +88,7 @@ extension Trial {
   }
 
   /// Whether a verified state is what was published.
-  func matches(_ state: VerifiedState, _ publication: Publication) -> Bool {
+  func matches(_ state: VerifiedState, _ publication: TestPublication) -> Bool {
     let documents = Dictionary(state.manifest.documents.map { ($0.id, $0.digest) }) { first, _ in first }
     guard state.manifest.version == nil || state.manifest.version == publication.version else { return false }
     return state.manifest.documents.count == publication.documents.count
@@ -94,7 +99,7 @@ extension Trial {
   ///
   /// - Throws: ``Undecided`` if that does not work.
   func adopt(
-    _ publication: Publication, from backend: any DesiredStateBackend, after current: Seen? = nil,
+    _ publication: TestPublication, from backend: any DesiredStateBackend, after current: Seen? = nil,
     timeout: Duration = Trial.timeout
   ) async throws -> Seen {
     try await publish(publication)
@@ -121,7 +126,7 @@ extension Trial {
     return "version \(manifest.version.map(String.init) ?? "none") of [\(documents)]"
   }
 
-  private func words(for publication: Publication) -> String {
+  private func words(for publication: TestPublication) -> String {
     "version \(publication.version) of [\(publication.documents.keys.sorted().joined(separator: ", "))]"
   }
 }
@@ -142,7 +147,7 @@ extension FetchResult {
   }
 }
 
-extension Publication {
+extension TestPublication {
   /// A publication for a case, signed by the kit.
   init(_ version: UInt64, _ documents: [String: String]) {
     self.init(version: version, documents: documents.mapValues { Array($0.utf8) }, signers: [Conformance.signer])
@@ -150,8 +155,8 @@ extension Publication {
 }
 
 /// The states most cases publish one after the other.
-extension Publication {
-  static let first = Publication(1, ["press": "recipe: 7", "belt": "speed: 2", "oven": "celsius: 210"])
-  static let second = Publication(2, ["press": "recipe: 8", "belt": "speed: 2", "saw": "blade: 3"])
-  static let third = Publication(3, ["press": "recipe: 9", "saw": "blade: 3"])
+extension TestPublication {
+  static let first = TestPublication(1, ["press": "recipe: 7", "belt": "speed: 2", "oven": "celsius: 210"])
+  static let second = TestPublication(2, ["press": "recipe: 8", "belt": "speed: 2", "saw": "blade: 3"])
+  static let third = TestPublication(3, ["press": "recipe: 9", "saw": "blade: 3"])
 }

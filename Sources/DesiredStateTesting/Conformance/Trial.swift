@@ -63,7 +63,7 @@ struct Trial: Sendable {
     }
   }
 
-  func publish(_ publication: Publication) async throws {
+  func publish(_ publication: TestPublication) async throws {
     try await arrange("publish version \(publication.version)") { try await $0.publish(publication) }
   }
 

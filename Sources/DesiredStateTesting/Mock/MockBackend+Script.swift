@@ -31,13 +31,13 @@ extension MockBackend {
     expires: Date? = nil
   ) -> Revision {
     publish(
-      Publication(
+      TestPublication(
         version: version ?? remote.nextVersion, documents: documents, device: device, issued: issued, expires: expires,
         signers: signers))
   }
 
   /// Publishes a state that was put together elsewhere, by another signer for instance.
-  @discardableResult public func publish(_ publication: Publication) -> Revision {
+  @discardableResult public func publish(_ publication: TestPublication) -> Revision {
     remote.publish(publication, leavingOut: [])
     return publication.revision
   }
@@ -52,12 +52,12 @@ extension MockBackend {
 
   /// Publishes a manifest while a part of what belongs to it is missing, as a copy that still runs leaves it.
   /// Publishing the same again completes it.
-  public func tear(_ publication: Publication, leavingOut part: Publication.Part) {
+  public func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) {
     remote.publish(publication, leavingOut: [part])
   }
 
   /// Changes one byte of a part of what is published.
-  public func corrupt(_ part: Publication.Part) { remote.corrupt(part) }
+  public func corrupt(_ part: TestPublication.Part) { remote.corrupt(part) }
 
   /// Sends a hint to whoever listens to ``changeHints()``. Publishing does so by itself.
   public func hint() { remote.hint() }
@@ -102,7 +102,7 @@ extension MockBackend {
   /// Lets the manifest, or a document, that is published never end.
   ///
   /// - Throws: ``NotPossible`` for signatures.
-  public func makeEndless(_ part: Publication.Part) throws(NotPossible) {
+  public func makeEndless(_ part: TestPublication.Part) throws(NotPossible) {
     switch part {
     case .manifest: remote.makeManifestEndless()
     case .document(let id): remote.makeDocumentEndless(id)
@@ -127,7 +127,7 @@ extension MockBackend {
   public var counts: Counts { remote.counts }
 
   /// What is published now.
-  public var publication: Publication? { remote.published?.publication }
+  public var publication: TestPublication? { remote.published?.publication }
 
   /// How often the source was asked for what.
   public struct Counts: Sendable, Equatable {

@@ -10,20 +10,20 @@ public struct MockFixture: ConformanceFixture {
   public var secrets: [String] { [] }
 
   public func makeBackend() async throws -> any DesiredStateBackend { MockBackend(restarting: mock) }
-  public func publish(_ publication: Publication) async throws { mock.publish(publication) }
+  public func publish(_ publication: TestPublication) async throws { mock.publish(publication) }
   public func publishNothing() async throws { mock.publishNothing() }
   public func makeUnreachable() async throws { mock.becomeUnreachable() }
   public func makeReachable() async throws { mock.recover() }
-  public func corrupt(_ part: Publication.Part) async throws { mock.corrupt(part) }
+  public func corrupt(_ part: TestPublication.Part) async throws { mock.corrupt(part) }
 
-  public func tear(_ publication: Publication, leavingOut part: Publication.Part) async throws {
+  public func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     mock.tear(publication, leavingOut: part)
   }
 
   public func stall() async throws { mock.stall() }
   public func waitUntilStalled() async throws { try await mock.waitForStalled() }
   public func resume() async throws { mock.recover() }
-  public func makeEndless(_ part: Publication.Part) async throws { try mock.makeEndless(part) }
+  public func makeEndless(_ part: TestPublication.Part) async throws { try mock.makeEndless(part) }
 
   public func askForPatience(_ duration: Duration) async throws {
     mock.failNext(with: BackendError(.rateLimited, "the source asks for patience", retryAfter: duration))

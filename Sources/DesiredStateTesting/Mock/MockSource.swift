@@ -5,7 +5,7 @@ import Synchronization
 final class MockSource: Sendable {
   /// What is published: the bytes that are there, which need not be those that should be.
   struct Published {
-    var publication: Publication
+    var publication: TestPublication
     var manifest: [UInt8]
     var signatures: [UInt8]
     var isManifestEndless = false
@@ -48,7 +48,7 @@ final class MockSource: Sendable {
 
   // MARK: - Publishing
 
-  func publish(_ publication: Publication, leavingOut missing: Set<Publication.Part>) {
+  func publish(_ publication: TestPublication, leavingOut missing: Set<TestPublication.Part>) {
     state.withLock { state in
       for (id, bytes) in publication.documents {
         let digest = Digest.of(bytes)
@@ -68,15 +68,15 @@ final class MockSource: Sendable {
     hint()
   }
 
-  func corrupt(_ part: Publication.Part) {
+  func corrupt(_ part: TestPublication.Part) {
     state.withLock { state in
       guard var published = state.published else { return }
       switch part {
-      case .manifest: published.manifest = Publication.corrupted(published.manifest)
-      case .signatures: published.signatures = Publication.corrupted(published.signatures)
+      case .manifest: published.manifest = TestPublication.corrupted(published.manifest)
+      case .signatures: published.signatures = TestPublication.corrupted(published.signatures)
       case .document(let id):
         guard let digest = published.publication.digest(of: id), let bytes = state.documents[digest] else { return }
-        state.documents[digest] = Publication.corrupted(bytes)
+        state.documents[digest] = TestPublication.corrupted(bytes)
       }
       state.published = published
     }

@@ -57,19 +57,19 @@ public struct MutantFixture: ConformanceFixture {
     MutantBackend(base: try await honest.makeBackend(), mutation: mutant.mutation(of: honest.mock, token: Self.token))
   }
 
-  public func publish(_ publication: Publication) async throws { try await honest.publish(publication) }
+  public func publish(_ publication: TestPublication) async throws { try await honest.publish(publication) }
   public func publishNothing() async throws { try await honest.publishNothing() }
   public func makeUnreachable() async throws { try await honest.makeUnreachable() }
   public func makeReachable() async throws { try await honest.makeReachable() }
-  public func corrupt(_ part: Publication.Part) async throws { try await honest.corrupt(part) }
-  public func tear(_ publication: Publication, leavingOut part: Publication.Part) async throws {
+  public func corrupt(_ part: TestPublication.Part) async throws { try await honest.corrupt(part) }
+  public func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     try await honest.tear(publication, leavingOut: part)
   }
   public func stall() async throws { try await honest.stall() }
   // A mutant may not come to the source at all, so there is nobody to wait for for ever.
   public func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(20)) }
   public func resume() async throws { try await honest.resume() }
-  public func makeEndless(_ part: Publication.Part) async throws { try await honest.makeEndless(part) }
+  public func makeEndless(_ part: TestPublication.Part) async throws { try await honest.makeEndless(part) }
   public func askForPatience(_ duration: Duration) async throws { try await honest.askForPatience(duration) }
   public func traffic() async throws -> SourceTraffic { try await honest.traffic() }
   public func receivedAcknowledgements() async throws -> [ReceivedAcknowledgement] {

@@ -54,7 +54,7 @@ extension Trial {
         for document in documents { for try await _ in try await seen.fetched.documents.open(document) {} }
       },
     ]
-    if backend.capabilities.contains(.acknowledges) {
+    if takesAcknowledgements(backend) {
       operations.append(
         CancellableOperation(name: "acknowledge") {
           try await backend.acknowledge(.installed("press", by: seen, id: "cancelled"))

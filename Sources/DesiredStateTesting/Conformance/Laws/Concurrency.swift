@@ -21,7 +21,7 @@ extension Trial {
           }
         case 2: try await expectDocuments(of: first, .first, beginningAt: caller)
         default:
-          guard backend.capabilities.contains(.acknowledges) else { continue }
+          guard takesAcknowledgements(backend) else { continue }
           try await acknowledge(.document("belt", .installed, by: first, id: "\(caller)-\(round)"), to: backend)
         }
       }
@@ -65,7 +65,7 @@ extension Trial {
   }
 
   /// Each caller begins with another document, so that they do not all read the same at the same time.
-  private func expectDocuments(of seen: Seen, _ publication: Publication, beginningAt caller: Int) async throws {
+  private func expectDocuments(of seen: Seen, _ publication: TestPublication, beginningAt caller: Int) async throws {
     let count = seen.documents.count
     for document in (0..<count).map({ seen.documents[($0 + caller / 4) % count] }) {
       let bytes = try await rawBytes(of: document, in: seen.fetched)
@@ -77,7 +77,7 @@ extension Trial {
   }
 
   private func expectOnePublication(_ backend: any DesiredStateBackend) async throws {
-    let published = [Publication.first, .second, .third]
+    let published = [TestPublication.first, .second, .third]
     do {
       let result = try await fetch(backend)
       guard case .changed(let state) = result.outcome else {

@@ -11,14 +11,14 @@ extension Trial {
       "every-byte": Array(0...255),
       "long": generator.bytes(count: (1 << 20) + 3),
     ]
-    let publication = Publication(version: 1, documents: documents, signers: [Conformance.signer])
+    let publication = TestPublication(version: 1, documents: documents, signers: [Conformance.signer])
     let backend = try await makeBackend()
     let seen = try await adopt(publication, from: backend)
     for document in seen.documents { try await expectExact(document, documents[document.id], in: seen) }
 
     var changed = documents
     changed["line-ends"] = Array("five\r\n".utf8)
-    let next = Publication(version: 2, documents: changed, signers: [Conformance.signer])
+    let next = TestPublication(version: 2, documents: changed, signers: [Conformance.signer])
     try await publish(next)
     let held = Set(seen.documents.map(\.digest))
     let before = try await traffic()
@@ -50,7 +50,7 @@ extension Trial {
 
   /// Law 8.
   func tryTornPublication() async throws {
-    var kinds = [("a manifest before its documents", Publication.Part.document("press"))]
+    var kinds = [("a manifest before its documents", TestPublication.Part.document("press"))]
     if case .signatures = fixture.trust.requirement { kinds.append(("a manifest before its signature", .signatures)) }
     for (index, (name, missing)) in kinds.enumerated() {
       try await part(name) { try await tear(leavingOut: missing, versions: UInt64(1 + 3 * index)) }
@@ -58,12 +58,13 @@ extension Trial {
     if gaps.count == kinds.count { throw NotPossible(gaps.joined(separator: "; ")) }
   }
 
-  private func tear(leavingOut part: Publication.Part, versions first: UInt64) async throws {
+  private func tear(leavingOut part: TestPublication.Part, versions first: UInt64) async throws {
     let backend = try await makeBackend()
-    var current = try await adopt(Publication(first, ["press": "recipe: \(first)", "belt": "speed: 2"]), from: backend)
+    var current = try await adopt(
+      TestPublication(first, ["press": "recipe: \(first)", "belt": "speed: 2"]), from: backend)
     // Twice: a backend may treat the first state it sees otherwise than a later one.
     for version in [first + 1, first + 2] {
-      let publication = Publication(version, ["press": "recipe: \(version)", "belt": "speed: 2"])
+      let publication = TestPublication(version, ["press": "recipe: \(version)", "belt": "speed: 2"])
       try await arrange("tear a publication") { try await $0.tear(publication, leavingOut: part) }
       for _ in 1...2 { try await expectNoMixture(backend, after: current, part: part) }
       try await publish(publication)
@@ -87,7 +88,7 @@ extension Trial {
   }
 
   private func expectNoMixture(
-    _ backend: any DesiredStateBackend, after current: Seen, part: Publication.Part
+    _ backend: any DesiredStateBackend, after current: Seen, part: TestPublication.Part
   ) async throws {
     let when = "while \(part) of a new publication is missing"
     let expected = "\(when), the old state, or a refusal that says what is missing"
@@ -140,7 +141,7 @@ extension Trial {
   }
 
   private func expectRefusal(
-    of part: Publication.Part, by backend: any DesiredStateBackend, isCorrupted: Bool = false
+    of part: TestPublication.Part, by backend: any DesiredStateBackend, isCorrupted: Bool = false
   ) async throws {
     if !isCorrupted { try await arrange("corrupt \(part)") { try await $0.corrupt(part) } }
     let codes = fixture.refusals(ofCorrupted: part)

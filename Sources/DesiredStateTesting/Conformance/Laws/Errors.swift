@@ -22,7 +22,7 @@ extension Trial {
         errors.append(("reading a document", error))
       }
     }
-    if backend.capabilities.contains(.acknowledges),
+    if takesAcknowledgements(backend),
       let error = try await errorThrown({ try await acknowledge(.installed("press", by: seen, id: "1"), to: backend) })
     {
       errors.append(("acknowledge", error))

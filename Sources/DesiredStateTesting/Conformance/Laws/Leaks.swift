@@ -6,7 +6,7 @@ extension Trial {
   /// Law 16.
   func tryLeaks() async throws {
     let document = String(repeating: "setpoint: 42\n", count: 8000)
-    let publication = Publication(1, ["press": document, "belt": "speed: 2"])
+    let publication = TestPublication(1, ["press": document, "belt": "speed: 2"])
     let backend = try await makeBackend()
     let seen = try await adopt(publication, from: backend)
 

@@ -14,7 +14,7 @@ extension Trial {
     let long = [UInt8](repeating: UInt8(ascii: "."), count: 1 << 20)
     var documents = ["long": long]
     for number in 0..<150 { documents["document-\(number)"] = Array("\(number)".utf8) }
-    let publication = Publication(
+    let publication = TestPublication(
       version: 1, documents: documents, signers: [Conformance.signer], withSizes: false)
     try await publish(publication)
 
@@ -27,16 +27,16 @@ extension Trial {
 
     try await part("an endless manifest") {
       try await arrange("make the manifest endless") { try await $0.makeEndless(.manifest) }
-      let before = try await traffic().bytes
-      try await expectLimit(backend, Limits(manifestSize: 100_000), "an endless manifest")
-      try await expectLittleTraffic(since: before, "an endless manifest")
+      try await expectLittleTraffic("an endless manifest") {
+        try await expectLimit(backend, Limits(manifestSize: 100_000), "an endless manifest")
+      }
     }
     try await part("an endless document") {
       try await publish(publication)
       try await arrange("make a document endless") { try await $0.makeEndless(.document("long")) }
-      let before = try await traffic().bytes
-      try await expectDocumentLimit(backend, "an endless document")
-      try await expectLittleTraffic(since: before, "an endless document")
+      try await expectLittleTraffic("an endless document") {
+        try await expectDocumentLimit(backend, "an endless document")
+      }
     }
   }
 
@@ -91,12 +91,20 @@ extension Trial {
     }
   }
 
-  private func expectLittleTraffic(since before: UInt64?, _ what: String) async throws {
-    guard let before, let after = try await traffic().bytes else {
-      return note("how much is read of \(what)", "the fixture's source cannot count its bytes")
+  /// Counts the bytes that leave the source. Some fixtures count more than their own, so there is a second chance, and a
+  /// third: a backend that reads too much does so each time.
+  private func expectLittleTraffic(_ what: String, _ work: () async throws -> Void) async throws {
+    var bytes: UInt64 = 0
+    for _ in 1...3 {
+      let before = try await traffic().bytes
+      try await work()
+      guard let before, let after = try await traffic().bytes else {
+        return note("how much is read of \(what)", "the fixture's source cannot count its bytes")
+      }
+      bytes = after - before
+      if bytes <= Self.underWay { return }
     }
-    try expect(
-      after - before <= Self.underWay, "of \(what), no more than \(Self.underWay) bytes leave the source",
-      "\(after - before) bytes did")
+    throw Broken(
+      expected: "of \(what), no more than \(Self.underWay) bytes leave the source", happened: "\(bytes) bytes did")
   }
 }

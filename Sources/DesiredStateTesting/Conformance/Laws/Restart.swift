@@ -23,7 +23,7 @@ extension Trial {
     for document in second.documents {
       let bytes = try await bytes(of: document, in: second.verified)
       try expect(
-        bytes == Publication.second.documents[document.id],
+        bytes == TestPublication.second.documents[document.id],
         "a backend made anew reads document '\(document.id)' of the new state", "other bytes came")
     }
   }

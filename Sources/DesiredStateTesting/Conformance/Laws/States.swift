@@ -5,7 +5,7 @@ extension Trial {
   /// Law 1.
   func tryFirstFetch() async throws {
     // The version is one that a floating-point number cannot hold (2^53 + 1): it must come through unrounded.
-    let publication = Publication(
+    let publication = TestPublication(
       (1 << 53) + 1, ["press": "recipe: 7", "belt": "speed: 2", "oven": "celsius: 210"])
     try await publish(publication)
     let backend = try await makeBackend()
@@ -76,6 +76,8 @@ extension Trial {
   /// Law 4.
   func tryAbsent() async throws {
     let backend = try await makeBackend()
+    // Nothing is published yet; a source that cannot be reached without publishing something says so here.
+    try await arrange("publish nothing") { try await $0.publishNothing() }
     try await expectAbsent(backend, after: nil, when: "before anything is published")
     let seen = try await adopt(.first, from: backend)
     try await arrange("publish nothing") { try await $0.publishNothing() }
@@ -100,7 +102,7 @@ extension Trial {
   func tryEmptyState() async throws {
     let backend = try await makeBackend()
     let seen = try await adopt(.first, from: backend)
-    let empty = Publication(2, [:])
+    let empty = TestPublication(2, [:])
     try await publish(empty)
     _ = try await expectChanged(
       try await fetch(backend, after: seen), to: empty, from: backend,

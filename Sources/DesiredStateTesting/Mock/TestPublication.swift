@@ -5,7 +5,7 @@ public import FoundationEssentials
 ///
 /// A source that holds drops publishes ``files`` in their order; one that makes its own manifests takes ``version`` and
 /// ``documents``.
-public struct Publication: Sendable, Hashable {
+public struct TestPublication: Sendable, Hashable {
   /// A part of a publication that can be missing or wrong.
   public enum Part: Sendable, Hashable, CustomStringConvertible {
     /// The manifest.
