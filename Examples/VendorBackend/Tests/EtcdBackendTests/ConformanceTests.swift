@@ -16,12 +16,17 @@ final class EtcdFixture: ConformanceFixture {
   static let prefix = "/plant/press-42/"
 
   let etcd: EtcdServer
-  private let published = Mutex<Publication?>(nil)
+  private let published = Mutex<TestPublication?>(nil)
   private let standIn = Mutex<StandIn?>(nil)
 
   init() async throws {
     etcd = try EtcdServer()
-    try await etcd.start()
+    do {
+      try await etcd.start()
+    } catch {
+      etcd.remove()
+      throw error
+    }
   }
 
   /// The backend is given none.
@@ -34,7 +39,7 @@ final class EtcdFixture: ConformanceFixture {
       for: "etcd+http://127.0.0.1:\(etcd.port)\(Self.prefix)", context: BackendContext(device: "conformance"))
   }
 
-  func publish(_ publication: Publication) async throws {
+  func publish(_ publication: TestPublication) async throws {
     try await makeReachable()
     try await put(publication.files)
     published.withLock { $0 = publication }
@@ -42,13 +47,13 @@ final class EtcdFixture: ConformanceFixture {
 
   func publishNothing() async throws { try await etcd.delete(Self.prefix + "manifest") }
 
-  func tear(_ publication: Publication, leavingOut part: Publication.Part) async throws {
+  func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     try await put(publication.files.filter { $0.part != part })
   }
 
-  func corrupt(_ part: Publication.Part) async throws {
+  func corrupt(_ part: TestPublication.Part) async throws {
     let files = published.withLock { $0 }?.files.filter { $0.part == part } ?? []
-    for file in files { try await etcd.put(Self.key(of: file), Publication.corrupted(file.bytes)) }
+    for file in files { try await etcd.put(Self.key(of: file), TestPublication.corrupted(file.bytes)) }
   }
 
   func makeUnreachable() async throws { etcd.stop() }
@@ -61,7 +66,7 @@ final class EtcdFixture: ConformanceFixture {
   func stall() async throws { etcd.pause() }
   func resume() async throws { etcd.proceed() }
 
-  func makeEndless(_ part: Publication.Part) async throws {
+  func makeEndless(_ part: TestPublication.Part) async throws {
     let files = published.withLock { $0 }?.files ?? []
     guard let endless = files.first(where: { $0.part == part }) else { return }
     let values = files.map { (Self.key(of: $0), $0.bytes) }
@@ -92,12 +97,12 @@ final class EtcdFixture: ConformanceFixture {
     etcd.remove()
   }
 
-  private func put(_ files: [Publication.File]) async throws {
+  private func put(_ files: [TestPublication.File]) async throws {
     for file in files { try await etcd.put(Self.key(of: file), file.bytes) }
   }
 
   /// The key for a file of a drop: etcd needs no prefixes and suffixes that say what it is.
-  static func key(of file: Publication.File) -> String {
+  static func key(of file: TestPublication.File) -> String {
     prefix
       + file.path.replacing("sha256-", with: "").replacing(".sig", with: "").replacing("manifest.json", with: "manifest")
   }

@@ -12,8 +12,9 @@ final class EtcdServer: Sendable {
   let port: UInt16
   private let peerPort: UInt16
   private let directory: URL
-  private let process = Mutex<Process?>(nil)
-  private let log = Log()
+  private let running = Mutex<(process: Process, log: Log)?>(nil)
+  // What earlier runs of it were asked.
+  private let past = Mutex<[Log.Request]>([])
 
   init() throws {
     port = try freePort()
@@ -25,8 +26,9 @@ final class EtcdServer: Sendable {
 
   /// Starts it, if it does not run, on the data it had; it can be asked when this returns.
   func start() async throws {
-    guard process.withLock({ $0 == nil }) else { return }
+    guard running.withLock({ $0 == nil }) else { return }
     let process = Process()
+    let log = Log()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/etcd")
     let client = "http://127.0.0.1:\(port)"
     let peer = "http://127.0.0.1:\(peerPort)"
@@ -38,22 +40,23 @@ final class EtcdServer: Sendable {
     let pipe = Pipe()
     process.standardError = pipe
     process.standardOutput = FileHandle.nullDevice
-    pipe.fileHandleForReading.readabilityHandler = { [log] handle in
+    pipe.fileHandleForReading.readabilityHandler = { handle in
       let data = handle.availableData
-      if data.isEmpty { handle.readabilityHandler = nil }
-      log.add(data)
+      guard data.isEmpty else { return log.add(data) }
+      handle.readabilityHandler = nil
+      log.end()
     }
     try process.run()
-    self.process.withLock { $0 = process }
+    running.withLock { $0 = (process, log) }
     try await log.wait { $0.isReady }
   }
 
   /// Ends it at once, as a power cut does.
   func stop() {
-    guard let process = process.withLock({ $0.take() }) else { return }
+    guard let (process, log) = running.withLock({ $0.take() }) else { return }
     kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
-    log.stopped()
+    past.withLock { $0 += log.requests }
   }
 
   /// Lets it hang: connections are accepted by the kernel, and nobody answers.
@@ -61,9 +64,8 @@ final class EtcdServer: Sendable {
   func proceed() { signal(SIGCONT) }
 
   private func signal(_ signal: Int32) {
-    process.withLock { process in
-      guard let process else { return }
-      kill(process.processIdentifier, signal)
+    running.withLock { running in
+      if let running { kill(running.process.processIdentifier, signal) }
     }
   }
 
@@ -94,9 +96,10 @@ final class EtcdServer: Sendable {
     // Requests are logged before they are answered: when this one is in the log, those before it are.
     let mark = UUID().uuidString
     _ = try await ask("range", ["key": base64(mark)])
-    try await log.wait { $0.requests.last?.key == mark }
+    guard let log = running.withLock({ $0?.log }) else { throw NotPossible("etcd does not run") }
+    try await log.wait { $0.requests.contains { $0.key == mark } }
     var traffic = SourceTraffic(manifestReads: 0, documentReads: [:], bytes: 0)
-    for request in log.requests {
+    for request in past.withLock({ $0 }) + log.requests {
       traffic.bytes = (traffic.bytes ?? 0) + request.size
       guard !request.isKeyOnly, request.key.hasPrefix(prefix) else { continue }
       let name = request.key.dropFirst(prefix.count)
@@ -149,7 +152,7 @@ private final class Log: Sendable {
         enum CodingKeys: String, CodingKey { case msg, content = "request content", size = "response size" }
       }
       guard let line = try? JSONDecoder().decode(Line.self, from: line) else { return }
-      if line.msg == "ready to serve client requests" { isReady = true }
+      if line.msg.hasPrefix("serving client traffic") { isReady = true }
       guard line.msg == "request stats", let content = line.content, let size = line.size,
         let key = content.firstMatch(of: /^key:"([^"]*)"/)?.1
       else { return }
@@ -168,14 +171,21 @@ private final class Log: Sendable {
         state.read(state.rest[..<end])
         state.rest = Data(state.rest[(end + 1)...])
       }
-      let over = state.waiting.filter { $0.isOver(state) }
-      state.waiting.removeAll { $0.isOver(state) }
-      return over
+      let waiting = state.waiting
+      state.waiting = waiting.filter { !$0.isOver(state) }
+      return waiting.filter { $0.isOver(state) }
     }
     for waiter in over { waiter.continuation.resume() }
   }
 
-  func stopped() { state.withLock { $0.isReady = false } }
+  /// etcd is gone.
+  func end() {
+    let waiting = state.withLock { state in
+      defer { state.waiting = [] }
+      return state.waiting
+    }
+    for waiter in waiting { waiter.continuation.resume(throwing: NotPossible("etcd ended; is its port taken?")) }
+  }
 
   func wait(until isOver: @escaping @Sendable (State) -> Bool) async throws {
     try await withCheckedThrowingContinuation { continuation in
