@@ -1,15 +1,13 @@
 public import DesiredState
 import FoundationEssentials
 
-/// Desired state from etcd, through its JSON gateway.
-///
-/// A drop under a prefix of keys, published in this order:
+/// Desired state from etcd: a drop under a prefix of keys, which are put in this order:
 ///
 ///     <prefix>/documents/<sha256 of the document, in hexadecimal>
 ///     <prefix>/signatures/<sha256 of the manifest>
 ///     <prefix>/manifest
 ///
-/// and below `<prefix>/acknowledgements/` what each device has to say of it: see `Receipt`.
+/// What a device has to say of it is put below `<prefix>/acknowledgements/`: see `Receipt`.
 public struct EtcdBackend: DesiredStateBackend {
   public let source: String
   public let capabilities: BackendCapabilities = [.acknowledges, .hintsAtChanges]
@@ -19,72 +17,64 @@ public struct EtcdBackend: DesiredStateBackend {
   /// Lets this backend serve `etcd+http://host:port/prefix`.
   public static func register(in registry: inout BackendRegistry) {
     registry.register("etcd+http") { address, context in
-      guard context.settings.isEmpty else {
-        let names = context.settings.keys.sorted().joined(separator: ", ")
-        throw BackendError(.unsupported, "an etcd+http source honours no settings; leave out \(names)")
+      if !context.settings.isEmpty {
+        context.logger.notice("an etcd+http source uses none of these settings: \(context.settings.keys.sorted())")
       }
       return try EtcdBackend(address)
     }
   }
 
-  /// A backend for an address; the port is etcd's 2379 unless it names another.
+  /// A backend for an address; the port is etcd's own, 2379, unless it names another.
   ///
-  /// - Throws: `SourceAddressError` if the address names no host or prefix, or something this backend does not honour.
+  /// - Throws: `SourceAddressError` if it names no host or no prefix, or a user, which this backend cannot log in.
   public init(_ address: SourceAddress) throws {
     guard let parts = URLComponents(string: "http:" + address.location), let host = parts.host, !host.isEmpty,
-      parts.path.utf8.count > 1
-    else { throw SourceAddressError("an etcd source is written etcd+http://host:port/prefix") }
-    guard parts.user == nil, parts.password == nil, address.query.isEmpty else {
-      throw SourceAddressError("an etcd+http address has neither a user nor a query here; leave them out")
+      parts.path.hasPrefix("/"), parts.path != "/", parts.user == nil, parts.password == nil, address.query.isEmpty
+    else {
+      throw SourceAddressError("write an etcd source as etcd+http://host:port/prefix, without a user and a query")
     }
-    gateway = EtcdGateway(host: host.trimming("[]"), port: parts.port ?? 2379)
-    prefix = "/" + parts.path.trimming("/") + "/"
+    gateway = EtcdGateway(host: host.filter { !"[]".contains($0) }, port: parts.port ?? 2379)
+    prefix = parts.path.hasSuffix("/") ? parts.path : parts.path + "/"
     source = "etcd+http://\(host):\(gateway.port)\(prefix)"
   }
 
-  /// Looks at the manifest. If it was not written since the marker was given, its value is not read.
+  /// Looks at the manifest; if no write has changed it since the marker was given, without reading it. (A cluster made
+  /// anew must have a token of its own, as etcd asks, or its writes look like those of the one before.)
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     try await within(request.timeout) {
       let key = prefix + "manifest"
       if let current = request.current, let marker = request.marker {
-        guard let glance = try await gateway.entry(key, limit: nil) else { return .absent }
-        if marker == Self.marker(glance, current) { return FetchResult(.unchanged, marker: marker) }
+        guard let entry = try await gateway.entry(key, limit: nil) else { return .absent }
+        if marker == "\(current) \(entry.write)" { return FetchResult(.unchanged, marker: marker) }
       }
-      let limits = request.limits
-      guard let manifest = try await gateway.entry(key, limit: EtcdDocuments.limit(limits.manifestSize)) else {
-        return .absent
-      }
+      guard let manifest = try await gateway.entry(key, limit: request.limits.manifestSize) else { return .absent }
       let revision = Revision(ofManifest: manifest.value)
-      let marker = Self.marker(manifest, revision)
+      let marker = "\(revision) \(manifest.write)"
       guard revision != request.current else { return FetchResult(.unchanged, marker: marker) }
       let signatures = try await gateway.entry(
-        "\(prefix)signatures/\(revision.digest.hexadecimal)", limit: EtcdDocuments.limit(limits.evidenceSize))
-      let documents = EtcdDocuments(gateway: gateway, prefix: prefix, limits: limits, timeout: request.timeout)
+        "\(prefix)signatures/\(revision.digest.hexadecimal)", limit: request.limits.evidenceSize)
       let state = FetchedState(
-        manifest: manifest.value, signatures: signatures.map { [$0.value] } ?? [], documents: documents)
+        manifest: manifest.value, signatures: signatures.map { [$0.value] } ?? [],
+        documents: EtcdDocuments(gateway: gateway, prefix: prefix, request: request))
       return FetchResult(.changed(state), marker: marker)
     }
   }
 
-  /// Which write made the manifest, and which manifest it was: a marker says nothing about any other revision.
-  private static func marker(_ entry: EtcdGateway.Entry, _ revision: Revision) -> String {
-    "\(entry.write) \(revision)"
-  }
-
-  /// Puts the receipt; the same one again is the same value, and a newer one about the same subject replaces it.
+  /// Puts the receipt: the same one again changes nothing, and a newer one about the same subject takes its place.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
     let receipt = try Receipt(acknowledgement)
     try await within(.seconds(30)) { try await gateway.put(prefix + receipt.path, receipt.bytes) }
   }
 
-  /// A hint whenever the manifest is written. The watch is renewed every ten minutes, because a connection may die
-  /// without a sign, and whenever it ends; etcd speaks at each beginning, so what happened between is looked at.
+  /// Hints when the manifest is written. A watch begins with a hint; another one is begun when it ends, and every ten
+  /// minutes, because a connection can die without a sign.
   public func changeHints() -> AsyncStream<Void>? {
     let (hints, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     let watching = Task { [gateway, key = prefix + "manifest"] in
       while !Task.isCancelled {
         try? await within(.seconds(600)) { try await gateway.watch(key) { continuation.yield() } }
-        try? await Task.sleep(for: .seconds(.random(in: 1...10)))
+        // Not all devices at once when etcd is back.
+        try? await Task.sleep(for: .seconds(.random(in: 1...5)))
       }
     }
     continuation.onTermination = { _ in watching.cancel() }
@@ -92,43 +82,38 @@ public struct EtcdBackend: DesiredStateBackend {
   }
 }
 
-/// The documents of one state. etcd answers a value as a whole, so that one is held in memory while it is handed on.
+/// The documents of one state. etcd answers with a whole value, which is in memory while it is handed on in pieces.
 struct EtcdDocuments: DocumentReader {
   let gateway: EtcdGateway
   let prefix: String
-  let limits: Limits
-  let timeout: Duration
-
-  /// etcd refuses requests over 1.5 MiB unless told otherwise; a value of several is none of etcd's, whatever is allowed.
-  static func limit(_ allowed: Int) -> Int { min(allowed, 16 << 20) }
+  let request: FetchRequest
 
   func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
-    let limit = Self.limit(Int(clamping: limits.documentSize))
-    let entry = try await within(timeout) { try await gateway.entry(key(of: document), limit: limit) }
-    guard let bytes = entry?.value else {
-      throw VerificationError(.documentMissing, "etcd has no document \(document.digest) under \(prefix) (yet)")
+    let (key, limit) = (key(of: document), Int(clamping: request.limits.documentSize))
+    guard let entry = try await within(request.timeout, { try await gateway.entry(key, limit: limit) }) else {
+      throw VerificationError(.documentMissing, "etcd has no \(key) (yet)")
     }
     return AsyncThrowingStream { pieces in
-      for start in stride(from: 0, to: bytes.count, by: 256 << 10) {
-        pieces.yield(Array(bytes[start..<min(start + 256 << 10, bytes.count)]))
+      for start in stride(from: 0, to: entry.value.count, by: 256 << 10) {
+        pieces.yield(Array(entry.value[start...].prefix(256 << 10)))
       }
       pieces.finish()
     }
   }
 
   func fingerprint(of document: DocumentReference) async -> String? {
-    try? await within(timeout) { try await gateway.entry(key(of: document), limit: nil)?.write }
+    try? await within(request.timeout) { try await gateway.entry(key(of: document), limit: nil)?.write }
   }
 
   private func key(of document: DocumentReference) -> String { "\(prefix)documents/\(document.digest.hexadecimal)" }
 }
 
-/// Runs work that heeds cancellation for at most `limit`.
+/// Runs work that heeds its cancellation for at most `limit`.
 private func within<Value: Sendable>(
   _ limit: Duration, _ work: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
   try await withThrowingTaskGroup(of: Value.self) { group in
-    group.addTask { try await work() }
+    group.addTask(operation: work)
     group.addTask {
       try await Task.sleep(for: limit)
       throw BackendError(.timeout, "etcd did not answer within \(limit)")
@@ -136,11 +121,5 @@ private func within<Value: Sendable>(
     defer { group.cancelAll() }
     for try await value in group { return value }
     throw CancellationError()
-  }
-}
-
-extension String {
-  fileprivate func trimming(_ characters: String) -> String {
-    String(drop { characters.contains($0) }.reversed().drop { characters.contains($0) }.reversed())
   }
 }

@@ -101,9 +101,9 @@ final class EtcdFixture: ConformanceFixture {
     for file in files { try await etcd.put(Self.key(of: file), file.bytes) }
   }
 
-  /// The key for a file of a drop: etcd needs no prefixes and suffixes that say what it is.
+  /// The key for a file of a drop: the same path, but for what only a file's name needs.
   static func key(of file: TestPublication.File) -> String {
-    prefix
-      + file.path.replacing("sha256-", with: "").replacing(".sig", with: "").replacing("manifest.json", with: "manifest")
+    let name = file.path.replacing("sha256-", with: "").replacing(".sig", with: "").replacing(".json", with: "")
+    return prefix + name
   }
 }

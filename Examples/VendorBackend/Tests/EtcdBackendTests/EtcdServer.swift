@@ -149,7 +149,11 @@ private final class Log: Sendable {
         var msg: String
         var content: String?
         var size: UInt64?
-        enum CodingKeys: String, CodingKey { case msg, content = "request content", size = "response size" }
+        enum CodingKeys: String, CodingKey {
+          case msg
+          case content = "request content"
+          case size = "response size"
+        }
       }
       guard let line = try? JSONDecoder().decode(Line.self, from: line) else { return }
       if line.msg.hasPrefix("serving client traffic") { isReady = true }
