@@ -7,7 +7,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) libcurl4-openssl-dev libssl-dev git strace fak
   iproute2 nginx-light openssl
 
 .DEFAULT_GOAL := help
-.PHONY: help requirements build test demo lint format bench sanitize clean
+.PHONY: help requirements build test demo examples lint format bench sanitize clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ lint: ## check formatting and style
 
 format: ## format all sources in place
 	$(SWIFT) format --in-place --recursive Sources Tests Benchmarks/Sources
+
+examples: requirements ## build and test the packages in Examples, each as its users would have it
+	@Scripts/install-packages etcd-server
+	$(SWIFT) test --package-path Examples/VendorBackend
 
 bench: requirements ## measure against the peers, as ratios
 	@Benchmarks/run
