@@ -1,0 +1,172 @@
+import DesiredState
+import DesiredStateTesting
+import EdgeAgent
+import Foundation
+import Glibc
+import Logging
+import ServiceLifecycle
+import Testing
+
+@Suite("An agent that keeps a directory of services", .timeLimit(.minutes(1)))
+final class EdgeAgentTests: Sendable {
+  /// Does not hint: whatever happens does so when the clock, or a test, says so.
+  private let mock: MockBackend
+  private let clock = VirtualClock()
+  private let directory = FileManager.default.temporaryDirectory.appendingPathComponent("agent-\(UUID().uuidString)")
+
+  init() throws {
+    mock = MockBackend(source: "mock:office", capabilities: .acknowledges, clock: clock)
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    try mock.signers[0].allowedSigner.write(to: path("allowed_signers"), atomically: true, encoding: .utf8)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: directory) }
+
+  private func path(_ name: String) -> URL { directory.appendingPathComponent(name) }
+
+  /// An agent whose health check fails for a component while a file of its name lies among the broken.
+  private func agent(source: String = "mock:office") async throws -> EdgeAgent {
+    let script = #"if [ -e "$0/$1" ]; then printf '%s does not answer' "$1" >&2; exit 1; fi"#
+    let configuration: [String: any Sendable] = [
+      "source": source, "store": path("store").path, "allowedSigners": path("allowed_signers").path,
+      "device": "press-42",
+      "services": path("services").path, "intervalSeconds": 600,
+      "healthCheck": ["/bin/sh", "-c", script, path("broken").path],
+    ]
+    let file = try JSONSerialization.data(withJSONObject: configuration)
+    var registry = BackendRegistry()
+    registry.register("mock") { [mock] _, _ in mock }
+    var logger = Logger(label: "edge-agent")
+    logger.logLevel = .critical
+    return try await EdgeAgent(
+      JSONDecoder().decode(AgentConfiguration.self, from: file), registry: registry, clock: clock, logger: logger)
+  }
+
+  private func breakComponent(_ name: String) throws {
+    try FileManager.default.createDirectory(at: path("broken"), withIntermediateDirectories: true)
+    try Data().write(to: path("broken").appendingPathComponent(name))
+  }
+
+  private func mend(_ name: String) throws {
+    try FileManager.default.removeItem(at: path("broken").appendingPathComponent(name))
+  }
+
+  private func service(_ name: String) -> String? {
+    try? String(contentsOf: path("services").appendingPathComponent(name), encoding: .utf8)
+  }
+
+  private static let line = #"{"components": ["camera", "filter"]}"#
+  private static let oven = #"{"components": ["heater"], "celsius": 210}"#
+
+  @Test("What is published becomes a directory of services, and each component is reported") func adoption()
+    async throws
+  {
+    mock.publish(["line.json": Self.line, "hall-2/oven.json": Self.oven])
+    guard case .current = try await agent().reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(service("line.json") == Self.line)
+    #expect(service("hall-2%2Foven.json") == Self.oven)
+    let status = mock.status(of: "line.json")
+    #expect(status?.state == .installed)
+    #expect(status?.components.map(\.name) == ["camera", "filter"])
+    #expect(status?.components.map(\.state) == [.installed, .installed])
+  }
+
+  @Test("A component that is not healthy is reported with its error, keeps nobody else, and is looked at again")
+  func unhealthy() async throws {
+    try breakComponent("filter")
+    mock.publish(["line.json": Self.line, "oven.json": Self.oven])
+    let agent = try await agent()
+    guard case .applyFailed = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(mock.status(of: "oven.json")?.state == .installed)
+    let status = try #require(mock.status(of: "line.json"))
+    #expect(status.state == .failed)
+    #expect(status.components.map(\.state) == [.installed, .failed])
+    #expect(status.error == .init(code: "unhealthy", source: "filter", message: "filter does not answer"))
+
+    // Meanwhile the line to the office is cut: what is adopted is there without it.
+    mock.becomeUnreachable()
+    try mend("filter")
+    guard case .unavailable = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    mock.recover()
+    guard case .current = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(mock.status(of: "line.json")?.state == .installed)
+    #expect(mock.status(of: "line.json")?.error == nil)
+    #expect(mock.counts.documentsRead == 2)
+  }
+
+  @Test("A document that cannot be read is reported, and the others are installed") func malformed() async throws {
+    mock.publish(["line.json": Self.line, "oven.json": "celsius: 210"])
+    guard case .applyFailed = try await agent().reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(mock.status(of: "oven.json")?.error?.code == "malformed")
+    #expect(service("oven.json") == nil)
+    #expect(mock.status(of: "line.json")?.state == .installed)
+  }
+
+  @Test("Only what a state no longer has is removed; a source that is gone or empty takes nothing away")
+  func removal() async throws {
+    mock.publish(["line.json": Self.line, "oven.json": Self.oven])
+    let agent = try await agent()
+    try await agent.reconciler.runOnce()
+    mock.becomeUnreachable()
+    guard case .unavailable = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    mock.recover()
+    mock.publishNothing()
+    guard case .absent = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(service("line.json") != nil && service("oven.json") != nil)
+
+    mock.publish(["line.json": Self.line], version: 7)
+    guard case .current = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(service("line.json") != nil && service("oven.json") == nil)
+    #expect(mock.status(of: "oven.json")?.state == .removed)
+  }
+
+  @Test("What a state left that never came to be healthy goes with the next one") func leftOver() async throws {
+    try breakComponent("filter")
+    mock.publish(["hall-2/line.json": Self.line])
+    let agent = try await agent()
+    guard case .applyFailed = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    mock.publish(["oven.json": Self.oven])
+    guard case .current = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: path("services").path) == ["oven.json"])
+    #expect(mock.status(of: "hall-2/line.json")?.state == .removed)
+  }
+
+  @Test("What nobody trusted has signed is not adopted") func stranger() async throws {
+    mock.publish(
+      TestPublication(version: 1, documents: ["line.json": Array(Self.line.utf8)], signers: [TestSigner("stranger")]))
+    guard case .rejected(let error) = try await agent().reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(error.code == .signerUntrusted)
+    #expect(service("line.json") == nil)
+  }
+
+  @Test("As a service it looks at every interval, and SIGTERM ends it") func service() async throws {
+    let agent = try await agent()
+    let group = ServiceGroup(
+      services: [agent], gracefulShutdownSignals: [.sigterm], logger: Logger(label: "edge-agent"))
+    let running = Task { try await group.run() }
+    try await untilAgentWaits()
+    #expect(mock.counts.fetches == 1)
+    mock.publish(["line.json": Self.line])
+    clock.advanceToNextWakeUp()
+    try await untilAgentWaits()
+    #expect(mock.counts.fetches == 2)
+    #expect(mock.status(of: "line.json")?.state == .installed)
+    kill(getpid(), SIGTERM)
+    try await running.value
+    // The store was given up: the next agent can have it.
+    _ = try await StateStore.open(path("store").path)
+  }
+
+  /// Until the agent sleeps for an interval; an alarm for a source that does not answer is due sooner.
+  private func untilAgentWaits() async throws {
+    while clock.nextWakeUp.map({ clock.now.duration(to: $0) < .seconds(500) }) ?? true {
+      try Task.checkCancellation()
+      await Task.yield()
+    }
+  }
+
+  @Test("A source that nothing here serves is refused, with what is served") func unknownSource() async throws {
+    let error = await #expect(throws: SourceAddressError.self) { try await agent(source: "ftp://office/line") }
+    #expect(error?.description.contains("mock:") == true)
+  }
+}
