@@ -44,6 +44,7 @@ format: ## format all sources in place
 examples: requirements ## build and test the packages in Examples, each as its users would have it
 	@Scripts/install-packages etcd-server
 	$(SWIFT) test --package-path Examples/VendorBackend
+	$(SWIFT) test --package-path Examples/EdgeAgent
 
 bench: requirements ## measure against the peers, as ratios
 	@Benchmarks/run
