@@ -7,7 +7,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) libcurl4-openssl-dev libssl-dev git strace fak
   iproute2 nginx-light openssl
 
 .DEFAULT_GOAL := help
-.PHONY: help requirements build test demo examples lint format bench sanitize clean
+.PHONY: help requirements build test demo examples articles lint format bench sanitize clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,7 @@ test: requirements ## install what is missing, build, and run every test
 	$(SWIFT) test --skip-build --filter HTTPTransportTests
 	$(SWIFT) test --skip-build --filter EnduranceTests
 	$(SWIFT) test --skip-build --filter $(KIT)
+	$(MAKE) examples articles
 
 demo: ## a signed drop, followed end to end, as a story
 	@Scripts/install-packages $(DEMO_PACKAGES)
@@ -45,6 +46,9 @@ examples: requirements ## build and test the packages in Examples, each as its u
 	@Scripts/install-packages etcd-server
 	$(SWIFT) test --package-path Examples/VendorBackend
 	$(SWIFT) test --package-path Examples/EdgeAgent
+
+articles: requirements ## do literally what the articles say, in empty folders
+	Scripts/check-articles
 
 bench: requirements ## measure against the peers, as ratios
 	@Benchmarks/run
