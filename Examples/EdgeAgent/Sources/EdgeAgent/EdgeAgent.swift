@@ -7,7 +7,7 @@ public import ServiceLifecycle
 public struct AgentConfiguration: Codable, Sendable {
   public var source, store, allowedSigners, device, services: String
   public var intervalSeconds: Double
-  /// A command that is given the name of a component, and ends with 0 if that is healthy.
+  /// A command that is given the name of a component, and ends with 0 if that is healthy. None, and all are.
   public var healthCheck: [String]
 }
 
