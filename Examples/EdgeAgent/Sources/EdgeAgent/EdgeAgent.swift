@@ -14,7 +14,6 @@ public struct AgentConfiguration: Codable, Sendable {
 /// Follows a source, and keeps a directory of services as it says.
 public struct EdgeAgent: Service {
   public let reconciler: Reconciler
-
   public init(
     _ configuration: AgentConfiguration, registry: BackendRegistry, clock: any Clock<Duration> = ContinuousClock(),
     logger: Logger
