@@ -7,14 +7,13 @@ public import ServiceLifecycle
 public struct AgentConfiguration: Codable, Sendable {
   public var source, store, allowedSigners, device, services: String
   public var intervalSeconds: Double
-  /// A command that is given the name of a component, and ends with 0 if that is healthy.
+  /// A command that is given the name of a component, and ends with 0 if that is healthy. None, and all are.
   public var healthCheck: [String]
 }
 
 /// Follows a source, and keeps a directory of services as it says.
 public struct EdgeAgent: Service {
   public let reconciler: Reconciler
-
   public init(
     _ configuration: AgentConfiguration, registry: BackendRegistry, clock: any Clock<Duration> = ContinuousClock(),
     logger: Logger

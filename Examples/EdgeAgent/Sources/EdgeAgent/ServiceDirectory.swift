@@ -1,24 +1,23 @@
 import DesiredState
 import FoundationEssentials
 import Subprocess
-import SystemPackage
 
 /// The directory of services: a file for each document, which is JSON that names its `components`.
 struct ServiceDirectory: Sendable {
-  let directory: URL
+  let root: URL
   let healthCheck: [String]
-
   private struct Service: Decodable { var components: [String] }
   struct Unhealthy: Error { let documents: [String] }
 
-  /// Brings the directory to the state that is wanted, and reports what became of each document.
+  /// Brings the directory to the state that is wanted, and reports each document. If it throws, it is called again.
   func apply(_ update: Update) async throws {
-    let files = FileManager.default
-    try files.createDirectory(at: directory, withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
     // Not only `removed`: what an update left that failed, and never came to be the applied state, goes as well.
-    let present = try files.contentsOfDirectory(atPath: directory.path).map(Self.id(of:))
+    let present = try FileManager.default.contentsOfDirectory(atPath: root.path).map(Self.id(ofFile:))
     for id in Set(update.removed.map(\.id) + present).subtracting(update.documents.map(\.id)) {
-      if files.fileExists(atPath: file(of: id).path) { try files.removeItem(at: file(of: id)) }
+      if FileManager.default.fileExists(atPath: file(id).path) {
+        try FileManager.default.removeItem(at: file(id))
+      }
       try await update.report(DocumentStatus(documentID: id, state: .removed))
     }
     var unhealthy: [String] = []
@@ -27,7 +26,6 @@ struct ServiceDirectory: Sendable {
       try await update.report(status)
       if status.state == .failed { unhealthy.append(document.id) }
     }
-    // Whoever throws is called again with the same update.
     if !unhealthy.isEmpty { throw Unhealthy(documents: unhealthy) }
   }
 
@@ -37,7 +35,7 @@ struct ServiceDirectory: Sendable {
       let error = DocumentStatus.Failure(code: "malformed", message: "it is not JSON that names components")
       return DocumentStatus(documentID: document.id, state: .failed, error: error)
     }
-    try contents.write(to: file(of: document.id), options: .atomic)
+    try contents.write(to: file(document.id), options: .atomic)
     var components: [DocumentStatus.Component] = []
     for name in service.components { components.append(try await check(name)) }
     return DocumentStatus(
@@ -47,7 +45,7 @@ struct ServiceDirectory: Sendable {
 
   private func check(_ component: String) async throws -> DocumentStatus.Component {
     let result = try await Subprocess.run(
-      .path(FilePath(healthCheck[0])), arguments: Arguments(healthCheck.dropFirst() + [component]),
+      .name(healthCheck.first ?? "true"), arguments: Arguments(healthCheck.dropFirst() + [component]),
       output: .discarded, error: .string(limit: 4096))
     guard !result.terminationStatus.isSuccess else { return .init(name: component, state: .installed) }
     let error = DocumentStatus.Failure(code: "unhealthy", source: component, message: result.standardError)
@@ -55,8 +53,6 @@ struct ServiceDirectory: Sendable {
   }
 
   // An id may be a path; its file's name is not.
-  private func file(of id: String) -> URL {
-    directory.appending(path: id.replacing("%", with: "%25").replacing("/", with: "%2F"))
-  }
-  private static func id(of file: String) -> String { file.replacing("%2F", with: "/").replacing("%25", with: "%") }
+  func file(_ id: String) -> URL { root.appending(path: id.replacing("%", with: "%25").replacing("/", with: "%2F")) }
+  static func id(ofFile name: String) -> String { name.replacing("%2F", with: "/").replacing("%25", with: "%") }
 }

@@ -76,15 +76,36 @@ struct EndToEndTests {
     try FileManager.default.removeItem(at: store)
   }
 
-  @Test("The watch is begun anew when etcd was gone") func watchAgain() async throws {
+  @Test("The watch is begun anew when etcd was gone, and ends when nobody listens") func watchAgain() async throws {
     let fixture = try await EtcdFixture()
-    let backend = try await fixture.makeBackend()
-    var hints = try #require(backend.changeHints()).makeAsyncIterator()
-    _ = await hints.next()
-    try await fixture.makeUnreachable()
-    try await fixture.makeReachable()
-    #expect(await hints.next() != nil)
+    try await listen(to: try await fixture.makeBackend()) { hints in
+      _ = await hints.next()
+      try await fixture.makeUnreachable()
+      try await fixture.makeReachable()
+      #expect(await hints.next() != nil)
+    }
+    while try await fixture.etcd.watcherCount() > 0 { await Task.yield() }
     await fixture.tearDown()
+  }
+
+  private func listen(
+    to backend: any DesiredStateBackend, _ work: (inout AsyncStream<Void>.Iterator) async throws -> Void
+  ) async throws {
+    var hints = try #require(backend.changeHints()).makeAsyncIterator()
+    try await work(&hints)
+  }
+
+  @Test("A host that does not even answer to say no is given up in time") func silence() async throws {
+    // A queue for connections that is full, and nobody takes one from it: Linux drops what comes then, and whoever
+    // connects tries again and again.
+    let full = try FullSocket()
+    let backend = try EtcdBackend(SourceAddress("etcd+http://127.0.0.1:\(full.port)/plant"))
+    let began = ContinuousClock.now
+    let error = await #expect(throws: BackendError.self) {
+      try await backend.fetch(FetchRequest(timeout: .milliseconds(300)))
+    }
+    #expect(error?.code == .timeout)
+    #expect(ContinuousClock.now - began < .seconds(5))
   }
 }
 

@@ -91,6 +91,14 @@ final class EtcdServer: Sendable {
     return (answer.kvs ?? []).map { [UInt8]($0.value ?? Data()) }
   }
 
+  /// How many watch it, by its own metrics.
+  func watcherCount() async throws -> Int {
+    let (data, _) = try await URLSession.shared.data(from: URL(string: "http://127.0.0.1:\(port)/metrics")!)
+    let count = String(decoding: data, as: UTF8.self).firstMatch(of: /\netcd_debugging_mvcc_watcher_total (\d+)/)
+    guard let count = count.flatMap({ Int($0.1) }) else { throw NotPossible("etcd does not count its watchers") }
+    return count
+  }
+
   /// What was read from it until now.
   func traffic(prefix: String) async throws -> SourceTraffic {
     // Requests are logged before they are answered: when this one is in the log, those before it are.
@@ -205,8 +213,13 @@ private final class Log: Sendable {
 
 /// A port of 127.0.0.1 on which nobody listens.
 private func freePort() throws -> UInt16 {
+  let (file, port) = try boundSocket()
+  close(file)
+  return port
+}
+
+private func boundSocket() throws -> (file: Int32, port: UInt16) {
   let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-  defer { close(file) }
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
   address.sin_addr.s_addr = inet_addr("127.0.0.1")
@@ -217,5 +230,32 @@ private func freePort() throws -> UInt16 {
     }
   }
   guard result == 0 else { throw NotPossible("no port is free: \(String(cString: strerror(errno)))") }
-  return UInt16(bigEndian: address.sin_port)
+  return (file, UInt16(bigEndian: address.sin_port))
+}
+
+/// A port whose queue for connections is full.
+final class FullSocket: Sendable {
+  let port: UInt16
+  private let files: [Int32]
+
+  init() throws {
+    let (file, port) = try boundSocket()
+    self.port = port
+    // A queue of length 0 holds one.
+    listen(file, 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    address.sin_port = port.bigEndian
+    let first = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let result = withUnsafePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(first, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    files = [file, first]
+    guard result == 0 else { throw NotPossible("the queue could not be filled: \(String(cString: strerror(errno)))") }
+  }
+
+  deinit { for file in files { close(file) } }
 }
