@@ -14,14 +14,14 @@ public struct AgentConfiguration: Codable, Sendable {
 /// Follows a source, and keeps a directory of services as it says.
 public struct EdgeAgent: Service {
   public let reconciler: Reconciler
+
   public init(
     _ configuration: AgentConfiguration, registry: BackendRegistry, clock: any Clock<Duration> = ContinuousClock(),
     logger: Logger
   ) async throws {
     let context = BackendContext(device: configuration.device, logger: logger)
     let signers = try AllowedSigners(parsing: String(contentsOfFile: configuration.allowedSigners, encoding: .utf8))
-    let services = ServiceDirectory(
-      directory: URL(filePath: configuration.services), healthCheck: configuration.healthCheck)
+    let services = ServiceDirectory(root: URL(filePath: configuration.services), healthCheck: configuration.healthCheck)
     reconciler = Reconciler(
       sources: [try registry.backend(for: configuration.source, context: context)],
       store: try await StateStore.open(configuration.store),

@@ -45,7 +45,7 @@ struct ServiceDirectory: Sendable {
 
   private func check(_ component: String) async throws -> DocumentStatus.Component {
     let result = try await Subprocess.run(
-      .name(healthCheck.first ?? "true"), arguments: Arguments(healthCheck.dropFirst() + [component]),
+      .path(.init(healthCheck.first ?? "/bin/true")), arguments: Arguments(healthCheck.dropFirst() + [component]),
       output: .discarded, error: .string(limit: 4096))
     guard !result.terminationStatus.isSuccess else { return .init(name: component, state: .installed) }
     let error = DocumentStatus.Failure(code: "unhealthy", source: component, message: result.standardError)

@@ -42,6 +42,17 @@ final class EdgeAgentTests: Sendable {
       JSONDecoder().decode(AgentConfiguration.self, from: file), registry: registry, clock: clock, logger: logger)
   }
 
+  /// One look at the source, and what came of it.
+  private func look(_ agent: EdgeAgent) async throws -> String {
+    switch try await agent.reconciler.runOnce() {
+    case .current: "current"
+    case .absent: "absent"
+    case .rejected(let error): "rejected \(error.code)"
+    case .unavailable: "unavailable"
+    case .applyFailed: "apply failed"
+    }
+  }
+
   private func breakComponent(_ name: String) throws {
     try FileManager.default.createDirectory(at: path("broken"), withIntermediateDirectories: true)
     try Data().write(to: path("broken").appendingPathComponent(name))
@@ -62,7 +73,7 @@ final class EdgeAgentTests: Sendable {
     async throws
   {
     mock.publish(["line.json": Self.line, "hall-2/oven.json": Self.oven])
-    guard case .current = try await agent().reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(try await look(agent()) == "current")
     #expect(service("line.json") == Self.line)
     #expect(service("hall-2%2Foven.json") == Self.oven)
     let status = mock.status(of: "line.json")
@@ -76,7 +87,7 @@ final class EdgeAgentTests: Sendable {
     try breakComponent("filter")
     mock.publish(["line.json": Self.line, "oven.json": Self.oven])
     let agent = try await agent()
-    guard case .applyFailed = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(try await look(agent) == "apply failed")
     #expect(mock.status(of: "oven.json")?.state == .installed)
     let status = try #require(mock.status(of: "line.json"))
     #expect(status.state == .failed)
@@ -86,9 +97,9 @@ final class EdgeAgentTests: Sendable {
     // Meanwhile the line to the office is cut: what is adopted is there without it.
     mock.becomeUnreachable()
     try mend("filter")
-    guard case .unavailable = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(try await look(agent) == "unavailable")
     mock.recover()
-    guard case .current = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(try await look(agent) == "current")
     #expect(mock.status(of: "line.json")?.state == .installed)
     #expect(mock.status(of: "line.json")?.error == nil)
     #expect(mock.counts.documentsRead == 2)
@@ -96,7 +107,7 @@ final class EdgeAgentTests: Sendable {
 
   @Test("A document that cannot be read is reported, and the others are installed") func malformed() async throws {
     mock.publish(["line.json": Self.line, "oven.json": "celsius: 210"])
-    guard case .applyFailed = try await agent().reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(try await look(agent()) == "apply failed")
     #expect(mock.status(of: "oven.json")?.error?.code == "malformed")
     #expect(service("oven.json") == nil)
     #expect(mock.status(of: "line.json")?.state == .installed)
@@ -106,16 +117,16 @@ final class EdgeAgentTests: Sendable {
   func removal() async throws {
     mock.publish(["line.json": Self.line, "oven.json": Self.oven])
     let agent = try await agent()
-    try await agent.reconciler.runOnce()
+    #expect(try await look(agent) == "current")
     mock.becomeUnreachable()
-    guard case .unavailable = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(try await look(agent) == "unavailable")
     mock.recover()
     mock.publishNothing()
-    guard case .absent = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(try await look(agent) == "absent")
     #expect(service("line.json") != nil && service("oven.json") != nil)
 
     mock.publish(["line.json": Self.line], version: 7)
-    guard case .current = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(try await look(agent) == "current")
     #expect(service("line.json") != nil && service("oven.json") == nil)
     #expect(mock.status(of: "oven.json")?.state == .removed)
   }
@@ -124,9 +135,9 @@ final class EdgeAgentTests: Sendable {
     try breakComponent("filter")
     mock.publish(["hall-2/line.json": Self.line])
     let agent = try await agent()
-    guard case .applyFailed = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(try await look(agent) == "apply failed")
     mock.publish(["oven.json": Self.oven])
-    guard case .current = try await agent.reconciler.runOnce() else { return #expect(Bool(false)) }
+    #expect(try await look(agent) == "current")
     #expect(try FileManager.default.contentsOfDirectory(atPath: path("services").path) == ["oven.json"])
     #expect(mock.status(of: "hall-2/line.json")?.state == .removed)
   }
@@ -134,8 +145,7 @@ final class EdgeAgentTests: Sendable {
   @Test("What nobody trusted has signed is not adopted") func stranger() async throws {
     mock.publish(
       TestPublication(version: 1, documents: ["line.json": Array(Self.line.utf8)], signers: [TestSigner("stranger")]))
-    guard case .rejected(let error) = try await agent().reconciler.runOnce() else { return #expect(Bool(false)) }
-    #expect(error.code == .signerUntrusted)
+    #expect(try await look(agent()) == "rejected signer-untrusted")
     #expect(service("line.json") == nil)
   }
 
