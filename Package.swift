@@ -13,6 +13,7 @@ let package = Package(
   products: [
     .library(name: "DesiredState", targets: ["DesiredState"]),
     .library(name: "FileBackend", targets: ["FileBackend"]),
+    .library(name: "RESTBackend", targets: ["RESTBackend"]),
     .library(name: "HTTPTransport", targets: ["HTTPTransport"]),
     .library(name: "DesiredStateTesting", targets: ["DesiredStateTesting"]),
     .executable(name: "desired-state", targets: ["desired-state"]),
@@ -20,6 +21,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+    .package(url: "https://github.com/apple/swift-http-structured-headers", from: "1.2.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.0.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     // Without its Foundation trait: the command line is linked against FoundationEssentials alone.
@@ -47,6 +49,22 @@ let package = Package(
       name: "HTTPTransport",
       dependencies: ["CCurl", .product(name: "HTTPTypes", package: "swift-http-types")],
       swiftSettings: settings),
+    // What every backend over HTTP has to say in the core's words: settings, errors, Retry-After.
+    .target(
+      name: "HTTPSource",
+      dependencies: ["DesiredState", "HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
+      swiftSettings: settings),
+    .target(
+      name: "RESTBackend",
+      dependencies: [
+        "DesiredState", "HTTPSource", "HTTPTransport",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "StructuredFieldValues", package: "swift-http-structured-headers"),
+      ],
+      swiftSettings: settings),
     .target(
       name: "DesiredStateTesting",
       dependencies: ["CLinux", "DesiredState", .product(name: "Crypto", package: "swift-crypto")],
@@ -54,7 +72,7 @@ let package = Package(
     .executableTarget(
       name: "desired-state",
       dependencies: [
-        "DesiredState", "FileBackend",
+        "DesiredState", "FileBackend", "RESTBackend",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -76,6 +94,13 @@ let package = Package(
       name: "HTTPTransportTests",
       dependencies: ["HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
       exclude: ["Fixtures"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "RESTBackendTests",
+      dependencies: [
+        "DesiredState", "DesiredStateTesting", "FileBackend", "HTTPSource", "HTTPTransport", "RESTBackend",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "CommandLineTests",

@@ -1,30 +1,28 @@
-import DesiredState
-
-/// Where things are in a drop, relative to its root.
-enum Drop {
-  static let manifest = "manifest.json"
-  static let documents = "documents"
-  static let signatures = "signatures"
-  static let bundles = "bundles"
-  static let acknowledgements = "acknowledgements"
+/// Where things are in a drop, relative to its root, on every road.
+package enum Drop {
+  package static let manifest = "manifest.json"
+  package static let documents = "documents"
+  package static let signatures = "signatures"
+  package static let bundles = "bundles"
+  package static let acknowledgements = "acknowledgements"
 
   /// The directories of a drop, which alone do not make a state.
-  static let folders: Set<String> = [documents, signatures, bundles, acknowledgements]
+  package static let folders: Set<String> = [documents, signatures, bundles, acknowledgements]
 
   /// The signatures of one manifest: they are named by its digest, so that the signatures of two manifests never mix.
-  static func signatures(of revision: Revision) -> String { "\(signatures)/\(revision.digest.fileName).sig" }
+  package static func signatures(of revision: Revision) -> String { "\(signatures)/\(revision.digest.fileName).sig" }
 
   /// A document by its content.
-  static func document(_ digest: Digest) -> String { "\(documents)/\(digest.fileName)" }
+  package static func document(_ digest: Digest) -> String { "\(documents)/\(digest.fileName)" }
 
   /// A bundle by its content.
-  static func bundle(_ digest: Digest) -> String { "\(bundles)/\(digest.fileName).tar.gz" }
+  package static func bundle(_ digest: Digest) -> String { "\(bundles)/\(digest.fileName).tar.gz" }
 
   /// Whether a name is that of a temporary file or another hidden one, which no reader looks at.
-  static func isHidden(_ name: String) -> Bool { name.utf8.first == UInt8(ascii: ".") }
+  package static func isHidden(_ name: String) -> Bool { name.utf8.first == UInt8(ascii: ".") }
 
   /// Whether a path names a bundle, going by its ending.
-  static func isBundle(_ path: String) -> Bool { path.hasSuffix(".tar.gz") || path.hasSuffix(".tgz") }
+  package static func isBundle(_ path: String) -> Bool { path.hasSuffix(".tar.gz") || path.hasSuffix(".tgz") }
 
   /// The path of a document below the root: where its `url` leads, or where its digest says if it has none.
   ///
@@ -32,7 +30,7 @@ enum Drop {
   /// down: no scheme, no authority, no `..`, nothing that decodes to one.
   ///
   /// - Throws: ``VerificationError`` with `document-missing`: what is not below the root is not in the drop.
-  static func path(of document: DocumentReference) throws(VerificationError) -> String {
+  package static func path(of document: DocumentReference) throws(VerificationError) -> String {
     guard let url = document.url else { return Self.document(document.digest) }
     switch path(relative: url) {
     case .success(let path): return path

@@ -1,0 +1,54 @@
+package import DesiredState
+import FoundationEssentials
+package import HTTPTransport
+package import HTTPTypes
+
+extension BackendError {
+  /// What an answer that is no success means: its status in words, and when to ask again.
+  ///
+  /// - Parameters:
+  ///   - url: of what was asked for, as it may be shown.
+  ///   - explanation: the server's own words, where it sent any that are meant to be shown (RFC 9457).
+  package init(_ exchange: HTTPExchange, of url: String, explanation: String? = nil) {
+    let status = exchange.response.status
+    let code = Self.code(ofStatus: status.code) ?? .protocolViolation
+    let advice: String
+    switch status.code {
+    case 300...399: advice = "It leads elsewhere; follow the address it leads to instead."
+    case 401 where exchange.lacksClientCertificate, 403 where exchange.lacksClientCertificate,
+      400 where exchange.lacksClientCertificate:
+      advice = "It asked for a client certificate: give one with --tls-cert and --tls-key."
+    case 401: advice = "Check this device's token or certificate."
+    case 403: advice = "Ask whoever runs it to allow this device."
+    case 404, 410: advice = "Check the address."
+    case 406, 415: advice = "It does not speak the media type; check that the address is a publisher of desired state."
+    case 429: advice = "It asks for patience."
+    case 500...599: advice = "See its log."
+    default: advice = "Check that the address is a publisher of desired state."
+    }
+    let isRefusedForLackOfCertificate = exchange.lacksClientCertificate && [400, 401, 403].contains(status.code)
+    let said = explanation.map { " and says: \($0)" } ?? ""
+    self.init(
+      isRefusedForLackOfCertificate ? .unauthorized : code, "\(url) answers \(status.code)\(said). \(advice)",
+      isRetryable: [408, 429].contains(status.code) || status.code >= 500,
+      retryAfter: RetryAfter.duration(exchange.response.headerFields))
+  }
+}
+
+/// The `Retry-After` field (RFC 9110 section 10.2.3).
+package enum RetryAfter {
+  /// How long from now the field asks to wait: seconds, or a date. Nil if it is not there or cannot be read. More than a
+  /// day is taken for a mistake and cut.
+  package static func duration(_ fields: HTTPFields, now: Date = Date()) -> Duration? {
+    guard let text = fields[.retryAfter] else { return nil }
+    let seconds: Double
+    if !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+      seconds = Double(text) ?? .infinity
+    } else if let date = HTTPDate.secondsSince1970(text) {
+      seconds = Double(date) - now.timeIntervalSince1970
+    } else {
+      return nil
+    }
+    return .seconds(min(max(seconds, 0), 86400))
+  }
+}

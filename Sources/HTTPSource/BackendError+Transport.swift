@@ -1,0 +1,43 @@
+package import DesiredState
+package import HTTPTransport
+
+extension BackendError {
+  /// What a failed exchange means to whoever asked the backend.
+  ///
+  /// The transport's codes are finer than the contract's: its own word stays at the head of the message. `too-large` has
+  /// no counterpart, because only the caller knows whether what was too large breaks a limit of the state's.
+  package init(_ error: HTTPTransportError) {
+    let code: Code =
+      switch error.code {
+      case .connectTimeout, .timeout, .stalled: .timeout
+      case .tlsUntrusted, .tlsExpired, .tlsWrongHost, .tlsWrongIdentity, .tlsVersion, .tlsFailed, .clockImplausible:
+        .tlsUntrusted
+      case .clientCertificateRequired, .clientCertificateRefused: .unauthorized
+      case .proxyRefused: Self.code(ofStatus: error.proxyStatus ?? 0) ?? .unreachable
+      case .truncated, .tooLarge, .redirectRefused, .protocolViolation: .protocolViolation
+      default: .unreachable
+      }
+    let isNamed = code.rawValue == error.code.rawValue
+    self.init(
+      code, isNamed ? error.message : "\(error.code): \(error.message)", isRetryable: error.isRetryable,
+      underlying: error)
+  }
+
+  /// The contract's code for an HTTP status (RFC 9110 section 15, RFC 6585) that is no success; nil for one that has no
+  /// word of its own.
+  package static func code(ofStatus status: Int) -> Code? {
+    switch status {
+    case 401, 407: .unauthorized
+    case 403: .forbidden
+    case 408: .timeout
+    case 429: .rateLimited
+    case 500...599: .serverError
+    default: nil
+    }
+  }
+}
+
+/// The error that a failed exchange is to a backend's caller: a ``BackendError``, or the cancellation it was.
+package func sourceError(_ error: HTTPTransportError) -> any Error {
+  error.code == .cancelled ? CancellationError() : BackendError(error)
+}

@@ -1,0 +1,56 @@
+package import DesiredState
+import FoundationEssentials
+package import HTTPTransport
+
+/// The settings of a ``BackendContext`` that say how to reach an HTTP server, as the command line names them.
+package enum TransportSettings {
+  /// The names, without the dashes.
+  package static let names: Set<String> = ["tls-ca", "tls-cert", "tls-key", "proxy", "proxy-ca", "token-file"]
+
+  /// A transport's configuration as settings have it; what they do not name is as the transport has it by itself.
+  ///
+  /// - Parameter origin: the only one that is shown the token.
+  /// - Throws: ``SourceAddressError`` if a setting cannot work, with what to do about it.
+  package static func configuration(
+    _ settings: [String: String], for origin: HTTPOrigin
+  ) throws(SourceAddressError) -> HTTPTransportConfiguration {
+    var configuration = HTTPTransportConfiguration()
+    configuration.tls.trust = settings["tls-ca"].map(HTTPTrustRoots.only(file:)) ?? .system
+    switch (settings["tls-cert"], settings["tls-key"]) {
+    case (let certificate?, let key?):
+      configuration.tls.clientCertificate = HTTPClientCertificate(certificateFile: certificate, keyFile: key)
+    case (nil, nil): break
+    default: throw SourceAddressError("--tls-cert and --tls-key go together: a certificate and its private key")
+    }
+    if let proxy = settings["proxy"] {
+      let trust = settings["proxy-ca"].map(HTTPTrustRoots.only(file:)) ?? .system
+      do { configuration.proxy = .proxy(try HTTPProxy(proxy, trust: trust)) } catch {
+        throw SourceAddressError(error.message)
+      }
+    } else if settings["proxy-ca"] != nil {
+      throw SourceAddressError("--proxy-ca goes with --proxy")
+    }
+    if let path = settings["token-file"] {
+      configuration.credentials = HTTPCredentials(.bearer(try token(in: path)), for: origin)
+    }
+    for name in ["tls-ca", "tls-cert", "tls-key", "proxy-ca"] {
+      guard let path = settings[name] else { continue }
+      try readable(path, named: name)
+    }
+    return configuration
+  }
+
+  /// The bearer token in a file, without the line end that editors leave.
+  private static func token(in path: String) throws(SourceAddressError) -> HTTPSecret {
+    try readable(path, named: "token-file")
+    let bytes = (try? Files.read(path, limit: 1 << 16)) ?? nil
+    let token = String(String(decoding: bytes ?? [], as: UTF8.self).split(whereSeparator: \.isWhitespace).first ?? "")
+    guard !token.isEmpty else { throw SourceAddressError("--token-file: \(path) holds no token") }
+    return HTTPSecret(token)
+  }
+
+  /// libcurl would only complain at the first request, and of a problem with "the local certificate".
+  private static func readable(_ path: String, named name: String) throws(SourceAddressError) {
+    do { _ = try OpenFile.reading(path) } catch { throw SourceAddressError("--\(name): \(error)") }
+  }
+}
