@@ -73,7 +73,7 @@ extension EventLine {
     case .unavailable(let error): self = .unavailable(error, source: event.source)
     case .rejected(let error): self = .rejected(error, source: event.source, revision: event.revision)
     case .acknowledged(let acknowledgement): self = .acknowledged(acknowledgement, source: event.source)
-    case .applyFailed, .acknowledgementFailed: return nil
+    case .applyFailed, .acknowledgementFailed, .waiting: return nil
     }
   }
 

@@ -153,6 +153,68 @@ struct ReconcilerTests {
     #expect(!"\(status)".contains("hunter2"))
   }
 
+  @Test("What the agent failed at is asked of it once in a look, unless the look brings something new")
+  func failedApply() async throws {
+    backend.publish(["a": "1"])
+    agent.fault.withLock { $0 = BackendError(.busy, "no room") }
+    let reconciler = try await agent.reconciler([backend], policy: backend.policy)
+    func failures() -> Int {
+      agent.events.withLock { $0.filter { if case .applyFailed = $0.kind { true } else { false } }.count }
+    }
+    #expect(try await reconciler.runOnce().word == "apply failed")
+    #expect(failures() == 1)
+    #expect(try await reconciler.runOnce().word == "apply failed")
+    #expect(failures() == 2)
+    backend.publish(["a": "2"])
+    #expect(try await reconciler.runOnce().word == "apply failed")
+    #expect(failures() == 4)
+  }
+
+  @Test("What the agent reports reaches the orchestrator while the agent is still at work") func earlyReports()
+    async throws
+  {
+    backend.publish(["a": "1"])
+    let reconciler = Reconciler(
+      sources: [backend], store: try await StateStore.open(agent.path),
+      configuration: .init(policy: backend.policy, device: "press-42", clock: agent.clock)
+    ) { [backend] update in
+      try await update.report(DocumentStatus(documentID: "a", state: .installing))
+      while backend.status(of: "a")?.state != .installing {
+        try Task.checkCancellation()
+        await Task.yield()
+      }
+      try await update.report(DocumentStatus(documentID: "a", state: .installed))
+    }
+    #expect(try await reconciler.runOnce().word == "current")
+    #expect(backend.status(of: "a")?.state == .installed)
+  }
+
+  @Test("A source that asks for patience gets it, whether it answered or not; what it said stands meanwhile")
+  func patience() async throws {
+    let spare = MockBackend(source: "mock:spare", signers: backend.signers)
+    spare.publish(["a": "0"], version: 1)
+    backend.publish(["a": "1"], version: 2)
+    backend.askForPatience(.seconds(60))
+    let reconciler = try await agent.reconciler([backend, spare], policy: backend.policy)
+    #expect(try await reconciler.runOnce().word == "current")
+    agent.clock.advance(by: .seconds(59))
+    #expect(try await reconciler.runOnce().word == "current")
+    #expect(backend.counts.fetches == 1)
+    #expect(spare.counts.fetches == 0)
+    agent.clock.advance(by: .seconds(1))
+    backend.askForPatience(nil)
+    backend.becomeUnreachable(retryAfter: .seconds(60))
+    #expect(try await reconciler.runOnce().word == "rejected version-rollback")
+    #expect(backend.counts.fetches == 2)
+    #expect(try await reconciler.runOnce().word == "rejected version-rollback")
+    #expect(backend.counts.fetches == 2)
+    // A clock that is set back does not keep the source waiting.
+    agent.clock.date -= 3600
+    backend.recover()
+    #expect(try await reconciler.runOnce().word == "current")
+    #expect(backend.counts.fetches == 3)
+  }
+
   @Test("A handler that throws a cancellation of its own does not end the loop") func cancelledHandler() async throws {
     backend.publish(["a": "1"])
     agent.fault.withLock { $0 = CancellationError() }

@@ -19,18 +19,22 @@ extension DocumentReader {
   public func fingerprint(of document: DocumentReference) async -> String? { nil }
 }
 
-/// A document's bytes that are at hand in memory, as a sequence of one piece.
+/// A document's bytes that are at hand in memory, as a sequence of pieces.
 public struct DocumentBytes: AsyncSequence, Sendable {
+  /// Bytes of a piece: whoever reads may rely on pieces that are small compared with a document.
+  static let pieceSize = 256 << 10
+
   private let bytes: [UInt8]
   public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   public struct AsyncIterator: AsyncIteratorProtocol {
-    var remaining: [UInt8]?
+    var remaining: ArraySlice<UInt8>
     public mutating func next() async throws -> [UInt8]? {
-      defer { remaining = nil }
-      return remaining
+      guard !remaining.isEmpty else { return nil }
+      defer { remaining = remaining.dropFirst(DocumentBytes.pieceSize) }
+      return Array(remaining.prefix(DocumentBytes.pieceSize))
     }
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(remaining: bytes) }
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(remaining: bytes[...]) }
 }

@@ -11,7 +11,8 @@ public struct FetchResult: Sendable {
 
   public var outcome: Outcome
   /// Where this result stands in the source's own terms (an ETag, a commit id). The store keeps it with the source
-  /// and gives it back in the next ``FetchRequest``, across restarts; nobody but the backend reads it.
+  /// and gives it back in the next ``FetchRequest``, across restarts; nobody but the backend reads it. It must not
+  /// stand for something else when the source is made anew: bind it to the revision, and to what makes the source this one.
   public var marker: String?
   /// The source asks not to be looked at again before this much time has passed.
   public var retryAfter: Duration?

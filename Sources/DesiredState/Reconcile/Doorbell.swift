@@ -19,6 +19,16 @@ final class Doorbell: Sendable {
 
   /// Returns when the bell rings, when `limit` has passed, or when the task is cancelled.
   func wait(atMost limit: Duration, clock: any Clock<Duration>) async {
+    let alarm = Task {
+      try await clock.sleep(for: limit, tolerance: nil)
+      ring()
+    }
+    defer { alarm.cancel() }
+    await wait()
+  }
+
+  /// Returns when the bell rings, or when the task is cancelled.
+  func wait() async {
     let answer = Answer<Void>()
     let wasRung = state.withLock { state in
       defer { state.isRung = false }
@@ -26,14 +36,7 @@ final class Doorbell: Sendable {
       return state.isRung
     }
     if wasRung { return }
-    let alarm = Task {
-      try await clock.sleep(for: limit, tolerance: nil)
-      answer.give(.success(()))
-    }
-    defer {
-      alarm.cancel()
-      state.withLock { $0.listener = nil }
-    }
+    defer { state.withLock { $0.listener = nil } }
     try? await answer.value()
   }
 }

@@ -14,7 +14,18 @@ extension Reconciler {
     return outcome ?? .unavailable(BackendError(.unreachable, "no source is configured"))
   }
 
+  /// Looks at a source, unless it asked not to be looked at yet: then what it said before stands.
   private func look(at source: any DesiredStateBackend, isDamaged: Bool) async throws -> Outcome {
+    if let outcome = patience.outcome(of: source.source, at: configuration.now()) { return outcome }
+    var retryAfter: Duration?
+    let outcome = try await look(at: source, isDamaged: isDamaged, retryAfter: &retryAfter)
+    patience.note(outcome, of: source.source, for: retryAfter, at: configuration.now())
+    return outcome
+  }
+
+  private func look(
+    at source: any DesiredStateBackend, isDamaged: Bool, retryAfter: inout Duration?
+  ) async throws -> Outcome {
     let adopted = await store.adopted
     // A new policy is a reason to verify again, and a damaged store to fetch again, what is otherwise unchanged.
     let isSettled = !isDamaged && adopted?.policy == configuration.policy.fingerprint
@@ -26,6 +37,7 @@ extension Reconciler {
     do {
       let result = try await ask(source) { try await source.fetch(request) }
       try await store.noteContact(with: source.source, at: configuration.now())
+      retryAfter = result.retryAfter
       switch result.outcome {
       case .absent:
         emit(.absent, source.source)
@@ -49,7 +61,12 @@ extension Reconciler {
       try await store.noteContact(with: source.source, at: configuration.now())
       return try await reject(error, revision, from: source)
     } catch let error as BackendError {
+      // A source that stays away says so once; the rest is for whoever looks closely.
+      let isNews = await store.contacts[source.source]?.lastError?.code != error.code
+      configuration.logger.log(
+        level: isNews ? .warning : .debug, "\(source.source) is unavailable: \(error)")
       try await store.noteContact(with: source.source, at: configuration.now(), failure: error)
+      retryAfter = error.retryAfter
       emit(.unavailable(error), source.source)
       return .unavailable(error)
     }

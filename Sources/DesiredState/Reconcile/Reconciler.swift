@@ -15,6 +15,10 @@ public final class Reconciler: Sendable {
   let configuration: Configuration
   let apply: ApplyHandler
   let observe: @Sendable (ReconcilerEvent) -> Void
+  /// Rings when the agent has reported how far a document has come.
+  let reports = Doorbell()
+  /// Which sources asked for patience.
+  let patience = Patience()
 
   /// - Parameters:
   ///   - sources: where to look, in order of preference: the first that answers decides.
@@ -106,6 +110,7 @@ public final class Reconciler: Sendable {
         if !Task.isCancelled { configuration.logger.error("\(error)") }
       }
       let wait = configuration.schedule.wait(random: configuration.random())
+      emit(.waiting(wait), nil)
       await bell.wait(atMost: wait, clock: configuration.clock)
     }
   }
@@ -117,10 +122,15 @@ public final class Reconciler: Sendable {
   @discardableResult
   public func runOnce() async throws -> Outcome {
     // Whether the store is whole is found out when it is used: then, and not at every look, it costs something.
-    let isDamaged = (try await applyPending() as? StoreError)?.code == .documentDamaged
-    var outcome = try await look(isDamaged: isDamaged)
-    if let failure = try await applyPending(), case .current = outcome { outcome = .applyFailed(failure) }
+    var failure = try await applyPending()
+    let isDamaged = (failure as? StoreError)?.code == .documentDamaged
+    let before = await store.adopted?.revision
+    let outcome = try await look(isDamaged: isDamaged)
+    // What the agent has just failed at is not asked of it again, unless the look brought something to do it with.
+    let after = await store.adopted?.revision
+    if failure == nil || isDamaged || after != before { failure = try await applyPending() }
     try await deliver()
+    if let failure, case .current = outcome { return .applyFailed(failure) }
     return outcome
   }
 
@@ -136,9 +146,9 @@ public final class Reconciler: Sendable {
       }
       guard
         let update = try await store.pendingUpdate(
-          everything: isLost, device: configuration.device, now: configuration.now)
+          everything: isLost, device: configuration.device, now: configuration.now, didReport: reports.ring)
       else { return nil }
-      try await apply(update)
+      try await deliveringReports { try await apply(update) }
       try await store.markApplied(adopted, at: configuration.now())
       emit(.applied(update), adopted.source, adopted.revision, adopted.version)
       return nil
@@ -150,8 +160,25 @@ public final class Reconciler: Sendable {
     }
   }
 
+  /// Delivers what the agent reports while it works: installing may take an hour, and an orchestrator wants to see it.
+  private func deliveringReports(_ work: () async throws -> Void) async throws {
+    let delivery = Task {
+      while !Task.isCancelled {
+        await reports.wait()
+        try await deliver()
+      }
+    }
+    let result: Result<Void, any Error>
+    do { result = .success(try await work()) } catch { result = .failure(error) }
+    delivery.cancel()
+    // One delivery at a time, so that order is kept.
+    _ = await delivery.result
+    try result.get()
+  }
+
   private func deliver() async throws {
-    let result = try await store.outbox.deliver(to: sources, within: configuration.timeout)
+    let result = try await store.outbox.deliver(
+      to: sources, within: configuration.timeout, clock: configuration.clock)
     for (acknowledgement, source) in result.delivered {
       emit(.acknowledged(acknowledgement), source, acknowledgement.revision, acknowledgement.adoptedManifestVersion)
     }

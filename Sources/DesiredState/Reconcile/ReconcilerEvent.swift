@@ -24,6 +24,8 @@ public struct ReconcilerEvent: Sendable {
     case acknowledged(Acknowledgement)
     /// A statement could not be delivered; it waits.
     case acknowledgementFailed(any Error)
+    /// The cycle is over; the next one begins after this time, or sooner if a source hints at a change.
+    case waiting(Duration)
   }
 
   public var kind: Kind

@@ -13,11 +13,15 @@ public struct Update: Sendable {
   /// Documents whose bytes differ from those applied last.
   public let modified: [Document]
   /// Documents of the state applied last that are no longer wanted.
+  ///
+  /// A state that was adopted, failed to be applied and was superseded is not among those applied: an agent whose handler
+  /// may leave something behind when it throws compares what it runs with ``documents``.
   public let removed: [DocumentReference]
   let reporter: StatusReporter
 
   /// Tells the orchestrator how far documents have come. The statements are durable when this returns, and are
-  /// delivered when a source that takes them can be reached; only the newest per document is.
+  /// delivered as soon as a source that takes them can be reached, also while the agent is still at work; only the newest
+  /// per document is.
   ///
   /// - Throws: ``FileError`` if they cannot be written to the outbox.
   public func report(_ statuses: DocumentStatus...) async throws { try await reporter.report(statuses) }
@@ -33,6 +37,7 @@ struct StatusReporter: Sendable {
   let revision: Revision
   let version: UInt64?
   let now: @Sendable () -> Date
+  let didReport: @Sendable () -> Void
 
   func report(_ statuses: [DocumentStatus]) async throws {
     try await outbox.put(
@@ -40,15 +45,20 @@ struct StatusReporter: Sendable {
         Acknowledgement(
           device: device, revision: revision, adoptedManifestVersion: version, time: now(), statement: .document($0))
       })
+    didReport()
   }
 }
 
 extension StateStore {
   /// The update that leads from the applied state to the adopted one; nil if there is nothing to apply.
   ///
-  /// - Parameter everything: treat the adopted state as if nothing had been applied before.
+  /// - Parameters:
+  ///   - everything: treat the adopted state as if nothing had been applied before.
+  ///   - didReport: called when statements have been put into the outbox.
   /// - Throws: ``StoreError`` with `documentDamaged` if a document or manifest is gone.
-  func pendingUpdate(everything: Bool, device: String, now: @escaping @Sendable () -> Date) throws -> Update? {
+  func pendingUpdate(
+    everything: Bool, device: String, now: @escaping @Sendable () -> Date, didReport: @escaping @Sendable () -> Void
+  ) throws -> Update? {
     guard let adopted = record.adopted, everything || record.applied?.revision != adopted.revision else { return nil }
     let documents = try manifest(of: adopted.revision).documents.map { reference in
       guard let size = try blobs.repairedSize(of: reference.digest) else {
@@ -67,6 +77,7 @@ extension StateStore {
       modified: documents.filter { known[$0.id].map { [digest = $0.digest] in $0 != digest } ?? false },
       removed: before.filter { !wanted.contains($0.id) },
       reporter: StatusReporter(
-        outbox: outbox, device: device, revision: adopted.revision, version: adopted.version, now: now))
+        outbox: outbox, device: device, revision: adopted.revision, version: adopted.version, now: now,
+        didReport: didReport))
   }
 }

@@ -51,9 +51,13 @@ public struct Outbox: Sendable {
 
   /// Delivers what waits, in order, to the first backend that can take it; what could not be delivered stays.
   ///
+  /// - Parameters:
+  ///   - timeout: how long a backend may take for one statement.
+  ///   - clock: what that time passes by.
   /// - Returns: what was delivered, each with the source that took it, and the first error, if any.
   public func deliver(
-    to backends: [any DesiredStateBackend], within timeout: Duration = .seconds(30)
+    to backends: [any DesiredStateBackend], within timeout: Duration = .seconds(30),
+    clock: any Clock<Duration> = ContinuousClock()
   ) async throws -> (delivered: [(Acknowledgement, source: String)], failure: (any Error)?) {
     let backends = backends.filter { $0.capabilities.contains(.acknowledges) }
     guard !backends.isEmpty else { return ([], nil) }
@@ -63,7 +67,7 @@ public struct Outbox: Sendable {
       var taker: String?
       for backend in backends where taker == nil {
         do {
-          try await limited(to: timeout) { try await backend.acknowledge(acknowledgement) }
+          try await limited(to: timeout, clock: clock) { try await backend.acknowledge(acknowledgement) }
           taker = backend.source
         } catch is CancellationError {
           throw CancellationError()

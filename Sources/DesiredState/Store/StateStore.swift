@@ -20,7 +20,7 @@ public actor StateStore {
   private var lock: FileLock?
   private let executor = BlockingExecutor("desired-state.store")
   private(set) var record: StoreRecord
-  private var contacts: [String: SourceContact]
+  private(set) var contacts: [String: SourceContact]
 
   public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
