@@ -5,12 +5,24 @@ let package = Package(
   name: "Benchmarks",
   dependencies: [.package(name: "DesiredState", path: "..")],
   targets: [
+    .target(name: "Measuring"),
     .executableTarget(
       name: "DropBenchmarks",
       dependencies: [
+        "Measuring",
         .product(name: "DesiredState", package: "DesiredState"),
         .product(name: "FileBackend", package: "DesiredState"),
       ],
-      swiftSettings: [.enableUpcomingFeature("ExistentialAny")])
+      swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),
+    .executableTarget(name: "CurlPoll", linkerSettings: [.linkedLibrary("curl")]),
+    .executableTarget(
+      name: "RESTBenchmarks",
+      dependencies: [
+        "Measuring",
+        .product(name: "DesiredState", package: "DesiredState"),
+        .product(name: "HTTPTransport", package: "DesiredState"),
+        .product(name: "RESTBackend", package: "DesiredState"),
+      ],
+      swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),
   ]
 )

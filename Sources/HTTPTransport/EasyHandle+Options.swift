@@ -27,6 +27,32 @@ extension EasyHandle {
     try apply(configuration.proxy, minimum: configuration.tls.minimumVersion)
   }
 
+  /// What libcurl calls for connections, whichever request they are made for.
+  func setConnectionCallbacks(_ context: EngineContext) {
+    // CURLOPT_CLOSESOCKETFUNCTION(3): it stays with the connection, which outlives this transfer. So its
+    // context is the meter, which the engine keeps until libcurl has closed everything.
+    let meterReference = Unmanaged.passUnretained(context.meter).toOpaque()
+    _ = ccurl_set_open_socket(
+      pointer,
+      { context, _, address in
+        guard let context, let address = address?.pointee else { return ccurl_bad_socket() }
+        return Unmanaged<WireMeter>.fromOpaque(context).takeUnretainedValue()
+          .open(address.family, address.socktype, address.protocol)
+      }, meterReference)
+    _ = ccurl_set_close_socket(
+      pointer,
+      { context, socket in
+        guard let context else { return 1 }
+        return Unmanaged<WireMeter>.fromOpaque(context).takeUnretainedValue().close(socket)
+      }, meterReference)
+    _ = ccurl_set_on_tls_context(
+      pointer,
+      { easy, tlsContext, engine in
+        if let tlsContext { TLSSession.prepare(OpaquePointer(tlsContext), of: easy, engine: engine) }
+        return CURLE_OK
+      }, Unmanaged.passUnretained(context).toOpaque())
+  }
+
   private func apply(_ tls: HTTPTLSConfiguration) throws(HTTPTransportError) {
     try set(CURLOPT_SSLVERSION, tls.minimumVersion.option)
     try set(CURLOPT_SSL_VERIFYPEER, 1)
@@ -99,20 +125,13 @@ extension EasyHandle {
     }
   }
 
-  /// Sets what is the request's own.
+  /// Sets what is the request's own: all of it, because the handle has served other requests before.
   func apply(_ plan: RequestPlan) throws(HTTPTransportError) {
+    clearErrorText()
     try set(CURLOPT_URL, plan.address.url)
-    switch plan.credentials {
-    case .bearer(let token):
-      try set(CURLOPT_HTTPAUTH, ccurl_auth_bearer())
-      try set(CURLOPT_XOAUTH2_BEARER, token.value)
-    case .basic(let user, let password):
-      try set(CURLOPT_HTTPAUTH, ccurl_auth_basic())
-      try set(CURLOPT_USERNAME, user)
-      try set(CURLOPT_PASSWORD, password.value)
-    case nil:
-      break
-    }
+    try apply(plan.credentials)
+    // CURLOPT_HTTPGET(3): undoes CURLOPT_NOBODY, CURLOPT_UPLOAD and CURLOPT_POST.
+    try set(CURLOPT_HTTPGET, 1)
     var hasBody = true
     switch plan.body.content {
     case .bytes(let bytes):
@@ -126,21 +145,37 @@ extension EasyHandle {
       switch plan.method {
       case .head:
         try set(CURLOPT_NOBODY, 1)
-      case .get:
-        try set(CURLOPT_HTTPGET, 1)
       case .post, .put, .patch:
         // RFC 9110 section 8.6: a method that anticipates content is sent with Content-Length: 0.
         try set(CURLOPT_POST, 1)
         try set(postBytes: [])
         hasBody = true
-      default:
-        try set(CURLOPT_HTTPGET, 1)
+      default: break
       }
     }
-    if hasBody || (plan.method != .get && plan.method != .head) {
-      try set(CURLOPT_CUSTOMREQUEST, plan.method.rawValue)
-    }
+    let isSpelledOut = hasBody || (plan.method != .get && plan.method != .head)
+    try set(CURLOPT_CUSTOMREQUEST, isSpelledOut ? plan.method.rawValue : nil)
     try set(headerLines: Self.headerLines(plan.headerFields, hasBody: hasBody))
+  }
+
+  private func apply(_ credentials: HTTPCredentials.Scheme?) throws(HTTPTransportError) {
+    var token: String?
+    var user: String?
+    var password: String?
+    var method = ccurl_auth_basic()
+    switch credentials {
+    case .bearer(let secret):
+      method = ccurl_auth_bearer()
+      token = secret.value
+    case .basic(let name, let secret):
+      user = name
+      password = secret.value
+    case nil: break
+    }
+    try set(CURLOPT_HTTPAUTH, method)
+    try set(CURLOPT_XOAUTH2_BEARER, token)
+    try set(CURLOPT_USERNAME, user)
+    try set(CURLOPT_PASSWORD, password)
   }
 
   /// CURLOPT_HTTPHEADER(3): "Name: value"; "Name;" sends a field with no value; "Name:" takes out one

@@ -10,7 +10,8 @@ final class EasyHandle {
   /// CURLOPT_HTTPHEADER(3): libcurl does not copy the list; it is freed after the transfer.
   private var headerList: UnsafeMutablePointer<curl_slist>?
 
-  init() throws(HTTPTransportError) {
+  /// A handle with everything set that does not depend on the request.
+  init(_ context: EngineContext) throws(HTTPTransportError) {
     guard let pointer = curl_easy_init() else {
       throw HTTPTransportError(code: .internalFailure, message: "libcurl is out of memory.", isRetryable: true)
     }
@@ -18,6 +19,8 @@ final class EasyHandle {
     errorBuffer = .allocate(capacity: Int(CURL_ERROR_SIZE))
     errorBuffer.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
     _ = ccurl_set_pointer(pointer, CURLOPT_ERRORBUFFER, errorBuffer)
+    try apply(context.configuration)
+    setConnectionCallbacks(context)
   }
 
   deinit {
@@ -26,19 +29,12 @@ final class EasyHandle {
     errorBuffer.deallocate()
   }
 
-  /// Ready for another request. curl_easy_reset(3) keeps connections and session ids.
-  func reset() {
-    curl_easy_reset(pointer)
-    curl_slist_free_all(headerList)
-    headerList = nil
-    errorBuffer[0] = 0
-    _ = ccurl_set_pointer(pointer, CURLOPT_ERRORBUFFER, errorBuffer)
-  }
-
   /// What libcurl wrote about the last failure. Read right after the failure: the next call may overwrite it.
   var errorText: String? {
     errorBuffer[0] == 0 ? nil : String(cString: errorBuffer)
   }
+
+  func clearErrorText() { errorBuffer[0] = 0 }
 
   func set(_ option: CURLoption, _ value: String?) throws(HTTPTransportError) {
     try check(ccurl_set_string(pointer, option, value), option)
@@ -61,6 +57,8 @@ final class EasyHandle {
   }
 
   func set(headerLines lines: [String]) throws(HTTPTransportError) {
+    curl_slist_free_all(headerList)
+    headerList = nil
     for line in lines {
       // curl_slist_append(3): NULL on failure, with the old list left as it was.
       guard let longer = curl_slist_append(headerList, line) else {

@@ -289,7 +289,7 @@ private final class EngineLoop {
   private func start(_ transfer: Transfer) {
     do throws(HTTPTransportError) {
       let spare = spareHandles.popLast()
-      let easy = if let spare { spare } else { try EasyHandle() }
+      let easy = if let spare { spare } else { try EasyHandle(context) }
       let next = try RunningTransfer(transfer, easy: easy, context: context)
       // curl_multi_add_handle(3): the handle is now the multi handle's until it is removed.
       let code = curl_multi_add_handle(multi, easy.pointer)
@@ -312,13 +312,7 @@ private final class EngineLoop {
     }
     curl_multi_remove_handle(multi, pointer)
     context.verificationFailures[pointer] = nil
-    recycle(finished.easy)
-  }
-
-  private func recycle(_ easy: EasyHandle) {
-    guard spareHandles.count < 16 else { return }
-    easy.reset()
-    spareHandles.append(easy)
+    if spareHandles.count < 16 { spareHandles.append(finished.easy) }
   }
 
   private func readMessages() -> Bool {

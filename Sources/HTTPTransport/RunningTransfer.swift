@@ -34,7 +34,6 @@ final class RunningTransfer {
     configuration = context.configuration
     meter = context.meter
     deadline = transfer.plan.deadline
-    try easy.apply(configuration)
     try easy.apply(transfer.plan)
     setCallbacks()
   }
@@ -85,28 +84,6 @@ final class RunningTransfer {
             ?? Int(CURL_READFUNC_ABORT)
         }, reference)
     }
-    // CURLOPT_CLOSESOCKETFUNCTION(3): it stays with the connection, which outlives this transfer. So its
-    // context is the meter, which the engine keeps until libcurl has closed everything.
-    let meterReference = Unmanaged.passUnretained(meter).toOpaque()
-    _ = ccurl_set_open_socket(
-      easy.pointer,
-      { context, _, address in
-        guard let context, let address = address?.pointee else { return ccurl_bad_socket() }
-        return Unmanaged<WireMeter>.fromOpaque(context).takeUnretainedValue()
-          .open(address.family, address.socktype, address.protocol)
-      }, meterReference)
-    _ = ccurl_set_close_socket(
-      easy.pointer,
-      { context, socket in
-        guard let context else { return 1 }
-        return Unmanaged<WireMeter>.fromOpaque(context).takeUnretainedValue().close(socket)
-      }, meterReference)
-    _ = ccurl_set_on_tls_context(
-      easy.pointer,
-      { easy, tlsContext, engine in
-        if let tlsContext { TLSSession.prepare(OpaquePointer(tlsContext), of: easy, engine: engine) }
-        return CURLE_OK
-      }, Unmanaged.passUnretained(context).toOpaque())
   }
 
   private func stop(_ error: HTTPTransportError) {
@@ -126,7 +103,9 @@ final class RunningTransfer {
       stop(.proxyRefused(407, configuration))
       return false
     }
-    if plan.method != .head, response.status.code != 304,
+    // RFC 9110 section 6.4.1.
+    let hasContent = plan.method != .head && ![204, 304].contains(response.status.code)
+    if hasContent,
       let length = response.headerFields[.contentLength].flatMap(Int64.init), length > plan.limits.encodedBytes
     {
       stop(
@@ -134,7 +113,7 @@ final class RunningTransfer {
       )
       return false
     }
-    context.waiters += transfer.deliver(response, facts)
+    context.waiters += transfer.deliver(response, facts, hasContent: hasContent)
     return true
   }
 

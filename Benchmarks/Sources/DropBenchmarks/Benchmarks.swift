@@ -2,6 +2,7 @@ import DesiredState
 import FileBackend
 import FoundationEssentials
 import Glibc
+import Measuring
 import Synchronization
 
 /// A poll that finds nothing new, of a drop with 10,000 documents, against reading and hashing its manifest alone.

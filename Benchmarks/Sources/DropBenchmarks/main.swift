@@ -1,6 +1,7 @@
 import DesiredState
 import FileBackend
 import Glibc
+import Measuring
 
 // A drop on a disk, against the tools that do the parts of it: cp, sync, sha256sum, openssl.
 // Every ratio is of medians of runs that took turns, because the machine's speed drifts.
