@@ -81,10 +81,7 @@ public final class FileBackend: DesiredStateBackend {
       guard address.query.isEmpty else {
         throw SourceAddressError("a file: URL has no query here; leave out what follows '?'")
       }
-      if !context.settings.isEmpty {
-        context.logger.notice(
-          "a file source uses none of these settings: \(context.settings.keys.sorted().joined(separator: ", "))")
-      }
+      context.noteSettings(unusedBy: "a file source", besides: [])
       return FileBackend(path: try address.filePath())
     }
   }

@@ -1,7 +1,6 @@
 package import DesiredState
-import FoundationEssentials
 package import HTTPTransport
-package import HTTPTypes
+internal import HTTPTypes
 
 extension BackendError {
   /// What an answer that is no success means: its status in words, and when to ask again.
@@ -32,23 +31,5 @@ extension BackendError {
       isRefusedForLackOfCertificate ? .unauthorized : code, "\(url) answers \(status.code)\(said). \(advice)",
       isRetryable: [408, 429].contains(status.code) || status.code >= 500,
       retryAfter: RetryAfter.duration(exchange.response.headerFields))
-  }
-}
-
-/// The `Retry-After` field (RFC 9110 section 10.2.3).
-package enum RetryAfter {
-  /// How long from now the field asks to wait: seconds, or a date. Nil if it is not there or cannot be read. More than a
-  /// day is taken for a mistake and cut.
-  package static func duration(_ fields: HTTPFields, now: Date = Date()) -> Duration? {
-    guard let text = fields[.retryAfter] else { return nil }
-    let seconds: Double
-    if !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
-      seconds = Double(text) ?? .infinity
-    } else if let date = HTTPDate.secondsSince1970(text) {
-      seconds = Double(date) - now.timeIntervalSince1970
-    } else {
-      return nil
-    }
-    return .seconds(min(max(seconds, 0), 86400))
   }
 }

@@ -1,11 +1,29 @@
 package import DesiredState
-import FoundationEssentials
 package import HTTPTransport
 
 /// The settings of a ``BackendContext`` that say how to reach an HTTP server, as the command line names them.
 package enum TransportSettings {
   /// The names, without the dashes.
-  package static let names: Set<String> = ["tls-ca", "tls-cert", "tls-key", "proxy", "proxy-ca", "token-file"]
+  package static let names: Set<String> = [
+    "tls-ca", "tls-cert", "tls-key", "proxy", "proxy-ca", "token-file", "insecure-http",
+  ]
+
+  /// Whether `http:` may be used to reach other machines.
+  package static func allowsPlainHTTP(_ settings: [String: String]) -> Bool { settings["insecure-http"] == "true" }
+
+  /// A transport as settings have it: see ``configuration(_:for:)``.
+  package static func transport(
+    _ settings: [String: String], for origin: HTTPOrigin
+  ) throws(SourceAddressError) -> HTTPTransport {
+    var configuration = try configuration(settings, for: origin)
+    // One connection carries what is fetched ahead, and leaves room for whoever looks meanwhile.
+    configuration.maximumConcurrentExchanges = 256
+    do throws(HTTPTransportError) {
+      return try HTTPTransport(configuration: configuration)
+    } catch {
+      throw SourceAddressError(error.message)
+    }
+  }
 
   /// A transport's configuration as settings have it; what they do not name is as the transport has it by itself.
   ///

@@ -70,13 +70,15 @@ struct FetchCommand: AsyncParsableCommand {
   @Argument(help: "Where desired state is published.") var source: String
   @Option(help: "Write each document to a file in this directory, named by its id.") var output: String?
   @OptionGroup var trust: TrustOptions
+  @OptionGroup var transport: TransportOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
   func run() async throws {
     try await reporting {
       let look = Look(
-        backend: try agent.backend(for: source), output: Output(isJSON: json), trust: trust, agent: agent)
+        backend: try agent.backend(for: source, over: transport), output: Output(isJSON: json), trust: trust,
+        agent: agent)
       try await look.look { state in
         guard let output else { return }
         for document in state.readingOrder(of: state.manifest.documents) {

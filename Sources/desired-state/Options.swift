@@ -3,6 +3,7 @@ import DesiredState
 import FileBackend
 import Glibc
 import Logging
+import RESTBackend
 
 /// What to trust. One of the three must be chosen; there is no default.
 struct TrustOptions: ParsableArguments {
@@ -71,11 +72,13 @@ struct AgentOptions: ParsableArguments {
   }
 
   /// The backend for an address, from everything this program links.
-  func backend(for address: String) throws -> any DesiredStateBackend {
+  func backend(for address: String, over transport: TransportOptions? = nil) throws -> any DesiredStateBackend {
     var registry = BackendRegistry()
     FileBackend.register(in: &registry)
+    RESTBackend.register(in: &registry)
+    let context = BackendContext(device: deviceName, settings: transport?.settings ?? [:], logger: logger())
     do {
-      return try registry.backend(for: address, context: BackendContext(device: deviceName, logger: logger()))
+      return try registry.backend(for: address, context: context)
     } catch let error as SourceAddressError {
       throw ValidationError(error.description)
     }

@@ -38,8 +38,8 @@ public struct BackendRegistry: Sendable {
 public struct BackendContext: Sendable {
   /// This device's name, as receipts and requests bear it.
   public var device: String
-  /// Settings by name, as the command line names them without the dashes: `tls-ca`, `token-file`. A backend says so
-  /// if it is given one that it cannot honour.
+  /// Settings by name, as the command line names them without the dashes: `tls-ca`, `token-file`. All sources of an
+  /// agent are given the same ones; a backend logs which of them it has no use for.
   public var settings: [String: String]
   /// Where the backend logs.
   public var logger: Logger
@@ -48,5 +48,11 @@ public struct BackendContext: Sendable {
     self.device = device
     self.settings = settings
     self.logger = logger
+  }
+
+  /// Logs the settings that a backend has no use for.
+  package func noteSettings(unusedBy what: String, besides used: Set<String>) {
+    let unused = settings.keys.filter { !used.contains($0) }.sorted()
+    if !unused.isEmpty { logger.notice("\(what) uses none of these settings: \(unused.joined(separator: ", "))") }
   }
 }

@@ -1,0 +1,78 @@
+package import DesiredState
+package import HTTPTransport
+package import HTTPTypes
+
+/// Asks one source over HTTP, and answers in the contract's words.
+package struct SourceClient: Sendable {
+  package let transport: HTTPTransport
+
+  package init(transport: HTTPTransport) { self.transport = transport }
+
+  /// An answer that was read to its end.
+  package struct Answer: Sendable {
+    /// 200, or 304 if a condition was sent along.
+    package var status: Int
+    package var headerFields: HTTPFields
+    package var body: [UInt8]
+    /// What answered, after redirects.
+    package var address: HTTPAddress
+  }
+
+  /// Fetches something small enough to be kept in memory.
+  ///
+  /// - Parameters:
+  ///   - what: what it is, for messages: "the manifest".
+  ///   - limit: the bytes it may have, decoded.
+  ///   - deadline: for all of it.
+  /// - Returns: the answer; nil if there is nothing (404 or 410).
+  /// - Throws: ``VerificationError`` with `limit-exceeded`; ``BackendError``; `CancellationError`.
+  package func get(
+    _ address: HTTPAddress, _ what: String, headerFields: HTTPFields = [:], limit: Int,
+    deadline: ContinuousClock.Instant
+  ) async throws -> Answer? {
+    do {
+      let exchange = try await transport.send(
+        address.request(headerFields: headerFields), limits: .body(Int64(limit)), deadline: deadline)
+      switch exchange.response.status.code {
+      case 404, 410: return nil
+      case 304 where headerFields.isConditional, 200:
+        return Answer(
+          status: exchange.response.status.code, headerFields: exchange.response.headerFields,
+          body: try await exchange.body.collect(upTo: limit), address: try HTTPAddress(exchange.effectiveURL))
+      default: throw BackendError(exchange, of: "\(address)")
+      }
+    } catch let error as HTTPTransportError {
+      guard error.code == .tooLarge else { throw sourceError(error) }
+      throw VerificationError(.limitExceeded, "\(what) at \(address) is longer than the limit of \(limit) bytes")
+    }
+  }
+
+  /// Begins to fetch a document: returns when its header is there and says that the document follows.
+  ///
+  /// - Throws: ``VerificationError`` with `document-missing`; ``BackendError``; `CancellationError`.
+  package func document(
+    _ document: DocumentReference, at address: HTTPAddress, headerFields: HTTPFields = [:], limits: Limits
+  ) async throws -> DocumentExchange {
+    do {
+      // No deadline for the whole: a large document takes as long as it keeps coming, and the stall limit sees to that.
+      let exchange = try await transport.send(
+        address.request(headerFields: headerFields), limits: .body(Int64(clamping: limits.documentSize)),
+        deadline: .now + .seconds(86400 * 30))
+      switch exchange.response.status.code {
+      case 200: return DocumentExchange(document: document, exchange: exchange, limit: limits.documentSize)
+      case 404, 410:
+        throw VerificationError(
+          .documentMissing,
+          "document '\(document.id)' is not at \(address); if it is being published it will be seen at the next look",
+          evidence: ["document \(document.id)"])
+      default: throw BackendError(exchange, of: "\(address)")
+      }
+    } catch let error as HTTPTransportError {
+      throw DocumentExchange.failure(error, of: document, limit: limits.documentSize)
+    }
+  }
+}
+
+extension HTTPFields {
+  fileprivate var isConditional: Bool { contains(.ifNoneMatch) || contains(.ifModifiedSince) }
+}
