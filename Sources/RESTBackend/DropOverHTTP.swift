@@ -10,11 +10,11 @@ struct DropOverHTTP: DocumentReader {
   private let ahead: ReadAhead
 
   /// - Parameter manifest: what answered with the manifest, after redirects.
-  init(client: SourceClient, manifest: HTTPAddress, limits: Limits) {
+  init(client: SourceClient, manifest: HTTPAddress, _ request: FetchRequest) {
     self.client = client
     self.manifest = manifest
-    ahead = ReadAhead { document in
-      try await client.document(document, at: try manifest.address(of: document), limits: limits)
+    ahead = ReadAhead(timeout: request.timeout) { document in
+      try await client.document(document, at: try manifest.address(of: document), limits: request.limits)
     }
   }
 

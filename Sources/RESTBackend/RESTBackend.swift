@@ -76,14 +76,13 @@ public final class RESTBackend: DesiredStateBackend {
         manifest, "the manifest", headerFields: fields, limit: request.limits.manifestSize, deadline: deadline)
     else { return .absent }
     if answer.status == 304 { return FetchResult(.unchanged, marker: request.marker) }
-    try HTTPSourceAddress.checkIsNoWebPage(answer)
     let revision = Revision(ofManifest: answer.body)
     let marker = Validator(answer.headerFields, revision: revision)?.marker
     if revision == request.current { return FetchResult(.unchanged, marker: marker) }
     let signatures = try await client.get(
       try answer.address.resolvingInDrop(Drop.signatures(of: revision)), "the signatures",
       limit: request.limits.evidenceSize, deadline: deadline)
-    let documents = DropOverHTTP(client: client, manifest: answer.address, limits: request.limits)
+    let documents = DropOverHTTP(client: client, manifest: answer.address, request)
     return FetchResult(
       .changed(
         FetchedState(manifest: answer.body, signatures: signatures.map { [$0.body] } ?? [], documents: documents)),

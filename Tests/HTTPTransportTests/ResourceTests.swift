@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import HTTPTestSupport
 import HTTPTransport
 import HTTPTypes
 import Testing
