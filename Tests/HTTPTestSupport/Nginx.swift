@@ -71,7 +71,7 @@ package final class Nginx: Sendable {
       \(try servers(self))}
       """)
     // The shell ends nginx when it is stopped itself, or when its standard input ends with the test process.
-    let end = "kill $pid; kill -CONT $pid; wait $pid"
+    let end = "kill $pid 2>&-; kill -CONT $pid 2>&-; wait $pid"
     let started = try ChildProcess([
       "sh", "-c",
       "PATH=$PATH:/usr/sbin nginx -c \(file) -e \(directory.file("error.log")) </dev/null & pid=$!; trap '\(end)' TERM; read line; \(end)",

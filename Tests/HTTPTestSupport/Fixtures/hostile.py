@@ -9,7 +9,7 @@ With a root, /at/TARGET/BEHAVIOUR[,name=value]…/FILE serves the files below it
 whose path begins with TARGET: they are answered as /BEHAVIOUR?name=value… is.
 """
 import argparse, ctypes, gzip, json, os, socket, ssl, struct, sys, threading, time, zlib
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--tls", nargs=2)
@@ -108,7 +108,9 @@ def serve(connection, request, state):
         _, _, target, behaviour, file = path.split("/", 4)
         if file.startswith(target):
             behaviour, *parameters = behaviour.split(",")
-            path, query = "/" + behaviour, dict(parameter.split("=", 1) for parameter in parameters)
+            # A slash within a parameter is written as a bar.
+            parameters = [parameter.replace("|", "/") for parameter in parameters]
+            path, query = "/" + behaviour, dict(unquote(parameter).split("=", 1) for parameter in parameters)
         else:
             path = "/file"
         # By a device that is not to be confused by it: a path with a dot-dot is no file of ours.
@@ -141,7 +143,7 @@ def serve(connection, request, state):
         answer(read(file) or b"")
         raise Gone
     elif path == "/elsewhere":
-        answer(b"", "302 Found", [("Location", query["to"].replace("|", "/") + file[len(arguments.root):])])
+        answer(b"", "302 Found", [("Location", query["to"] + file[len(arguments.root):])])
     elif path == "/ok":
         answer(b"" if method == "HEAD" else b"x" * size, length=size, fields=[("X-Connection", state["number"])])
     elif path == "/echo":

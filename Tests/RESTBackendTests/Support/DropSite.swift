@@ -37,12 +37,12 @@ final class DropSite: Sendable {
     nginx = try await Nginx.start(ports: 1) { nginx in
       """
         log_format lines '$connection $request_method $status $bytes_sent $request_uri';
-        access_log \(nginx.directory.file("access.log")) lines;
         gzip_types *;
       \(NginxServer.server(
         site, port: nginx.ports[0], certificates,
         """
         root \(directory.path);
+        access_log \(nginx.directory.file("access.log")) lines;
         if ($http_authorization != "Bearer \(Self.token)") { return 401; }
         \(directives.text)
         location /drop/acknowledgements/ { dav_methods PUT; create_full_put_path on; }
