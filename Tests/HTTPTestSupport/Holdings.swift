@@ -25,7 +25,9 @@ package struct Holdings: CustomStringConvertible {
     peakMemory = value("VmHWM")
   }
 
-  package var description: String { "\(descriptors) descriptors, \(threads) threads, \(memory) KiB, peak \(peakMemory) KiB" }
+  package var description: String {
+    "\(descriptors) descriptors, \(threads) threads, \(memory) KiB, peak \(peakMemory) KiB"
+  }
 }
 
 /// Shown with the tests' output, for whoever wants to know more than that a bound was kept.

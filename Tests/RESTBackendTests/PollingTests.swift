@@ -57,7 +57,8 @@ import Testing
     #expect(state.revision == TestPublication.version(5).revision)
   }
 
-  @Test(.timeLimit(.minutes(1))) func `sees what is published within the same second, under the same tag`() async throws {
+  @Test(.timeLimit(.minutes(1))) func `sees what is published within the same second, under the same tag`() async throws
+  {
     let site = try await DropSite.start()
     let backend = try site.backend()
     // nginx makes its ETag of the second and the size.
@@ -94,7 +95,9 @@ import Testing
     }
     #expect(try await reads() == 1)
     try site.replace(site.drop + "/" + document.path, with: document.bytes)
-    guard case .current = try await agent.reconciler.runOnce() else { throw ChildProcess.Failure(description: "refused") }
+    guard case .current = try await agent.reconciler.runOnce() else {
+      throw ChildProcess.Failure(description: "refused")
+    }
     #expect(try await reads() == 2)
   }
 }

@@ -32,7 +32,9 @@ import Testing
       let agent = try await Agent([try site.backend()])
       func poll(_ count: Int) async throws {
         for _ in 0..<count {
-          guard case .current = try await agent.reconciler.runOnce() else { throw ChildProcess.Failure(description: "no") }
+          guard case .current = try await agent.reconciler.runOnce() else {
+            throw ChildProcess.Failure(description: "no")
+          }
         }
       }
       try await poll(100)
@@ -54,7 +56,9 @@ import Testing
       let digest = try Digest(parsing: "sha256:49bc20df15e412a64472421e13fe86ff1c5165e18b2afccf160d4dc19fe68a14")
       let manifest = StateManifest(
         version: 1,
-        documents: [DocumentReference(id: "large", digest: digest, advisorySize: 1 << 30, url: "documents/\(digest.fileName)")]
+        documents: [
+          DocumentReference(id: "large", digest: digest, advisorySize: 1 << 30, url: "documents/\(digest.fileName)")
+        ]
       ).encoded()
       try site.publish(
         TestPublication(version: 1, documents: [:], manifest: manifest, signatures: TestSigner().sign(manifest)))
