@@ -40,9 +40,14 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
+    // Reading .tar.gz archives that nobody vouches for.
+    .target(
+      name: "DropArchive",
+      dependencies: ["DesiredState", "CArchive"],
+      swiftSettings: settings),
     .target(
       name: "FileBackend",
-      dependencies: ["DesiredState", "CArchive", "CLinux"],
+      dependencies: ["DesiredState", "DropArchive", "CArchive", "CLinux"],
       swiftSettings: settings),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),
     .target(
@@ -52,8 +57,8 @@ let package = Package(
     // What every backend over HTTP has to say in the core's words: settings, errors, Retry-After.
     .target(
       name: "HTTPSource",
-      dependencies: ["DesiredState", "HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
-      swiftSettings: settings),
+      dependencies: ["DesiredState", "DropArchive", "HTTPTransport", "CLinux", .product(name: "HTTPTypes", package: "swift-http-types")],
+      swiftSettings: settings + [.enableUpcomingFeature("InternalImportsByDefault")]),
     .target(
       name: "RESTBackend",
       dependencies: [

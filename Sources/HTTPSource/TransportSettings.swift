@@ -11,11 +11,11 @@ package enum TransportSettings {
   /// Whether `http:` may be used to reach other machines.
   package static func allowsPlainHTTP(_ settings: [String: String]) -> Bool { settings["insecure-http"] == "true" }
 
-  /// A transport as settings have it: see ``configuration(_:for:)``.
+  /// A transport for a source, from a ``configuration(_:for:)``.
   package static func transport(
-    _ settings: [String: String], for origin: HTTPOrigin
+    _ configuration: HTTPTransportConfiguration
   ) throws(SourceAddressError) -> HTTPTransport {
-    var configuration = try configuration(settings, for: origin)
+    var configuration = configuration
     // One connection carries what is fetched ahead, and leaves room for whoever looks meanwhile.
     configuration.maximumConcurrentExchanges = 256
     do throws(HTTPTransportError) {

@@ -76,6 +76,7 @@ struct AgentOptions: ParsableArguments {
     var registry = BackendRegistry()
     FileBackend.register(in: &registry)
     RESTBackend.register(in: &registry)
+    MargoBackend.register(in: &registry)
     let context = BackendContext(device: deviceName, settings: transport?.settings ?? [:], logger: logger())
     do {
       return try registry.backend(for: address, context: context)
