@@ -46,7 +46,8 @@ package struct Bundle: Sendable {
   }
 
   private static func unpack(_ archive: [UInt8], name: String, limits: Limits) throws -> [Digest: [UInt8]] {
-    let descriptor = memfd_create("desired-state-bundle", 1 /* MFD_CLOEXEC */)
+    // 1 is MFD_CLOEXEC.
+    let descriptor = memfd_create("desired-state-bundle", 1)
     guard descriptor >= 0 else { throw FileError("create a file in memory for", name) }
     let file = OpenFile(adopting: descriptor, path: name)
     try file.write(archive)
