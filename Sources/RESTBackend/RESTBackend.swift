@@ -51,12 +51,9 @@ public final class RESTBackend: DesiredStateBackend {
         context.noteSettings(unusedBy: "a source over \(scheme)", besides: TransportSettings.names)
         let url = scheme + ":" + address.location + address.queryText(without: ["receipts"])
         let allowsPlainHTTP = TransportSettings.allowsPlainHTTP(context.settings)
-        let origin = try HTTPSourceAddress.parse(url, allowsPlainHTTP: allowsPlainHTTP).origin
         return try RESTBackend(
           manifest: url, receipts: address.query["receipts"],
-          transport: try TransportSettings.transport(
-            try TransportSettings.configuration(context.settings, for: origin)),
-          allowsPlainHTTP: allowsPlainHTTP)
+          transport: try TransportSettings.transport(context.settings, to: url), allowsPlainHTTP: allowsPlainHTTP)
       }
     }
   }
