@@ -14,6 +14,7 @@ let package = Package(
     .library(name: "DesiredState", targets: ["DesiredState"]),
     .library(name: "FileBackend", targets: ["FileBackend"]),
     .library(name: "RESTBackend", targets: ["RESTBackend"]),
+    .library(name: "HTTPMessageSignatures", targets: ["HTTPMessageSignatures"]),
     .library(name: "HTTPTransport", targets: ["HTTPTransport"]),
     .library(name: "DesiredStateTesting", targets: ["DesiredStateTesting"]),
     .executable(name: "desired-state", targets: ["desired-state"]),
@@ -40,29 +41,41 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
+    // Reading .tar.gz archives that nobody vouches for.
+    .target(
+      name: "DropArchive",
+      dependencies: ["DesiredState", "CArchive"],
+      swiftSettings: settings),
     .target(
       name: "FileBackend",
-      dependencies: ["DesiredState", "CArchive", "CLinux"],
+      dependencies: ["DesiredState", "DropArchive", "CArchive", "CLinux"],
       swiftSettings: settings),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),
     .target(
       name: "HTTPTransport",
       dependencies: ["CCurl", .product(name: "HTTPTypes", package: "swift-http-types")],
       swiftSettings: settings),
-    // What every backend over HTTP has to say in the core's words: settings, errors, Retry-After.
+    // RFC 9421 and RFC 9530, for requests and responses, clients and servers.
     .target(
-      name: "HTTPSource",
-      dependencies: ["DesiredState", "HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
-      swiftSettings: settings),
-    .target(
-      name: "RESTBackend",
+      name: "HTTPMessageSignatures",
       dependencies: [
-        "DesiredState", "HTTPSource", "HTTPTransport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "RawStructuredFieldValues", package: "swift-http-structured-headers"),
+      ],
+      swiftSettings: settings + [.enableUpcomingFeature("InternalImportsByDefault")]),
+    // What every backend over HTTP has to say in the core's words: settings, errors, Retry-After.
+    .target(
+      name: "HTTPSource",
+      dependencies: ["DesiredState", "DropArchive", "HTTPMessageSignatures", "HTTPTransport", "CLinux", .product(name: "HTTPTypes", package: "swift-http-types")],
+      swiftSettings: settings + [.enableUpcomingFeature("InternalImportsByDefault")]),
+    .target(
+      name: "RESTBackend",
+      dependencies: [
+        "DesiredState", "HTTPMessageSignatures", "HTTPSource", "HTTPTransport",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
-        .product(name: "StructuredFieldValues", package: "swift-http-structured-headers"),
       ],
       swiftSettings: settings),
     .target(
@@ -72,7 +85,7 @@ let package = Package(
     .executableTarget(
       name: "desired-state",
       dependencies: [
-        "DesiredState", "FileBackend", "RESTBackend",
+        "DesiredState", "FileBackend", "HTTPMessageSignatures", "HTTPSource", "RESTBackend",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -101,6 +114,14 @@ let package = Package(
       name: "HTTPTransportTests",
       dependencies: [
         "HTTPTestSupport", "HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "HTTPMessageSignaturesTests",
+      dependencies: [
+        "HTTPMessageSignatures", .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
     .testTarget(

@@ -1,4 +1,5 @@
 import DesiredState
+import DropArchive
 import Glibc
 import Synchronization
 

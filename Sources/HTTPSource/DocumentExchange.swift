@@ -1,5 +1,5 @@
-internal import DesiredState
-internal import HTTPTransport
+import DesiredState
+import HTTPTransport
 
 /// A document on its way over HTTP, in pieces of bounded size and with errors in the contract's words.
 package struct DocumentExchange: AsyncSequence, Sendable {

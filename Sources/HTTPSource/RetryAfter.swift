@@ -1,5 +1,5 @@
 package import FoundationEssentials
-internal import HTTPTransport
+import HTTPTransport
 package import HTTPTypes
 
 /// The `Retry-After` field (RFC 9110 section 10.2.3).

@@ -4,9 +4,17 @@ package import HTTPTypes
 
 /// Asks one source over HTTP, and answers in the contract's words.
 package struct SourceClient: Sendable {
-  package let transport: HTTPTransport
+  /// Adds to a request, whose body is given, what proves who sends it.
+  package typealias Sign = @Sendable (inout HTTPRequest, [UInt8]) throws -> Void
 
-  package init(transport: HTTPTransport) { self.transport = transport }
+  package let transport: HTTPTransport
+  private let sign: Sign?
+
+  /// - Parameter sign: called for each request right before it is sent.
+  package init(transport: HTTPTransport, sign: Sign? = nil) {
+    self.transport = transport
+    self.sign = sign
+  }
 
   /// An answer that was read to its end.
   package struct Answer: Sendable {
@@ -16,6 +24,40 @@ package struct SourceClient: Sendable {
     package var body: [UInt8]
     /// What answered, after redirects.
     package var address: HTTPAddress
+  }
+
+  /// Sends a request, signed if requests are.
+  ///
+  /// - Throws: ``HTTPTransportError``; what signing throws.
+  package func send(
+    _ request: HTTPRequest, body: [UInt8]? = nil, limits: HTTPLimits? = nil, deadline: ContinuousClock.Instant
+  ) async throws -> HTTPExchange {
+    var request = request
+    try sign?(&request, body ?? [])
+    return try await transport.send(
+      request, body: body.map(HTTPRequestBody.bytes) ?? .none, limits: limits, deadline: deadline)
+  }
+
+  /// Delivers something small, and sees that it is taken.
+  ///
+  /// - Parameter limit: the bytes that the answer may have.
+  /// - Returns: the answer's body.
+  /// - Throws: ``BackendError``; `CancellationError`.
+  @discardableResult
+  package func deliver(
+    _ body: [UInt8], by method: HTTPRequest.Method, to address: HTTPAddress, contentType: String,
+    limit: Int = 1 << 20, deadline: ContinuousClock.Instant
+  ) async throws -> [UInt8] {
+    do {
+      let exchange = try await send(
+        address.request(method, headerFields: [.contentType: contentType]), body: body, deadline: deadline)
+      guard exchange.response.status.kind == .successful else {
+        throw await BackendError.reading(exchange, of: address)
+      }
+      return try await exchange.body.collect(upTo: limit)
+    } catch let error as HTTPTransportError {
+      throw sourceError(error)
+    }
   }
 
   /// Fetches something small enough to be kept in memory.
@@ -31,7 +73,7 @@ package struct SourceClient: Sendable {
     deadline: ContinuousClock.Instant
   ) async throws -> Answer? {
     do {
-      let exchange = try await transport.send(
+      let exchange = try await send(
         address.request(headerFields: headerFields), limits: .body(Int64(limit)), deadline: deadline)
       switch exchange.response.status.code {
       case 404, 410: return nil
@@ -40,7 +82,7 @@ package struct SourceClient: Sendable {
         return Answer(
           status: exchange.response.status.code, headerFields: exchange.response.headerFields,
           body: try await exchange.body.collect(upTo: limit), address: exchange.effectiveAddress)
-      default: throw BackendError(exchange, of: "\(address)")
+      default: throw await BackendError.reading(exchange, of: address)
       }
     } catch let error as HTTPTransportError {
       guard error.code == .tooLarge else { throw sourceError(error) }
@@ -52,12 +94,12 @@ package struct SourceClient: Sendable {
   ///
   /// - Throws: ``VerificationError`` with `document-missing`; ``BackendError``; `CancellationError`.
   package func document(
-    _ document: DocumentReference, at address: HTTPAddress, headerFields: HTTPFields = [:], limits: Limits
+    _ document: DocumentReference, at address: HTTPAddress, limits: Limits
   ) async throws -> DocumentExchange {
     do {
       // No deadline for the whole: a large document takes as long as it keeps coming, and the stall limit sees to that.
-      let exchange = try await transport.send(
-        address.request(headerFields: headerFields), limits: .body(Int64(clamping: limits.documentSize)),
+      let exchange = try await send(
+        address.request(), limits: .body(Int64(clamping: limits.documentSize)),
         deadline: .now + .seconds(86400 * 30))
       switch exchange.response.status.code {
       case 200:
@@ -68,7 +110,7 @@ package struct SourceClient: Sendable {
           .documentMissing,
           "document '\(document.id)' is not at \(address); if it is being published it will be seen at the next look",
           evidence: ["document \(document.id)"])
-      default: throw BackendError(exchange, of: "\(address)")
+      default: throw await BackendError.reading(exchange, of: address)
       }
     } catch let error as HTTPTransportError {
       throw DocumentExchange.failure(error, of: document, limit: limits.documentSize)

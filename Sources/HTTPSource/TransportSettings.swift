@@ -1,4 +1,5 @@
 package import DesiredState
+package import HTTPMessageSignatures
 package import HTTPTransport
 
 /// The settings of a ``BackendContext`` that say how to reach an HTTP server, as the command line names them.
@@ -11,11 +12,11 @@ package enum TransportSettings {
   /// Whether `http:` may be used to reach other machines.
   package static func allowsPlainHTTP(_ settings: [String: String]) -> Bool { settings["insecure-http"] == "true" }
 
-  /// A transport as settings have it: see ``configuration(_:for:)``.
+  /// A transport for a source, from a ``configuration(_:for:)``.
   package static func transport(
-    _ settings: [String: String], for origin: HTTPOrigin
+    _ configuration: HTTPTransportConfiguration
   ) throws(SourceAddressError) -> HTTPTransport {
-    var configuration = try configuration(settings, for: origin)
+    var configuration = configuration
     // One connection carries what is fetched ahead, and leaves room for whoever looks meanwhile.
     configuration.maximumConcurrentExchanges = 256
     do throws(HTTPTransportError) {
@@ -56,6 +57,26 @@ package enum TransportSettings {
       try readable(path, named: name)
     }
     return configuration
+  }
+
+  /// The transport that settings make to the origin of a URL.
+  package static func transport(
+    _ settings: [String: String], to url: String
+  ) throws(SourceAddressError) -> HTTPTransport {
+    let origin = try HTTPSourceAddress.parse(url, allowsPlainHTTP: allowsPlainHTTP(settings)).origin
+    return try transport(try configuration(settings, for: origin))
+  }
+
+  /// The key that signs requests (`request-key`); nil if there is none.
+  package static func requestKey(_ settings: [String: String]) throws(SourceAddressError) -> HTTPSigningKey? {
+    guard let path = settings["request-key"] else { return nil }
+    try readable(path, named: "request-key")
+    let bytes = (try? Files.read(path, limit: 1 << 16)) ?? nil
+    do throws(HTTPSignatureError) {
+      return try HTTPSigningKey(pem: String(decoding: bytes ?? [], as: UTF8.self))
+    } catch {
+      throw SourceAddressError("--request-key: \(path): \(error.message)")
+    }
   }
 
   /// The bearer token in a file, without the line end that editors leave.

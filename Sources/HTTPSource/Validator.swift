@@ -1,5 +1,5 @@
 package import DesiredState
-internal import HTTPTransport
+import HTTPTransport
 package import HTTPTypes
 
 /// What a server gave to ask again by (RFC 9110 section 8.8), bound to the revision it was given with.
@@ -26,6 +26,14 @@ package struct Validator: Sendable, Equatable {
     self.revision = revision
     self.kind = kind
     self.value = value
+  }
+
+  /// The entity tag of an answer, from a server that makes it of the content: then its date does not matter.
+  package init?(entityTagOf fields: HTTPFields, revision: Revision) {
+    guard let tag = fields[.eTag], !tag.isEmpty else { return nil }
+    self.revision = revision
+    kind = .entityTag
+    value = tag
   }
 
   /// What tells an answer's content from other content at the same address; nil if nothing does yet.

@@ -51,10 +51,9 @@ public final class RESTBackend: DesiredStateBackend {
         context.noteSettings(unusedBy: "a source over \(scheme)", besides: TransportSettings.names)
         let url = scheme + ":" + address.location + address.queryText(without: ["receipts"])
         let allowsPlainHTTP = TransportSettings.allowsPlainHTTP(context.settings)
-        let origin = try HTTPSourceAddress.parse(url, allowsPlainHTTP: allowsPlainHTTP).origin
         return try RESTBackend(
           manifest: url, receipts: address.query["receipts"],
-          transport: try TransportSettings.transport(context.settings, for: origin), allowsPlainHTTP: allowsPlainHTTP)
+          transport: try TransportSettings.transport(context.settings, to: url), allowsPlainHTTP: allowsPlainHTTP)
       }
     }
   }
@@ -82,7 +81,12 @@ public final class RESTBackend: DesiredStateBackend {
     let signatures = try await client.get(
       try answer.address.resolvingInDrop(Drop.signatures(of: revision)), "the signatures",
       limit: request.limits.evidenceSize, deadline: deadline)
-    let documents = DropOverHTTP(client: client, manifest: answer.address, request)
+    let base = answer.address
+    let documents = DocumentsOverHTTP(
+      over: client, manifest: answer.body, request,
+      at: .init(
+        document: { try base.resolvingInDrop(try Drop.path(of: $0)) },
+        bundle: { try base.resolvingInDrop(try Drop.path(of: $0)) }))
     return FetchResult(
       .changed(
         FetchedState(manifest: answer.body, signatures: signatures.map { [$0.body] } ?? [], documents: documents)),
@@ -108,16 +112,24 @@ public final class RESTBackend: DesiredStateBackend {
         .unsupported, "\(source) has no address for acknowledgements: add ?receipts=URL to the source's address")
     }
     let receipt = try Receipt(acknowledgement)
-    do {
-      let address = try receipts.resolving(PercentEncoding.encode(path: receipt.pathInFolder))
-      let exchange = try await client.transport.send(
-        address.request(.put, headerFields: [.contentType: "application/json"]), body: .bytes(receipt.bytes),
-        deadline: .now + .seconds(30))
-      guard exchange.response.status.kind == .successful else {
-        throw BackendError(exchange, of: "\(address)")
-      }
-    } catch let error as HTTPTransportError {
-      throw sourceError(error)
+    let address: HTTPAddress
+    do throws(HTTPTransportError) {
+      address = try receipts.resolving(PercentEncoding.encode(path: receipt.pathInFolder))
+    } catch {
+      throw BackendError(error)
+    }
+    try await client.deliver(
+      receipt.bytes, by: .put, to: address, contentType: "application/json", deadline: .now + .seconds(30))
+  }
+}
+
+extension HTTPAddress {
+  /// Where something in the drop is whose manifest is at this address.
+  fileprivate func resolvingInDrop(_ path: String) throws(BackendError) -> HTTPAddress {
+    do throws(HTTPTransportError) {
+      return try resolving("./" + PercentEncoding.encode(path: path))
+    } catch {
+      throw BackendError(error)
     }
   }
 }

@@ -9,7 +9,7 @@ struct FollowCommand: AsyncParsableCommand {
     discussion: """
       SOURCE is a path or file: URL of a drop directory, a .tar.gz of one, or a plain directory (with \
       --accept-unsigned); or the https: URL of a drop's manifest.json (with ?receipts=URL if acknowledgements are to be \
-      PUT there). Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0.
+      PUT there); or a Margo fleet manager, margo+https://host (with ?client=ID for the client-id form). Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0.
       """)
 
   @Argument(help: "Where desired state is published.") var sources: [String]

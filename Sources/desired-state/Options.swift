@@ -78,6 +78,7 @@ struct AgentOptions: ParsableArguments {
     var registry = BackendRegistry()
     FileBackend.register(in: &registry)
     RESTBackend.register(in: &registry)
+    MargoBackend.register(in: &registry)
     do {
       if let option = transport.settings.keys.min(),
         try addresses.allSatisfy({ try SourceAddress($0).scheme == "file" })
