@@ -103,10 +103,18 @@ let package = Package(
       name: "FileBackendTests",
       dependencies: ["DesiredState", "FileBackend", "DesiredStateTesting"],
       swiftSettings: settings),
+    // Servers and proxies, real ones and hostile ones, for the tests of whatever speaks HTTP.
+    .target(
+      name: "HTTPTestSupport",
+      dependencies: ["HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
+      path: "Tests/HTTPTestSupport",
+      exclude: ["Fixtures"],
+      swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",
-      dependencies: ["HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
-      exclude: ["Fixtures"],
+      dependencies: [
+        "HTTPTestSupport", "HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "HTTPMessageSignaturesTests",
@@ -119,14 +127,16 @@ let package = Package(
     .testTarget(
       name: "RESTBackendTests",
       dependencies: [
-        "DesiredState", "DesiredStateTesting", "FileBackend", "HTTPSource", "HTTPTransport", "RESTBackend",
-        .product(name: "HTTPTypes", package: "swift-http-types"),
+        "DesiredState", "DesiredStateTesting", "FileBackend", "HTTPSource", "HTTPTestSupport", "HTTPTransport",
+        "RESTBackend", .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
     .testTarget(
       name: "CommandLineTests",
       // The program itself is a dependency so that it is built; the tests only run it.
-      dependencies: ["desired-state", .product(name: "Subprocess", package: "swift-subprocess")],
+      dependencies: [
+        "desired-state", "HTTPTestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: settings),
   ]
 )

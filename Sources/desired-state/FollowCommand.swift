@@ -34,7 +34,7 @@ struct FollowCommand: AsyncParsableCommand {
       policy: try await trust.policy(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
       timeout: agent.timeout.duration, isStillApplied: { await tree?.holds($0.revision) ?? true },
       logger: agent.logger())
-    let backends = try sources.map { try agent.backend(for: $0, over: transport) }
+    let backends = try agent.backends(for: sources, over: transport)
     let work = Task {
       try await reporting {
         let reconciler = Reconciler(
