@@ -14,6 +14,7 @@ let package = Package(
     .library(name: "DesiredState", targets: ["DesiredState"]),
     .library(name: "FileBackend", targets: ["FileBackend"]),
     .library(name: "RESTBackend", targets: ["RESTBackend"]),
+    .library(name: "GitBackend", targets: ["GitBackend"]),
     .library(name: "HTTPTransport", targets: ["HTTPTransport"]),
     .library(name: "DesiredStateTesting", targets: ["DesiredStateTesting"]),
     .executable(name: "desired-state", targets: ["desired-state"]),
@@ -65,6 +66,17 @@ let package = Package(
         .product(name: "StructuredFieldValues", package: "swift-http-structured-headers"),
       ],
       swiftSettings: settings),
+    .systemLibrary(name: "CGit2", pkgConfig: "libgit2", providers: [.apt(["libgit2-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(
+      name: "GitBackend",
+      dependencies: [
+        "CGit2", "CZlib", "DesiredState", "HTTPSource", "HTTPTransport",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
+      swiftSettings: settings),
     .target(
       name: "DesiredStateTesting",
       dependencies: ["CLinux", "DesiredState", .product(name: "Crypto", package: "swift-crypto")],
@@ -72,7 +84,7 @@ let package = Package(
     .executableTarget(
       name: "desired-state",
       dependencies: [
-        "DesiredState", "FileBackend", "RESTBackend",
+        "DesiredState", "FileBackend", "GitBackend", "RESTBackend",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -89,6 +101,10 @@ let package = Package(
     .testTarget(
       name: "FileBackendTests",
       dependencies: ["DesiredState", "FileBackend", "DesiredStateTesting"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "GitBackendTests",
+      dependencies: ["DesiredState", "DesiredStateTesting", "FileBackend", "GitBackend"],
       swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",
