@@ -36,13 +36,13 @@ package final class DocumentsOverHTTP: DocumentReader {
   private let ahead: ReadAhead
   private let state = Mutex(State())
 
-  /// - Parameter request: what the state came in answer to: its limits and timeout hold for the documents as well.
-  package init(over client: SourceClient, manifest: [UInt8], _ request: FetchRequest, at locations: Locations) {
+  /// - Parameter request: by whose limits and timeout documents are read.
+  package init(over client: SourceClient, manifest: [UInt8], for request: FetchRequest, at locations: Locations) {
     self.client = client
     self.manifest = manifest
+    self.locations = locations
     limits = request.limits
     timeout = request.timeout
-    self.locations = locations
     ahead = ReadAhead(timeout: request.timeout) { document in
       try await client.document(document, at: try locations.document(document), limits: request.limits)
     }
@@ -88,13 +88,12 @@ package final class DocumentsOverHTTP: DocumentReader {
   private func bundled(_ document: DocumentReference) async throws -> [UInt8]? {
     guard let task = state.withLock({ $0.bundled }) else { return nil }
     do {
-      // All of it comes before the first document does. On a line that is too slow for that, whoever waits for a document
-      // would give up at the timeout, and again at the next look.
-      let documents = try await limited(to: timeout / 2) { try await task.value }
-      return documents[document.digest]
+      // Nothing of any document is there before all of the bundle is: on a slow line, documents come one by one instead,
+      // before whoever reads gives up waiting.
+      return try await limited(to: timeout / 2) { try await task.value[document.digest] }
     } catch {
-      task.cancel()
       try Task.checkCancellation()
+      task.cancel()
       // A broken bundle is no reason to do without the documents. From here on they come one by one.
       let rest = state.withLock { state in
         state.bundled = nil

@@ -81,7 +81,7 @@ public final class MargoBackend: DesiredStateBackend {
     let marker = Validator(entityTagOf: answer.headerFields, revision: revision)?.marker
     if revision == request.current { return FetchResult(.unchanged, marker: marker) }
     let documents = DocumentsOverHTTP(
-      over: client, manifest: answer.body, request,
+      over: client, manifest: answer.body, for: request,
       at: .init(document: { [api] in try api.address(of: $0) }, bundle: { [api] in try api.address(of: $0) }))
     return FetchResult(
       .changed(FetchedState(manifest: answer.body, signatures: [], documents: documents)), marker: marker)

@@ -83,7 +83,7 @@ public final class RESTBackend: DesiredStateBackend {
       limit: request.limits.evidenceSize, deadline: deadline)
     let base = answer.address
     let documents = DocumentsOverHTTP(
-      over: client, manifest: answer.body, request,
+      over: client, manifest: answer.body, for: request,
       at: .init(
         document: { try base.resolvingInDrop(try Drop.path(of: $0)) },
         bundle: { try base.resolvingInDrop(try Drop.path(of: $0)) }))
