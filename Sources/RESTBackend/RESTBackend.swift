@@ -47,8 +47,7 @@ public final class RESTBackend: DesiredStateBackend {
   /// `receipts=` in the query of the address is where acknowledgements go; the rest of the query is the server's.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in ["https", "http"] {
-      registry.register(scheme) { address, context in
-        context.noteSettings(unusedBy: "a source over \(scheme)", besides: TransportSettings.names)
+      registry.register(scheme, settings: TransportSettings.names) { address, context in
         let url = scheme + ":" + address.location + address.queryText(without: ["receipts"])
         let allowsPlainHTTP = TransportSettings.allowsPlainHTTP(context.settings)
         return try RESTBackend(

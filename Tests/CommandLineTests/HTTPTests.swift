@@ -24,7 +24,9 @@ import Testing
         if ($http_authorization != "Bearer \(Self.token)") { return 401; }
         location /drop/acknowledgements/ { dav_methods PUT; create_full_put_path on; }
         """)
-        + NginxServer.server(.plain, port: nginx.ports[1], certificates, "root \(site.root);")
+        + NginxServer.server(
+          .plain, port: nginx.ports[1], certificates,
+          "root \(site.root); access_log \(nginx.directory.file("access.log")) lines;")
     }
     try site.write(Self.token + "\n", to: "token")
     try site.write("press: 1\n", to: "documents/press.yaml")
@@ -155,6 +157,7 @@ import Testing
       ("https://ops:s3cret@localhost/manifest.json", [], "credentials"),
       (site.drop, ["--tls-ca", certificates.authority], "--tls-ca"),
       (site.drop, ["--insecure-http"], "--insecure-http"),
+      (url, ["--request-key", certificates.key("client")], "--request-key"),
     ]
     for (source, options, expected) in cases {
       let finished = try await Tool.run(
@@ -195,5 +198,26 @@ import Testing
       Tool.desiredState, ["fetch", url, "--output", output, "--json", "--device", "press-42"] + options())
     #expect(fetched.status == 0 && fetched.names == ["fetched", "verified"], "\(fetched)")
     #expect(try site.files(below: output) == ["press.yaml": "press: 1\n", "line/belt.yaml": "belt: 1\n"])
+  }
+
+  @Test(.timeLimit(.minutes(1))) func `a bundle saves the way for each document, and is never relied on`() async throws
+  {
+    for number in 0..<40 { try site.write("\(number)\n", to: "documents/number-\(number)") }
+    try await site.publish(keys: [key], "--bundle")
+    #expect(try await site.follow(plainURL).status == 0)
+    func reads() throws -> [String] {
+      nginx.directory.read("access.log").split(separator: "\n").map { String($0.split(separator: " ")[4]) }
+    }
+    let first = try reads()
+    #expect(first.count == 3 && first.last?.hasPrefix("/drop/bundles/") == true, "\(first)")
+    #expect(try site.files(below: site.current).count == 42)
+
+    // One that is not what the manifest says does no harm: what is in the state is what was signed.
+    try site.remove(site.store)
+    let bundle = try #require(FileManager.default.contentsOfDirectory(atPath: site.drop + "/bundles").first)
+    try site.write("not a bundle", to: "drop/bundles/" + bundle)
+    #expect(try await site.follow(plainURL).status == 0)
+    #expect(try reads().count { $0.hasPrefix("/drop/documents/") } == 42)
+    #expect(try site.files(below: site.current).count == 42)
   }
 }

@@ -36,7 +36,6 @@ final class DropSite: Sendable {
     self.directives = directives
     nginx = try await Nginx.start(ports: 1) { nginx in
       """
-        log_format lines '$connection $request_method $status $bytes_sent $request_uri';
         gzip_types *;
       \(NginxServer.server(
         site, port: nginx.ports[0], certificates,
