@@ -80,10 +80,11 @@ struct AgentOptions: ParsableArguments {
     RESTBackend.register(in: &registry)
     MargoBackend.register(in: &registry)
     do {
-      if let option = transport.settings.keys.min(),
-        try addresses.allSatisfy({ try SourceAddress($0).scheme == "file" })
-      {
-        throw ValidationError("--\(option) is for sources on other machines, and a path or file: URL is on this one.")
+      let given = Set(transport.settings.keys)
+      let used = try addresses.reduce(into: Set<String>()) { $0.formUnion(try registry.settings(given, usedFor: $1)) }
+      if let option = given.subtracting(used).min() {
+        throw ValidationError(
+          "--\(option) is of no use for \(addresses.count == 1 ? "this source" : "any of these sources").")
       }
       let context = BackendContext(device: deviceName, settings: transport.settings, logger: logger())
       return try addresses.map { try registry.backend(for: $0, context: context) }

@@ -35,7 +35,8 @@ final class Server: Sendable {
     let end = ContinuousClock.now + .seconds(20)
     while !Self.answers(port) {
       guard ContinuousClock.now < end, process.isRunning else {
-        throw ServerFailure(description: "\(arguments[0]) did not start: \((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
+        throw ServerFailure(
+          description: "\(arguments[0]) did not start: \((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
       }
       try await Task.sleep(for: .milliseconds(5))
     }
