@@ -14,6 +14,7 @@ let package = Package(
     .library(name: "DesiredState", targets: ["DesiredState"]),
     .library(name: "FileBackend", targets: ["FileBackend"]),
     .library(name: "RESTBackend", targets: ["RESTBackend"]),
+    .library(name: "HTTPMessageSignatures", targets: ["HTTPMessageSignatures"]),
     .library(name: "HTTPTransport", targets: ["HTTPTransport"]),
     .library(name: "DesiredStateTesting", targets: ["DesiredStateTesting"]),
     .executable(name: "desired-state", targets: ["desired-state"]),
@@ -54,20 +55,27 @@ let package = Package(
       name: "HTTPTransport",
       dependencies: ["CCurl", .product(name: "HTTPTypes", package: "swift-http-types")],
       swiftSettings: settings),
+    // RFC 9421 and RFC 9530, for requests and responses, clients and servers.
+    .target(
+      name: "HTTPMessageSignatures",
+      dependencies: [
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "RawStructuredFieldValues", package: "swift-http-structured-headers"),
+      ],
+      swiftSettings: settings + [.enableUpcomingFeature("InternalImportsByDefault")]),
     // What every backend over HTTP has to say in the core's words: settings, errors, Retry-After.
     .target(
       name: "HTTPSource",
-      dependencies: ["DesiredState", "DropArchive", "HTTPTransport", "CLinux", .product(name: "HTTPTypes", package: "swift-http-types")],
+      dependencies: ["DesiredState", "DropArchive", "HTTPMessageSignatures", "HTTPTransport", "CLinux", .product(name: "HTTPTypes", package: "swift-http-types")],
       swiftSettings: settings + [.enableUpcomingFeature("InternalImportsByDefault")]),
     .target(
       name: "RESTBackend",
       dependencies: [
-        "DesiredState", "HTTPSource", "HTTPTransport",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "CryptoExtras", package: "swift-crypto"),
+        "DesiredState", "HTTPMessageSignatures", "HTTPSource", "HTTPTransport",
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
-        .product(name: "StructuredFieldValues", package: "swift-http-structured-headers"),
       ],
       swiftSettings: settings),
     .target(
@@ -77,7 +85,7 @@ let package = Package(
     .executableTarget(
       name: "desired-state",
       dependencies: [
-        "DesiredState", "FileBackend", "RESTBackend",
+        "DesiredState", "FileBackend", "HTTPMessageSignatures", "HTTPSource", "RESTBackend",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -95,22 +103,40 @@ let package = Package(
       name: "FileBackendTests",
       dependencies: ["DesiredState", "FileBackend", "DesiredStateTesting"],
       swiftSettings: settings),
+    // Servers and proxies, real ones and hostile ones, for the tests of whatever speaks HTTP.
+    .target(
+      name: "HTTPTestSupport",
+      dependencies: ["HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
+      path: "Tests/HTTPTestSupport",
+      exclude: ["Fixtures"],
+      swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",
-      dependencies: ["HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
-      exclude: ["Fixtures"],
+      dependencies: [
+        "HTTPTestSupport", "HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "HTTPMessageSignaturesTests",
+      dependencies: [
+        "HTTPMessageSignatures", .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "RESTBackendTests",
       dependencies: [
-        "DesiredState", "DesiredStateTesting", "FileBackend", "HTTPSource", "HTTPTransport", "RESTBackend",
-        .product(name: "HTTPTypes", package: "swift-http-types"),
+        "DesiredState", "DesiredStateTesting", "FileBackend", "HTTPSource", "HTTPTestSupport", "HTTPTransport",
+        "RESTBackend", .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
     .testTarget(
       name: "CommandLineTests",
       // The program itself is a dependency so that it is built; the tests only run it.
-      dependencies: ["desired-state", .product(name: "Subprocess", package: "swift-subprocess")],
+      dependencies: [
+        "desired-state", "HTTPTestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: settings),
   ]
 )

@@ -9,38 +9,50 @@ package struct DocumentExchange: AsyncSequence, Sendable {
   let document: DocumentReference
   let exchange: HTTPExchange
   let limit: UInt64
+  /// How long whoever reads is to wait for a piece; nil: as long as the transport's stall limit allows.
+  var timeout: Duration?
 
   package struct AsyncIterator: AsyncIteratorProtocol {
     let document: DocumentReference
     let limit: UInt64
-    var body: HTTPResponseBody.Iterator
+    let timeout: Duration?
+    let body: HTTPResponseBody.Iterator
     var rest: ArraySlice<UInt8> = []
 
     package mutating func next() async throws -> [UInt8]? {
       if rest.isEmpty {
-        let chunk: [UInt8]?
-        do throws(HTTPTransportError) {
-          chunk = try await body.next(isolation: nil)
-        } catch {
-          throw DocumentExchange.failure(error, of: document, limit: limit)
-        }
-        guard let chunk else { return nil }
+        guard let chunk = try await chunk() else { return nil }
         if chunk.count <= longestPiece { return chunk }
         rest = chunk[...]
       }
       defer { rest = rest.dropFirst(longestPiece) }
       return Array(rest.prefix(longestPiece))
     }
+
+    private func chunk() async throws -> [UInt8]? {
+      do {
+        var body = body
+        guard let timeout else { return try await body.next(isolation: nil) }
+        return try await limited(to: timeout) { [body] in
+          var body = body
+          return try await body.next(isolation: nil)
+        }
+      } catch let error as HTTPTransportError {
+        throw DocumentExchange.failure(error, of: document, limit: limit)
+      }
+    }
   }
 
   package func makeAsyncIterator() -> AsyncIterator {
-    AsyncIterator(document: document, limit: limit, body: exchange.body.makeAsyncIterator())
+    AsyncIterator(document: document, limit: limit, timeout: timeout, body: exchange.body.makeAsyncIterator())
   }
 
   static func failure(_ error: HTTPTransportError, of document: DocumentReference, limit: UInt64) -> any Error {
     guard error.code == .tooLarge else { return sourceError(error) }
-    return VerificationError(
+    var refusal = VerificationError(
       .limitExceeded, "document '\(document.id)' is longer than the limit of \(limit) bytes",
       evidence: ["document \(document.id)"])
+    refusal.document = document
+    return refusal
   }
 }

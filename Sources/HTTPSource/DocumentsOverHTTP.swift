@@ -31,17 +31,20 @@ package final class DocumentsOverHTTP: DocumentReader {
   private let client: SourceClient
   private let manifest: [UInt8]
   private let limits: Limits
+  private let timeout: Duration
   private let locations: Locations
   private let ahead: ReadAhead
   private let state = Mutex(State())
 
-  package init(over client: SourceClient, manifest: [UInt8], limits: Limits, at locations: Locations) {
+  /// - Parameter request: by whose limits and timeout documents are read.
+  package init(over client: SourceClient, manifest: [UInt8], for request: FetchRequest, at locations: Locations) {
     self.client = client
     self.manifest = manifest
-    self.limits = limits
     self.locations = locations
-    ahead = ReadAhead { document in
-      try await client.document(document, at: try locations.document(document), limits: limits)
+    limits = request.limits
+    timeout = request.timeout
+    ahead = ReadAhead(timeout: request.timeout) { document in
+      try await client.document(document, at: try locations.document(document), limits: request.limits)
     }
   }
 
@@ -85,14 +88,12 @@ package final class DocumentsOverHTTP: DocumentReader {
   private func bundled(_ document: DocumentReference) async throws -> [UInt8]? {
     guard let task = state.withLock({ $0.bundled }) else { return nil }
     do {
-      let documents = try await withTaskCancellationHandler {
-        try await task.value
-      } onCancel: {
-        task.cancel()
-      }
-      return documents[document.digest]
+      // Nothing of any document is there before all of the bundle is: on a slow line, documents come one by one instead,
+      // before whoever reads gives up waiting.
+      return try await limited(to: timeout / 2) { try await task.value[document.digest] }
     } catch {
       try Task.checkCancellation()
+      task.cancel()
       // A broken bundle is no reason to do without the documents. From here on they come one by one.
       let rest = state.withLock { state in
         state.bundled = nil

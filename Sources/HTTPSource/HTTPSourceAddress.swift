@@ -22,16 +22,4 @@ package enum HTTPSourceAddress {
     }
     return address
   }
-
-  /// Refuses a page that was sent in place of data.
-  ///
-  /// - Throws: ``BackendError`` with `protocol-violation`.
-  package static func checkIsNoWebPage(_ answer: SourceClient.Answer) throws(BackendError) {
-    let type = answer.headerFields[.contentType]?.lowercased() ?? ""
-    guard type.hasPrefix("text/html") || type.hasPrefix("application/xhtml") else { return }
-    throw BackendError(
-      .protocolViolation,
-      "\(answer.address) answers with a web page; either it is not the address of a manifest, or a login page of the network stands in between",
-      isRetryable: true)
-  }
 }

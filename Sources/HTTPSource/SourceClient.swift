@@ -40,17 +40,21 @@ package struct SourceClient: Sendable {
 
   /// Delivers something small, and sees that it is taken.
   ///
+  /// - Parameter limit: the bytes that the answer may have.
+  /// - Returns: the answer's body.
   /// - Throws: ``BackendError``; `CancellationError`.
+  @discardableResult
   package func deliver(
     _ body: [UInt8], by method: HTTPRequest.Method, to address: HTTPAddress, contentType: String,
-    deadline: ContinuousClock.Instant
-  ) async throws {
+    limit: Int = 1 << 20, deadline: ContinuousClock.Instant
+  ) async throws -> [UInt8] {
     do {
       let exchange = try await send(
         address.request(method, headerFields: [.contentType: contentType]), body: body, deadline: deadline)
       guard exchange.response.status.kind == .successful else {
         throw await BackendError.reading(exchange, of: address)
       }
+      return try await exchange.body.collect(upTo: limit)
     } catch let error as HTTPTransportError {
       throw sourceError(error)
     }
@@ -74,9 +78,10 @@ package struct SourceClient: Sendable {
       switch exchange.response.status.code {
       case 404, 410: return nil
       case 304 where headerFields.isConditional, 200:
+        if exchange.response.status == .ok { try checkIsNoWebPage(exchange) }
         return Answer(
           status: exchange.response.status.code, headerFields: exchange.response.headerFields,
-          body: try await exchange.body.collect(upTo: limit), address: try HTTPAddress(exchange.effectiveURL))
+          body: try await exchange.body.collect(upTo: limit), address: exchange.effectiveAddress)
       default: throw await BackendError.reading(exchange, of: address)
       }
     } catch let error as HTTPTransportError {
@@ -97,7 +102,9 @@ package struct SourceClient: Sendable {
         address.request(), limits: .body(Int64(clamping: limits.documentSize)),
         deadline: .now + .seconds(86400 * 30))
       switch exchange.response.status.code {
-      case 200: return DocumentExchange(document: document, exchange: exchange, limit: limits.documentSize)
+      case 200:
+        try checkIsNoWebPage(exchange)
+        return DocumentExchange(document: document, exchange: exchange, limit: limits.documentSize)
       case 404, 410:
         throw VerificationError(
           .documentMissing,
@@ -108,6 +115,16 @@ package struct SourceClient: Sendable {
     } catch let error as HTTPTransportError {
       throw DocumentExchange.failure(error, of: document, limit: limits.documentSize)
     }
+  }
+
+  /// Refuses a page that was sent in place of data: what a login page of the network stands in for is not at fault.
+  private func checkIsNoWebPage(_ exchange: HTTPExchange) throws(BackendError) {
+    let type = exchange.response.headerFields[.contentType]?.lowercased() ?? ""
+    guard type.hasPrefix("text/html") || type.hasPrefix("application/xhtml") else { return }
+    throw BackendError(
+      .protocolViolation,
+      "\(exchange.effectiveAddress) answers with a web page; either it is not the address of a publisher of desired state, or a login page of the network stands in between",
+      isRetryable: true)
   }
 }
 

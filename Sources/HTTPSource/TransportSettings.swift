@@ -1,4 +1,5 @@
 package import DesiredState
+package import HTTPMessageSignatures
 package import HTTPTransport
 
 /// The settings of a ``BackendContext`` that say how to reach an HTTP server, as the command line names them.
@@ -56,6 +57,26 @@ package enum TransportSettings {
       try readable(path, named: name)
     }
     return configuration
+  }
+
+  /// The transport that settings make to the origin of a URL.
+  package static func transport(
+    _ settings: [String: String], to url: String
+  ) throws(SourceAddressError) -> HTTPTransport {
+    let origin = try HTTPSourceAddress.parse(url, allowsPlainHTTP: allowsPlainHTTP(settings)).origin
+    return try transport(try configuration(settings, for: origin))
+  }
+
+  /// The key that signs requests (`request-key`); nil if there is none.
+  package static func requestKey(_ settings: [String: String]) throws(SourceAddressError) -> HTTPSigningKey? {
+    guard let path = settings["request-key"] else { return nil }
+    try readable(path, named: "request-key")
+    let bytes = (try? Files.read(path, limit: 1 << 16)) ?? nil
+    do throws(HTTPSignatureError) {
+      return try HTTPSigningKey(pem: String(decoding: bytes ?? [], as: UTF8.self))
+    } catch {
+      throw SourceAddressError("--request-key: \(path): \(error.message)")
+    }
   }
 
   /// The bearer token in a file, without the line end that editors leave.

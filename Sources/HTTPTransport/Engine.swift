@@ -146,9 +146,6 @@ private final class MultiHandle: @unchecked Sendable {
     self.pointer = pointer
     _ = ccurl_multi_set_long(pointer, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
     _ = ccurl_multi_set_long(pointer, CURLMOPT_MAX_HOST_CONNECTIONS, max(1, configuration.maximumConnectionsPerHost))
-    // CURLMOPT_MAX_CONCURRENT_STREAMS(3): libcurl's own limit is 100; the server's is what counts.
-    _ = ccurl_multi_set_long(
-      pointer, CURLMOPT_MAX_CONCURRENT_STREAMS, max(100, configuration.maximumConcurrentExchanges))
     // CURLMOPT_MAXCONNECTS(3): otherwise the cache grows with the number of handles.
     _ = ccurl_multi_set_long(pointer, CURLMOPT_MAXCONNECTS, max(8, 2 * configuration.maximumConnectionsPerHost))
   }

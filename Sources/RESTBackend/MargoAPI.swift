@@ -25,6 +25,11 @@ struct MargoAPI: Sendable {
     get throws(BackendError) { try resolve(prefix + "/deployments") }
   }
 
+  /// `POST /api/v1/onboarding`.
+  var onboarding: HTTPAddress {
+    get throws(BackendError) { try resolve("/api/v1/onboarding") }
+  }
+
   /// `POST …/deployments/{deploymentId}/status`.
   func status(of id: String) throws(BackendError) -> HTTPAddress {
     try resolve("\(prefix)/deployments/\(PercentEncoding.encode(segment: id))/status")

@@ -18,10 +18,13 @@ extension MargoBackend {
         let origin = try HTTPSourceAddress.parse(base, allowsPlainHTTP: allowsPlainHTTP).origin
         var configuration = try TransportSettings.configuration(context.settings, for: origin)
         let clientID = address.query["client"]
+        let key = try TransportSettings.requestKey(context.settings)
         if clientID == nil { configuration = try mutualTLS(configuration) }
         return try MargoBackend(
           base: base, clientID: clientID, device: context.device,
-          transport: try TransportSettings.transport(configuration), allowsPlainHTTP: allowsPlainHTTP)
+          transport: try TransportSettings.transport(configuration),
+          signRequest: key.flatMap { key in clientID.map { signature(by: key, keyID: $0) } },
+          allowsPlainHTTP: allowsPlainHTTP)
       }
     }
   }

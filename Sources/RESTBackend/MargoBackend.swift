@@ -77,12 +77,11 @@ public final class MargoBackend: DesiredStateBackend {
         api.manifest, "the manifest", headerFields: fields, limit: request.limits.manifestSize, deadline: deadline)
     else { return .absent }
     if answer.status == 304 { return FetchResult(.unchanged, marker: request.marker) }
-    try HTTPSourceAddress.checkIsNoWebPage(answer)
     let revision = Revision(ofManifest: answer.body)
     let marker = Validator(entityTagOf: answer.headerFields, revision: revision)?.marker
     if revision == request.current { return FetchResult(.unchanged, marker: marker) }
     let documents = DocumentsOverHTTP(
-      over: client, manifest: answer.body, limits: request.limits,
+      over: client, manifest: answer.body, for: request,
       at: .init(document: { [api] in try api.address(of: $0) }, bundle: { [api] in try api.address(of: $0) }))
     return FetchResult(
       .changed(FetchedState(manifest: answer.body, signatures: [], documents: documents)), marker: marker)

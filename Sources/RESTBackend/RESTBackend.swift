@@ -51,12 +51,9 @@ public final class RESTBackend: DesiredStateBackend {
         context.noteSettings(unusedBy: "a source over \(scheme)", besides: TransportSettings.names)
         let url = scheme + ":" + address.location + address.queryText(without: ["receipts"])
         let allowsPlainHTTP = TransportSettings.allowsPlainHTTP(context.settings)
-        let origin = try HTTPSourceAddress.parse(url, allowsPlainHTTP: allowsPlainHTTP).origin
         return try RESTBackend(
           manifest: url, receipts: address.query["receipts"],
-          transport: try TransportSettings.transport(
-            try TransportSettings.configuration(context.settings, for: origin)),
-          allowsPlainHTTP: allowsPlainHTTP)
+          transport: try TransportSettings.transport(context.settings, to: url), allowsPlainHTTP: allowsPlainHTTP)
       }
     }
   }
@@ -78,7 +75,6 @@ public final class RESTBackend: DesiredStateBackend {
         manifest, "the manifest", headerFields: fields, limit: request.limits.manifestSize, deadline: deadline)
     else { return .absent }
     if answer.status == 304 { return FetchResult(.unchanged, marker: request.marker) }
-    try HTTPSourceAddress.checkIsNoWebPage(answer)
     let revision = Revision(ofManifest: answer.body)
     let marker = Validator(answer.headerFields, revision: revision)?.marker
     if revision == request.current { return FetchResult(.unchanged, marker: marker) }
@@ -87,7 +83,7 @@ public final class RESTBackend: DesiredStateBackend {
       limit: request.limits.evidenceSize, deadline: deadline)
     let base = answer.address
     let documents = DocumentsOverHTTP(
-      over: client, manifest: answer.body, limits: request.limits,
+      over: client, manifest: answer.body, for: request,
       at: .init(
         document: { try base.resolvingInDrop(try Drop.path(of: $0)) },
         bundle: { try base.resolvingInDrop(try Drop.path(of: $0)) }))

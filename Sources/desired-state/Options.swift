@@ -71,15 +71,22 @@ struct AgentOptions: ParsableArguments {
     return logger
   }
 
-  /// The backend for an address, from everything this program links.
-  func backend(for address: String, over transport: TransportOptions? = nil) throws -> any DesiredStateBackend {
+  /// The backends for addresses, from everything this program links.
+  ///
+  /// - Throws: ValidationError if an address cannot be used, or if options are given that none of the sources honours.
+  func backends(for addresses: [String], over transport: TransportOptions) throws -> [any DesiredStateBackend] {
     var registry = BackendRegistry()
     FileBackend.register(in: &registry)
     RESTBackend.register(in: &registry)
     MargoBackend.register(in: &registry)
-    let context = BackendContext(device: deviceName, settings: transport?.settings ?? [:], logger: logger())
     do {
-      return try registry.backend(for: address, context: context)
+      if let option = transport.settings.keys.min(),
+        try addresses.allSatisfy({ try SourceAddress($0).scheme == "file" })
+      {
+        throw ValidationError("--\(option) is for sources on other machines, and a path or file: URL is on this one.")
+      }
+      let context = BackendContext(device: deviceName, settings: transport.settings, logger: logger())
+      return try addresses.map { try registry.backend(for: $0, context: context) }
     } catch let error as SourceAddressError {
       throw ValidationError(error.description)
     }

@@ -14,6 +14,10 @@ struct TransportOptions: ParsableArguments {
   var proxyCa: String?
   @Option(help: ArgumentHelp("Show the bearer token in this file to the source.", valueName: "file"))
   var tokenFile: String?
+  @Option(
+    help: ArgumentHelp(
+      "Sign requests with this private key (PEM), as a fleet manager of the client-id form wants.", valueName: "file"))
+  var requestKey: String?
   @Flag(help: "Allow http: to other machines: everybody on the way sees and can change what is sent.")
   var insecureHttp = false
 
@@ -26,6 +30,7 @@ struct TransportOptions: ParsableArguments {
     settings["proxy"] = proxy
     settings["proxy-ca"] = proxyCa
     settings["token-file"] = tokenFile
+    settings["request-key"] = requestKey
     if insecureHttp { settings["insecure-http"] = "true" }
     return settings
   }

@@ -1,4 +1,5 @@
 import Glibc
+import HTTPTestSupport
 import HTTPTransport
 import HTTPTypes
 import Testing

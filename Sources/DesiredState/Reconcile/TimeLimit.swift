@@ -2,7 +2,7 @@
 /// operation is cancelled and no longer waited for, whether it heeds that or not.
 ///
 /// - Throws: what the operation throws; ``BackendError`` with `timeout`; `CancellationError`.
-func limited<Value: Sendable>(
+package func limited<Value: Sendable>(
   to limit: Duration, clock: any Clock<Duration> = ContinuousClock(),
   _ operation: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
