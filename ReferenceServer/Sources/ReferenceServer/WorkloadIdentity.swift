@@ -38,8 +38,7 @@ struct WorkloadIdentity: Equatable, Sendable {
 extension NIOSSLCertificate {
   /// The identity in the certificate; nil if there is none. X.509-SVID section 2: exactly one URI name.
   var workloadIdentity: WorkloadIdentity? {
-    guard let names = _subjectAlternativeNames() else { return nil }
-    let uris = names.filter { $0.nameType == .uri }
+    let uris = _subjectAlternativeNames().filter { $0.nameType == .uri }
     guard uris.count == 1, let uri = uris.first else { return nil }
     return uri.contents.withUnsafeBufferPointer { WorkloadIdentity(String(decoding: $0, as: UTF8.self)) }
   }
