@@ -89,8 +89,10 @@ struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
       return try await next(request, context)
     } catch let problem as Problem {
       return problem.response(to: request)
-    } catch let error as HTTPError {
-      return Problem.other(error.status, error.body ?? error.status.reasonPhrase).response(to: request)
+    } catch let error as any HTTPResponseError {
+      // Hummingbird's own: no such route, a body that is too long.
+      let detail = (error as? HTTPError)?.body ?? "The request cannot be served: \(error.status.reasonPhrase)."
+      return Problem.other(error.status, detail).response(to: request)
     } catch is CancellationError {
       throw CancellationError()
     } catch {
@@ -115,6 +117,11 @@ enum JSONText {
     return try decoder.decode(type, from: Data(bytes))
   }
 
+  /// Whatever JSON there is.
+  private struct Anything: Decodable {
+    init(from decoder: any Decoder) {}
+  }
+
   /// Reads a request's body: what is no JSON is an invalid request, what is other JSON a semantic error.
   static func request<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {
     do {
@@ -127,8 +134,10 @@ enum JSONText {
       case .keyNotFound(let key, let context):
         throw Problem.semanticError([.init(field: field(context.codingPath + [key]), message: "is missing")])
       case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-        guard !context.codingPath.isEmpty else { throw Problem.invalidRequest("The body is no JSON object.") }
-        throw Problem.semanticError([.init(field: field(context.codingPath), message: "is not what belongs there")])
+        guard (try? decode(Anything.self, from: bytes)) != nil else { throw Problem.invalidRequest("The body is no JSON.") }
+        // Numbers that are too large come without a path.
+        let place = context.codingPath.isEmpty ? "a number, or the whole" : field(context.codingPath)
+        throw Problem.semanticError([.init(field: place, message: "is not what belongs there")])
       @unknown default: throw Problem.invalidRequest("The body cannot be read.")
       }
     }

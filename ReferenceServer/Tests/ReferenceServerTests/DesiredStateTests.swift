@@ -12,7 +12,7 @@ private let roots = ["/api/v1", "/api/v1/clients/press-42"]
 
 @Suite(.timeLimit(.minutes(2))) struct DesiredStateTests {
   @Test(arguments: roots) func `a plain directory is served, each change as the next version`(root: String) async throws {
-    try await TestSite.run({ $0.assumedClient = "press-42" }) { site in
+    try await TestSite.run({ $0.assumedClient = "press-42" }) { site async throws in
       try site.write("press.yaml", "recipe: 1\n")
       try site.write("line/belt.yml", "speed: 2\n")
       let first = try await site.get(root + "/deployments")
@@ -43,7 +43,7 @@ private let roots = ["/api/v1", "/api/v1/clients/press-42"]
   }
 
   @Test(arguments: roots) func `what did not change is not sent again`(root: String) async throws {
-    try await TestSite.run({ $0.assumedClient = "press-42" }) { site in
+    try await TestSite.run({ $0.assumedClient = "press-42" }) { site async throws in
       try site.write("press.yaml", "recipe: 1\n")
       let answer = try await site.get(root + "/deployments")
       let manifest = try answer.json(ServedManifest.self)
@@ -67,25 +67,25 @@ private let roots = ["/api/v1", "/api/v1/clients/press-42"]
     defer { try? FileManager.default.removeItem(atPath: data) }
     let path = "/api/v1/clients/press-42/deployments"
     let before = Mutex<[UInt8]>([])
-    try await TestSite.run(data: data) { site in
+    try await TestSite.run(data: data) { site async throws in
       try site.write("press.yaml", "recipe: 1\n")
       _ = try await site.get(path)
       try site.write("press.yaml", "recipe: 2\n")
       let body = try await site.get(path).body
       before.withLock { $0 = body }
     }
-    try await TestSite.run(data: data) { site in
+    try await TestSite.run(data: data) { site async throws in
       #expect(try await site.get(path).body == before.withLock { $0 }, "the same bytes, so that no agent sees a change")
     }
     // Touched, and with the same content: no new version. Changed while the server was down: the next.
     try Data("recipe: 3\n".utf8).write(to: URL(fileURLWithPath: data + "/clients/press-42/press.yaml"))
-    try await TestSite.run(data: data) { site in
+    try await TestSite.run(data: data) { site async throws in
       #expect(try await site.get(path).json(ServedManifest.self).manifestVersion == 3)
     }
   }
 
   @Test func `an empty directory removes nothing; an empty drop does`() async throws {
-    try await TestSite.run { site in
+    try await TestSite.run { site async throws in
       let path = "/api/v1/clients/press-42/deployments"
       try site.write("press.yaml", "recipe: 1\n")
       #expect(try await site.get(path).json(ServedManifest.self).deployments.count == 1)
@@ -100,7 +100,7 @@ private let roots = ["/api/v1", "/api/v1/clients/press-42"]
   }
 
   @Test func `a drop keeps its version, and one that goes back is not served`() async throws {
-    try await TestSite.run { site in
+    try await TestSite.run { site async throws in
       let path = "/api/v1/clients/press-42/deployments"
       try site.write("../../press.yaml", "recipe: 1\n")
       let drop = site.data + "/clients/press-42"
@@ -116,7 +116,7 @@ private let roots = ["/api/v1", "/api/v1/clients/press-42"]
   }
 
   @Test func `nothing published is not found; a stranger is turned away; other paths are problems, too`() async throws {
-    try await TestSite.run { site in
+    try await TestSite.run { site async throws in
       try FileManager.default.createDirectory(
         atPath: site.data + "/clients/press-42", withIntermediateDirectories: true)
       #expect(try await site.get("/api/v1/clients/press-42/deployments").status == 404)
@@ -139,7 +139,7 @@ private let roots = ["/api/v1", "/api/v1/clients/press-42"]
   }
 
   @Test func `manifests are served as what they are, compressed for those who ask`() async throws {
-    try await TestSite.run { site in
+    try await TestSite.run { site async throws in
       try site.write("press.yaml", String(repeating: "recipe: 1\n", count: 500))
       let path = "/api/v1/clients/press-42/deployments"
       for accept in [StateManifest.mediaType, "*/*", "application/*", "text/html, \(StateManifest.mediaType);q=0.5"] {
@@ -162,7 +162,7 @@ private let roots = ["/api/v1", "/api/v1/clients/press-42"]
   }
 
   @Test func `the bundle holds every document, and its digest is right`() async throws {
-    try await TestSite.run { site in
+    try await TestSite.run { site async throws in
       try site.write("press.yaml", "recipe: 1\n")
       try site.write("belt.yaml", "speed: 2\n")
       let manifest = try await site.get("/api/v1/clients/press-42/deployments").json(ServedManifest.self)
@@ -177,7 +177,7 @@ private let roots = ["/api/v1", "/api/v1/clients/press-42"]
   }
 
   @Test func `many requests at once publish a change once`() async throws {
-    try await TestSite.run { site in
+    try await TestSite.run { site async throws in
       for version in 1...3 {
         try site.write("press.yaml", "recipe: \(version)\n")
         let versions = try await withThrowingTaskGroup(of: UInt64.self) { group in

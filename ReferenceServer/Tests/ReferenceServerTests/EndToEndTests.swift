@@ -18,7 +18,7 @@ import Testing
           certificateFile: certificates.file("server.pem"), keyFile: certificates.file("server.key"),
           clientAuthorityFile: certificates.authority)
       },
-      { site in
+      { site async throws in
         var settings = HTTPTransportConfiguration()
         settings.tls.trust = .only(file: certificates.authority)
         settings.tls.clientCertificate = certificates.certificate("press-42")
@@ -31,7 +31,7 @@ import Testing
 
   @Test func `an agent that onboards and signs follows, reports and refuses`() async throws {
     let certificates = try await Certificates.shared.value
-    try await TestSite.run({ $0.requiresSignatures = true }) { site in
+    try await TestSite.run({ $0.requiresSignatures = true }) { site async throws in
       let transport = try HTTPTransport()
       let key = try HTTPSigningKey(pem: String(contentsOfFile: certificates.file("device.key"), encoding: .utf8))
       let client = try await MargoBackend.onboard(
@@ -82,12 +82,14 @@ import Testing
       #expect(error?.code == code)
       try await site.faults("[]")
     }
-    for (fault, code) in [
-      ("rate-limited", BackendError.Code.rateLimited), ("unavailable", .serverError), ("redirect", .protocolViolation),
+    for (fault, codes) in [
+      ("rate-limited", [BackendError.Code.rateLimited]), ("unavailable", [.serverError]),
+      // Without a certificate or a token at stake the redirect is followed, to a host that does not exist.
+      ("redirect", [.protocolViolation, .unreachable]),
     ] {
       try await site.faults("[{\"fault\": \"\(fault)\", \"seconds\": 30}]")
       let error = await #expect(throws: BackendError.self, "\(fault)") { _ = try await look(backend, policy) }
-      #expect(error?.code == code, "\(fault)")
+      #expect(error.map { codes.contains($0.code) } == true, "\(fault): \(String(describing: error))")
       if fault != "redirect" { #expect(error?.retryAfter == .seconds(30)) }
       try await site.faults("[]")
     }

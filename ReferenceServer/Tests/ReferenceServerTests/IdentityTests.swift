@@ -19,7 +19,7 @@ import Testing
           certificateFile: certificates.file("server.pem"), keyFile: certificates.file("server.key"),
           clientAuthorityFile: requiresCertificate ? certificates.authority : nil)
       },
-      { site in
+      { site async throws in
         try site.write("press.yaml", "recipe: 42\n")
         try site.write("press.yaml", "recipe: 43\n", client: "press-43")
         try await body(site)
@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test(arguments: ["press-42", "press-43"]) func `the caller is who its certificate says`(client: String) async throws {
-    try await withSite(as: client) { site in
+    try await withSite(as: client) { site async throws in
       let manifest = try await site.get("/api/v1/deployments").json(ServedManifest.self)
       let document = try await site.get(manifest.deployments[0].url)
       #expect(document.text == "recipe: \(client.suffix(2))\n")
@@ -39,7 +39,7 @@ import Testing
 
   @Test(arguments: ["elsewhere", "nameless", "manager"])
   func `a certificate of the right authority for somebody else is not accepted`(name: String) async throws {
-    try await withSite(as: name) { site in
+    try await withSite(as: name) { site async throws in
       let answer = try await site.get("/api/v1/deployments")
       #expect(answer.status == 403)
       #expect(try answer.json(TestSite.ProblemDetails.self).type.hasSuffix("#not-authorized"))
@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test func `a client whose directory is gone is no client any more`() async throws {
-    try await withSite(as: "press-42") { site in
+    try await withSite(as: "press-42") { site async throws in
       #expect(try await site.get("/api/v1/deployments").status == 200)
       try FileManager.default.removeItem(atPath: site.data + "/clients/press-42")
       #expect(try await site.get("/api/v1/deployments").status == 403)
@@ -57,13 +57,13 @@ import Testing
 
   @Test(arguments: ["stranger", nil])
   func `a certificate of another authority, or none, makes no connection`(name: String?) async throws {
-    try await withSite(as: name) { site in
+    try await withSite(as: name) { site async throws in
       await #expect(throws: HTTPTransportError.self) { _ = try await site.get("/api/v1/deployments") }
     }
   }
 
   @Test func `without a client authority, TLS needs no certificate and knows nobody`() async throws {
-    try await withSite(as: nil, requiresCertificate: false) { site in
+    try await withSite(as: nil, requiresCertificate: false) { site async throws in
       #expect(try await site.get("/api/v1/deployments").status == 403)
       #expect(try await site.get("/api/v1/clients/press-42/deployments").status == 200)
     }

@@ -32,7 +32,7 @@ import Testing
   @Test func `a device onboards with its certificate and signs what it asks for`() async throws {
     let (device, stranger) = (try await key("device"), try await key("stranger"))
     let wanted = try await request("device")
-    try await TestSite.run({ $0.requiresSignatures = true }) { site in
+    try await TestSite.run({ $0.requiresSignatures = true }) { site async throws in
       let answer = try await site.send(.post, "/api/v1/onboarding", body: wanted, sign: signature(device))
       #expect(answer.status == 201)
       let client = try #require(try answer.json([String: String].self)["clientId"])
@@ -63,7 +63,7 @@ import Testing
   @Test func `a body is what was signed`() async throws {
     let device = try await key("device")
     let wanted = try await request("device")
-    try await TestSite.run { site in
+    try await TestSite.run { site async throws in
       let answer = try await site.send(.post, "/api/v1/onboarding", body: wanted, sign: signature(device))
       let client = try #require(try answer.json([String: String].self)["clientId"])
       try site.write("press.yaml", "recipe: 1\n", client: client)
@@ -86,7 +86,7 @@ import Testing
   @Test func `who is not let in`() async throws {
     let wanted = try await request("device")
     let expired = try await request("expired")
-    try await TestSite.run { site in
+    try await TestSite.run { site async throws in
       #expect(try await site.send(.post, "/api/v1/onboarding", body: expired).status == 403)
       #expect(try await site.send(.post, "/api/v1/onboarding", body: "{}").status == 422)
       #expect(try await site.send(.post, "/api/v1/onboarding", body: "x").status == 400)
@@ -94,16 +94,17 @@ import Testing
       #expect(try await site.send(.post, "/api/v1/onboarding", body: kind).status == 422)
       for certificate in ["!", "YWJj"] {
         let body = "{\"apiVersion\": \"1\", \"kind\": \"OnboardingRequest\", \"certificate\": \"\(certificate)\"}"
-        #expect(try await site.send(.post, "/api/v1/onboarding", body: body).status == 400)
+        let answer = try await site.send(.post, "/api/v1/onboarding", body: body)
+        #expect(answer.status == 400)
       }
       #expect(try await site.get("/api/v1/onboarding/certificate").status == 404)
       #expect(try await site.get("/admin/clients").text == "[\n\n]\n")
     }
-    try await TestSite.run({ $0.allowsOnboarding = false }) { site in
+    try await TestSite.run({ $0.allowsOnboarding = false }) { site async throws in
       #expect(try await site.send(.post, "/api/v1/onboarding", body: wanted).status == 403)
     }
     let authority = try await Certificates.shared.value.authority
-    try await TestSite.run({ $0.rootCertificateFile = authority }) { site in
+    try await TestSite.run({ $0.rootCertificateFile = authority }) { site async throws in
       let answer = try await site.get("/api/v1/onboarding/certificate").json([String: String].self)
       let pem = try Data(contentsOf: URL(fileURLWithPath: authority))
       #expect(answer["certificate"] == pem.base64EncodedString())

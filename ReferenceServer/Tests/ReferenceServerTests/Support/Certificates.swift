@@ -28,13 +28,15 @@ struct Certificates: Sendable {
     try issue("manager", "URI:\(Self.manager)")
     try make("stranger", ["-x509", "-days", "30", "-addext", "subjectAltName=URI:\(Self.manager)/client/press-42"])
     try make("device", ["-x509", "-days", "30"])
-    try make("expired", ["-x509", "-days", "-1"])
+    try make("expired", ["-x509", "-days", "30"], at: "2020-01-01")
   }
 
-  private func make(_ name: String, _ options: [String]) throws {
+  private func make(_ name: String, _ options: [String], at time: String = "now") throws {
     try run(
-      ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch", "-subj", "/CN=\(name)",
-        "-keyout", file("\(name).key"), "-out", file("\(name).pem")] + options)
+      [
+        "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch", "-subj", "/CN=\(name)",
+        "-keyout", file("\(name).key"), "-out", file("\(name).pem"),
+      ] + options, at: time)
   }
 
   private func issue(_ name: String, _ names: String) throws {
@@ -48,10 +50,11 @@ struct Certificates: Sendable {
     try FileManager.default.moveItem(atPath: file("\(name).issued"), toPath: file("\(name).pem"))
   }
 
-  private func run(_ arguments: [String]) throws {
+  /// Runs openssl at a time of day, which `openssl req` itself does not let one choose.
+  private func run(_ arguments: [String], at time: String = "now") throws {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
-    process.arguments = arguments
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = (time == "now" ? ["openssl"] : ["faketime", time, "openssl"]) + arguments
     process.standardError = FileHandle.nullDevice
     try process.run()
     process.waitUntilExit()
