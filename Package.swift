@@ -14,6 +14,7 @@ let package = Package(
     .library(name: "DesiredState", targets: ["DesiredState"]),
     .library(name: "FileBackend", targets: ["FileBackend"]),
     .library(name: "RESTBackend", targets: ["RESTBackend"]),
+    .library(name: "GitBackend", targets: ["GitBackend"]),
     .library(name: "HTTPMessageSignatures", targets: ["HTTPMessageSignatures"]),
     .library(name: "HTTPTransport", targets: ["HTTPTransport"]),
     .library(name: "DesiredStateTesting", targets: ["DesiredStateTesting"]),
@@ -78,6 +79,17 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
+    .systemLibrary(name: "CGit2", pkgConfig: "libgit2", providers: [.apt(["libgit2-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(
+      name: "GitBackend",
+      dependencies: [
+        "CGit2", "CZlib", "DesiredState", "HTTPSource", "HTTPTransport",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
+      swiftSettings: settings),
     .target(
       name: "DesiredStateTesting",
       dependencies: ["CLinux", "DesiredState", .product(name: "Crypto", package: "swift-crypto")],
@@ -85,7 +97,7 @@ let package = Package(
     .executableTarget(
       name: "desired-state",
       dependencies: [
-        "DesiredState", "FileBackend", "HTTPMessageSignatures", "HTTPSource", "RESTBackend",
+        "DesiredState", "FileBackend", "GitBackend", "HTTPMessageSignatures", "HTTPSource", "RESTBackend",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -109,6 +121,10 @@ let package = Package(
       dependencies: ["HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
       path: "Tests/HTTPTestSupport",
       exclude: ["Fixtures"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "GitBackendTests",
+      dependencies: ["DesiredState", "DesiredStateTesting", "FileBackend", "GitBackend"],
       swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",

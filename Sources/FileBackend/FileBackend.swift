@@ -247,19 +247,11 @@ public final class FileBackend: DesiredStateBackend {
     return state.revision == request.current ? .unchanged : .changed(state)
   }
 
-  /// Whether a directory without `manifest.json` is a drop in which nothing is published (yet), rather than a plain one:
-  /// it has nothing but a drop's folders, or has documents or signatures as only a drop names them.
   private func isUnpublished() throws(FileError) -> Bool {
-    let names = try Files.names(in: source).filter { !Drop.isHidden($0) }
-    if names.allSatisfy(Drop.folders.contains) { return true }
-    for folder in [Drop.documents, Drop.signatures] where names.contains(folder) {
-      guard FileStatus(at: Files.join(source, folder))?.isDirectory == true else { continue }
-      let isDrop = try Files.names(in: Files.join(source, folder)).contains {
-        Digest(fileName: $0.hasSuffix(".sig") ? $0.dropLast(4) : $0[...]) != nil
-      }
-      if isDrop { return true }
+    try Drop.isUnpublished(holding: try Files.names(in: source)) { folder throws(FileError) in
+      let path = Files.join(source, folder)
+      return FileStatus(at: path)?.isDirectory == true ? try Files.names(in: path) : nil
     }
-    return false
   }
 
   /// Receipts are for publishers, who look for them in a drop: one with a manifest, or one that is still being made.

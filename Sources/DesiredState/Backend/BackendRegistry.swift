@@ -41,12 +41,19 @@ public struct BackendContext: Sendable {
   /// Settings by name, as the command line names them without the dashes: `tls-ca`, `token-file`. All sources of an
   /// agent are given the same ones; a backend logs which of them it has no use for.
   public var settings: [String: String]
+  /// Where a backend may keep what it can fetch again, across restarts: a directory that may not exist yet. Nil if
+  /// there is none; a backend that needs one makes a temporary one then, and removes it in the end.
+  public var cacheDirectory: String?
   /// Where the backend logs.
   public var logger: Logger
 
-  public init(device: String, settings: [String: String] = [:], logger: Logger = Logger(label: "desired-state")) {
+  public init(
+    device: String, settings: [String: String] = [:], cacheDirectory: String? = nil,
+    logger: Logger = Logger(label: "desired-state")
+  ) {
     self.device = device
     self.settings = settings
+    self.cacheDirectory = cacheDirectory
     self.logger = logger
   }
 

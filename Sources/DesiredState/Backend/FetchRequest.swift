@@ -2,7 +2,8 @@
 public struct FetchRequest: Sendable {
   /// The revision the device has; nil if it has none, or wants this one looked at as if it had none.
   public var current: Revision?
-  /// The marker the same source gave with an earlier result, if any: see ``FetchResult/marker``.
+  /// The marker the same source gave with an earlier result, if any: see ``FetchResult/marker``. It may be given
+  /// without ``current``, or with one that another source brought: it is no reason to answer `unchanged` then.
   public var marker: String?
   /// Which documents the store holds already. A backend that fetches documents ahead of being asked leaves these out.
   public var held: HeldDocuments

@@ -5,7 +5,7 @@ public struct FetchResult: Sendable {
     case unchanged
     /// The source was reached and publishes nothing. Never a reason to remove anything.
     case absent
-    /// The source publishes another state.
+    /// The source publishes another state, or the same one with new evidence that is to be verified (another commit).
     case changed(FetchedState)
   }
 

@@ -21,6 +21,26 @@ package enum Drop {
   /// Whether a name is that of a temporary file or another hidden one, which no reader looks at.
   package static func isHidden(_ name: String) -> Bool { name.utf8.first == UInt8(ascii: ".") }
 
+  /// Whether a directory without ``manifest`` is a drop in which nothing is published (yet), rather than a plain one: it
+  /// has nothing but a drop's folders, or has documents or signatures as only a drop names them.
+  ///
+  /// - Parameters:
+  ///   - names: what is in the directory.
+  ///   - list: what is in the folder of that name; nil if it is no directory.
+  package static func isUnpublished<Failure>(
+    holding names: [String], listing list: (String) throws(Failure) -> [String]?
+  ) throws(Failure) -> Bool {
+    let names = names.filter { !isHidden($0) }
+    if names.allSatisfy(folders.contains) { return true }
+    for folder in [documents, signatures] where names.contains(folder) {
+      let isDrop = try list(folder)?.contains {
+        Digest(fileName: $0.hasSuffix(".sig") ? $0.dropLast(4) : $0[...]) != nil
+      }
+      if isDrop == true { return true }
+    }
+    return false
+  }
+
   /// Whether a path names a bundle, going by its ending.
   package static func isBundle(_ path: String) -> Bool { path.hasSuffix(".tar.gz") || path.hasSuffix(".tgz") }
 

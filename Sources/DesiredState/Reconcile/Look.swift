@@ -31,7 +31,7 @@ extension Reconciler {
     let isSettled = !isDamaged && adopted?.policy == configuration.policy.fingerprint
     let request = FetchRequest(
       current: isSettled ? adopted?.revision : nil,
-      marker: isSettled ? await store.record.markers[source.source] : nil,
+      marker: await store.record.markers[source.source],
       held: store.heldDocuments, limits: configuration.limits, timeout: configuration.timeout)
     var revision: Revision?
     do {
@@ -54,7 +54,7 @@ extension Reconciler {
       case .changed(let state):
         revision = state.revision
         emit(.fetched, source.source, state.revision)
-        try await adopt(state, from: source, marker: result.marker)
+        try await adopt(state, from: source, marker: result.marker, isSettled: isSettled)
         return .current
       }
     } catch let error as VerificationError {
@@ -96,9 +96,16 @@ extension Reconciler {
     try await store.setMarker(marker, of: source.source)
   }
 
-  private func adopt(_ state: FetchedState, from source: any DesiredStateBackend, marker: String?) async throws {
+  private func adopt(
+    _ state: FetchedState, from source: any DesiredStateBackend, marker: String?, isSettled: Bool
+  ) async throws {
     let verifier = await verifier()
     let verified = try await ask(source) { try await source.verify(state, with: verifier) }
+    if isSettled, verified.revision == (await store.adopted)?.revision {
+      // The same state with new evidence (another commit): only the marker moves.
+      try await settle(source, marker: marker)
+      return emit(.unchanged, source.source, verified.revision, verified.manifest.version)
+    }
     emit(.verified, source.source, verified.revision, verified.manifest.version)
     do {
       try await checkNotSpoiled(verified)

@@ -35,7 +35,9 @@ extension Verifier {
             : "no signature for \(state.revision) is there (signatures/\(state.revision.digest.fileName).sig); if it is being copied it will be seen at the next look"
         )
       }
-      evidence.signers += try signers(of: state.manifest, signatures: state.signatures, namespace: "desired-state")
+      if !state.signatures.isEmpty {
+        evidence.signers += try signers(of: state.manifest, signatures: state.signatures, namespace: "desired-state")
+      }
       var seen: Set<String> = []
       evidence.signers = evidence.signers.filter { seen.insert($0.key).inserted }
       guard evidence.signers.count >= threshold else {

@@ -1,0 +1,72 @@
+import CGit2
+
+/// A commit, as far as it matters here.
+struct Commit: Sendable {
+  let id: ObjectID
+  let tree: ObjectID
+  let parents: [ObjectID]
+  /// When it was committed, by the committer's clock, in seconds since 1970.
+  let time: Int64
+}
+
+extension ObjectStore {
+  /// Reads a commit.
+  func commit(_ id: ObjectID) throws(GitFailure) -> Commit {
+    var oid = id.git
+    let commit: OpaquePointer = try LibGit2.make("read commit \(id)") { git_commit_lookup($0, repository, &oid) }
+    defer { git_commit_free(commit) }
+    return Commit(
+      id: id, tree: ObjectID(git_commit_tree_id(commit)),
+      parents: (0..<git_commit_parentcount(commit)).map { ObjectID(git_commit_parent_id(commit, $0)) },
+      time: git_commit_time(commit))
+  }
+
+  /// The commit that an object is, or that a tag leads to, with the tags on the way.
+  ///
+  /// - Throws: ``GitFailure`` with `isNotFound` if it leads to something else.
+  func peel(_ id: ObjectID) throws(GitFailure) -> (commit: Commit, tags: [ObjectID]) {
+    var tags: [ObjectID] = []
+    var current = id
+    // A chain of tags has an end, and an honest one is short.
+    for _ in 0..<8 {
+      switch try header(of: current).kind {
+      case .commit: return (try commit(current), tags)
+      case .tag:
+        tags.append(current)
+        var oid = current.git
+        let tag: OpaquePointer = try LibGit2.make("read tag \(id)") { git_tag_lookup($0, repository, &oid) }
+        defer { git_tag_free(tag) }
+        current = ObjectID(git_tag_target_id(tag))
+      default: throw GitFailure(code: GIT_ENOTFOUND.rawValue, message: "object \(id) leads to no commit")
+      }
+    }
+    throw GitFailure(code: GIT_ENOTFOUND.rawValue, message: "object \(id) is a chain of more than 8 tags")
+  }
+
+  /// How a commit stands to an older one.
+  enum Descent: Sendable, Equatable {
+    /// The older one is among its ancestors, or is the same.
+    case descends
+    /// It is not among the ancestors that are here. Which of them end only because more was not fetched, is told.
+    case unproven(isCut: Bool)
+  }
+
+  /// Looks for `ancestor` among the ancestors of `commit`, as far as they are here: by the ids that the commits
+  /// themselves name, which nobody but their authors can have written.
+  func descent(of commit: ObjectID, from ancestor: ObjectID) throws(GitFailure) -> Descent {
+    var seen: Set<ObjectID> = [commit]
+    var next = [commit]
+    var isCut = false
+    while let id = next.popLast() {
+      if id == ancestor { return .descends }
+      guard holds(id) else {
+        isCut = true
+        continue
+      }
+      // Looking at more would take longer than anybody waits.
+      guard seen.count < 200_000 else { return .unproven(isCut: true) }
+      for parent in try self.commit(id).parents where seen.insert(parent).inserted { next.append(parent) }
+    }
+    return .unproven(isCut: isCut)
+  }
+}

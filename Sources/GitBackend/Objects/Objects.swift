@@ -1,0 +1,30 @@
+import DesiredState
+import Synchronization
+
+/// An ``ObjectStore`` for tasks: every use of it happens on a thread that may block, one at a time.
+final class Objects: Sendable {
+  private let worker: Worker
+  private let store: Mutex<ObjectStore>
+
+  private let error: @Sendable (GitFailure) -> any Error
+
+  /// - Parameter error: what a failure of libgit2 means to whoever reads.
+  init(_ store: ObjectStore, worker: Worker, error: @escaping @Sendable (GitFailure) -> any Error) {
+    self.store = Mutex(store)
+    self.worker = worker
+    self.error = error
+  }
+
+  /// Uses the store.
+  ///
+  /// - Throws: what `body` throws; `CancellationError`.
+  func use<Value: Sendable>(_ body: @escaping @Sendable (ObjectStore) throws -> Value) async throws -> Value {
+    try await worker.run { [self] in
+      do {
+        return try store.withLock { try body($0) }
+      } catch let failure as GitFailure {
+        throw error(failure)
+      }
+    }
+  }
+}

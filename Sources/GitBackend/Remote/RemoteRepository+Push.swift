@@ -1,0 +1,57 @@
+import DesiredState
+
+extension RemoteRepository {
+  func advance(
+    _ reference: String, _ make: @escaping @Sendable (Objects, Commit?) async throws -> ObjectID?
+  ) async throws {
+    for _ in 0..<8 {
+      let cache = try await openCache()
+      let old = try await target(of: [reference])
+      var tip: Commit?
+      if let old { tip = try await commit(old, in: cache) }
+      guard let new = try await make(cache.objects, tip) else { return }
+      let pack = try await cache.objects.use { [tip] store in try store.pack(of: new, without: tip) }
+      guard try await push(new, to: reference, from: old, pack) else { continue }
+      try await write(cache) { try cache.note(new) }
+      return try await tidy(cache, keeping: [new])
+    }
+    throw BackendError(.busy, "\(reference) of \(source) is being changed by others all the time; try again later")
+  }
+
+  /// Pushes one reference (gitprotocol-pack(5), pushing data to a server).
+  ///
+  /// - Returns: false if the reference is not where it was any more.
+  /// - Throws: ``BackendError`` with `forbidden` if the server takes no such push.
+  private func push(_ new: ObjectID, to reference: String, from old: ObjectID?, _ pack: [UInt8]) async throws -> Bool {
+    let command = "\(old?.hexadecimal ?? ObjectID.none) \(new) \(reference)\0 report-status\n"
+    let request = Packet.encode(command) + Packet.encodedFlush + pack
+    return try await converse(with: .receivePack) { [self] talk in
+      if !road.isStateless { _ = try await Advertisement.read(try await talk.advertisement()) }
+      let packets = try await talk.ask(request)
+      var isMoved = false
+      while case let packet = try await packets.need(), packet != .flush {
+        let line = packet.line ?? ""
+        if line == "ok \(reference)" { isMoved = true }
+        if line.hasPrefix("unpack "), line != "unpack ok" {
+          throw packets.refusal("the push cannot be unpacked there: \(line.dropFirst(7))")
+        }
+        if line.hasPrefix("ng ") {
+          let reason = String(line.dropFirst(4 + reference.utf8.count))
+          guard Self.isContention(reason) else {
+            throw BackendError(.forbidden, "\(source) does not take \(reference): \(reason.prefix(200))")
+          }
+        }
+      }
+      if road.isStateless { try await packets.finish() }
+      return isMoved
+    }
+  }
+
+  /// Whether a refusal means that somebody else was first: what git, and servers built on it, say then.
+  private static func isContention(_ reason: String) -> Bool {
+    [
+      "fetch first", "non-fast-forward", "stale info", "failed to update ref", "failed to lock", "cannot lock ref",
+      "incorrect old value", "already exists",
+    ].contains { reason.contains($0) }
+  }
+}

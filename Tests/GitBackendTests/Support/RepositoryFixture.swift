@@ -1,0 +1,155 @@
+import DesiredState
+import DesiredStateTesting
+import Foundation
+import Synchronization
+import Testing
+
+@testable import GitBackend
+
+/// How a repository is reached, and taken away.
+protocol RoadUnderTest: Sendable {
+  /// The address of the repository, without a query.
+  var address: String { get }
+  var settings: [String: String] { get }
+  var secrets: [String] { get }
+  func makeUnreachable() async throws
+  func makeReachable() async throws
+  func stall() async throws
+  func waitUntilStalled() async throws
+  func resume() async throws
+  /// How many bytes left the source; nil if nobody counts them.
+  func bytes() async throws -> UInt64?
+  func tearDown() async
+}
+
+/// A repository, on any road, with a drop in its tree or with documents alone.
+final class RepositoryFixture: ConformanceFixture {
+  enum Content: Sendable { case drop, plain }
+
+  let repository: OperatorRepository
+  let road: any RoadUnderTest
+  let content: Content
+  let cache = Folder()
+  private let published = Mutex<TestPublication?>(nil)
+
+  init(_ repository: OperatorRepository, _ road: any RoadUnderTest, _ content: Content) {
+    self.repository = repository
+    self.road = road
+    self.content = content
+  }
+
+  var secrets: [String] { road.secrets }
+
+  var trust: TrustPolicy {
+    switch content {
+    case .drop: TestSigner.policy([Conformance.signer])
+    case .plain: try! repository.keys.policy()
+    }
+  }
+
+  func makeBackend() async throws -> any DesiredStateBackend {
+    try GitBackend(
+      try SourceAddress("\(road.address)?ref=main"),
+      context: BackendContext(device: "conformance", settings: road.settings, cacheDirectory: cache.path))
+  }
+
+  func publish(_ publication: TestPublication) async throws { try await put(publication, leavingOut: nil) }
+
+  func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+    if content == .plain, part != .signatures {
+      throw NotPossible("a commit has all of its tree")
+    }
+    try await put(publication, leavingOut: part)
+  }
+
+  private func put(_ publication: TestPublication, leavingOut part: TestPublication.Part?) async throws {
+    switch content {
+    case .drop:
+      let files = publication.files.filter { $0.part != part }.map { ($0.path, $0.bytes) }
+      try await repository.commit(Dictionary(files) { first, _ in first }, signer: nil)
+    case .plain:
+      // What git keeps no empty directory for.
+      let files = publication.documents.merging([".gitkeep": []]) { $1 }
+      try await repository.commit(files, signer: part == .signatures ? nil : "operator")
+    }
+    published.withLock { $0 = publication }
+  }
+
+  func publishNothing() async throws {
+    guard published.withLock({ $0 }) != nil else { return }
+    switch content {
+    case .drop:
+      try FileManager.default.removeItem(atPath: repository.tree + "/manifest.json")
+      try await repository.commitTree(signer: nil)
+    case .plain:
+      // Deleted on the server; the next commit begins a branch anew.
+      try await repository.git("update-ref", "-d", "refs/heads/main")
+    }
+  }
+
+  func makeUnreachable() async throws { try await road.makeUnreachable() }
+  func makeReachable() async throws { try await road.makeReachable() }
+  func stall() async throws { try await road.stall() }
+  func waitUntilStalled() async throws { try await road.waitUntilStalled() }
+  func resume() async throws { try await road.resume() }
+  func traffic() async throws -> SourceTraffic { SourceTraffic(bytes: try await road.bytes()) }
+  func tearDown() async { await road.tearDown() }
+
+  func corrupt(_ part: TestPublication.Part) async throws {
+    let publication = try #require(published.withLock { $0 })
+    switch (content, part) {
+    case (.drop, _):
+      var files = Dictionary(publication.files.map { ($0.path, $0) }) { first, _ in first }.mapValues(\.bytes)
+      let file = try #require(publication.files.first { $0.part == part })
+      files[file.path] = TestPublication.corrupted(file.bytes)
+      try await repository.commit(files, signer: nil)
+    case (.plain, .signatures):
+      var lines = try await repository.git("cat-file", "commit", "HEAD").split(
+        separator: "\n", omittingEmptySubsequences: false
+      ).map(String.init)
+      let begin = try #require(lines.firstIndex { $0.hasPrefix("gpgsig ") })
+      // In the last full line of the armor: the signature itself.
+      let end = try #require(lines.firstIndex { $0.contains("END SSH SIGNATURE") })
+      try #require(end - 2 > begin)
+      lines[end - 2] = String(lines[end - 2].map { $0 == "A" ? "B" : $0 == "a" ? "b" : $0 == "x" ? "y" : $0 })
+      lines[end - 2] = String(lines[end - 2].dropLast(2)) + (lines[end - 2].hasSuffix("QQ") ? "gg" : "QQ")
+      let id = try await repository.git(
+        ["hash-object", "-t", "commit", "-w", "--stdin"], input: Array(lines.joined(separator: "\n").utf8) + [10])
+      try await repository.git("update-ref", "refs/heads/main", id)
+    case (.plain, .document(let id)):
+      var documents = publication.documents
+      documents[id] = TestPublication.corrupted(documents[id]!)
+      try await repository.commit(documents, signer: nil)
+    case (.plain, .manifest): throw NotPossible("a plain tree has no manifest")
+    }
+  }
+
+  func makeEndless(_ part: TestPublication.Part) async throws {
+    let publication = try #require(published.withLock { $0 })
+    // 100 MB of zeros, which git packs into 100 kB.
+    let zeros = repository.folder["zeros"]
+    _ = FileManager.default.createFile(atPath: zeros, contents: nil)
+    try #require(truncate(zeros, 100_000_000) == 0)
+    let path: String
+    switch (content, part) {
+    case (.drop, _): path = try #require(publication.files.first { $0.part == part }).path
+    case (.plain, .document(let id)): path = id
+    default: throw NotPossible("a plain tree has documents only")
+    }
+    try? FileManager.default.removeItem(atPath: "\(repository.tree)/\(path)")
+    try FileManager.default.moveItem(atPath: zeros, toPath: "\(repository.tree)/\(path)")
+    try await repository.commitTree()
+  }
+
+  func askForPatience(_ duration: Duration) async throws { throw NotPossible("git has no words for it") }
+
+  func receivedAcknowledgements() async throws -> [ReceivedAcknowledgement] {
+    let branch = "refs/heads/acknowledgements/conformance"
+    let paths = try await repository.git("ls-tree", "-r", "--name-only", branch).split(separator: "\n")
+    var received: [ReceivedAcknowledgement] = []
+    for path in paths {
+      received.append(try ReceivedAcknowledgement(receipt: try await repository.show(String(path), at: branch)))
+    }
+    return received
+  }
+}

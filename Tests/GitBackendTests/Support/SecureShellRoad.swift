@@ -1,0 +1,54 @@
+import Foundation
+import Glibc
+
+/// A repository behind sshd, with a host key of its own.
+final class SecureShellRoad: RoadUnderTest {
+  let repository: OperatorRepository
+  let port = Server.freePort()
+  let folder = Folder()
+  private let sshd: Server
+
+  /// - Parameter speaksVersion2: whether sshd passes on which protocol the client would like; by itself it does not.
+  init(_ repository: OperatorRepository, speaksVersion2: Bool = true, command: String? = nil) async throws {
+    self.repository = repository
+    for name in ["host", "other-host", "device", "other-device"] {
+      try await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", folder[name]])
+    }
+    let device = String(decoding: try contents(of: folder["device.pub"]), as: UTF8.self)
+    try write((command.map { "command=\"\($0)\" " } ?? "") + device, to: folder["authorized_keys"])
+    for (file, key) in [("known_hosts", "host"), ("wrong_hosts", "other-host")] {
+      let key = String(decoding: try contents(of: folder["\(key).pub"]), as: UTF8.self).split(separator: " ")
+      try write("[127.0.0.1]:\(port) \(key[0]) \(key[1])\n", to: folder[file])
+    }
+    try write(
+      """
+      ListenAddress 127.0.0.1:\(port)
+      HostKey \(folder["host"])
+      AuthorizedKeysFile \(folder["authorized_keys"])
+      PidFile none
+      StrictModes no
+      UsePAM no
+      PasswordAuthentication no
+      KbdInteractiveAuthentication no
+      MaxStartups 200
+      LogLevel ERROR
+      \(speaksVersion2 ? "AcceptEnv GIT_PROTOCOL" : "")
+      """, to: folder["sshd_config"])
+    // sshd(8) run by root wants a directory to lock itself into.
+    if getuid() == 0 { try FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true) }
+    sshd = Server(["/usr/sbin/sshd", "-D", "-e", "-f", folder["sshd_config"]], port: port, log: folder["sshd.log"])
+    try await sshd.start()
+  }
+
+  var address: String { "git+ssh://127.0.0.1:\(port)\(repository.path)" }
+  var settings: [String: String] { ["ssh-key": folder["device"], "known-hosts": folder["known_hosts"]] }
+  var secrets: [String] { [] }
+
+  func makeUnreachable() async throws { sshd.stop() }
+  func makeReachable() async throws { try await sshd.start() }
+  func stall() async throws { sshd.pause() }
+  func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(100)) }
+  func resume() async throws { sshd.proceed() }
+  func bytes() async throws -> UInt64? { nil }
+  func tearDown() async { sshd.stop() }
+}
