@@ -18,16 +18,18 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
-    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.11.0"),
+    // Without swift-configuration and the whole of Foundation: nothing here needs them, and they take long to build.
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0", traits: []),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
   ],
   targets: [
-    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    // zlib; the name CZlib is taken in the package above.
+    .systemLibrary(name: "CDeflate", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
       name: "ReferenceServer",
       dependencies: [
-        "CZlib",
+        "CDeflate",
         .product(name: "DesiredState", package: "DesiredState"),
         .product(name: "FileBackend", package: "DesiredState"),
         .product(name: "HTTPMessageSignatures", package: "DesiredState"),

@@ -33,7 +33,8 @@ struct AdminAPI: Sendable {
     }
     group.get("faults") { _, _ in try json(switchboard.faults) }
     group.put("faults") { request, _ in
-      let faults = try JSONText.request([Fault].self, from: Array(buffer: try await request.body.collect(upTo: 1 << 20)))
+      let faults = try JSONText.request(
+        [Fault].self, from: Array(buffer: try await request.body.collect(upTo: 1 << 20)))
       for fault in faults { try fault.check() }
       switchboard.faults = faults
       return try json(faults)
@@ -46,7 +47,8 @@ struct AdminAPI: Sendable {
   }
 
   /// Of every client, or of the one that the query names.
-  private func reports<Report>(_ request: Request, _ read: (Reports) async throws -> [Report]) async throws -> [Report] {
+  private func reports<Report>(_ request: Request, _ read: (Reports) async throws -> [Report]) async throws -> [Report]
+  {
     let one = request.uri.queryParameters.get("client")
     var list: [Report] = []
     for client in try await fleet.clients() where one == nil || one == client {

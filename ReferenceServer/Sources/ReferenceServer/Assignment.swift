@@ -63,7 +63,9 @@ actor Assignment {
     }
     var wanted = try StateManifest(parsing: state.manifest, requiresVersion: !state.isSynthesised)
     if state.isSynthesised {
-      for index in wanted.documents.indices { wanted.documents[index].id = Self.deploymentID(wanted.documents[index].id) }
+      for index in wanted.documents.indices {
+        wanted.documents[index].id = Self.deploymentID(wanted.documents[index].id)
+      }
     }
     if !isPublished(wanted) { published = try await publish(wanted, from: state) }
     seen = state.revision

@@ -43,7 +43,8 @@ extension Authenticator {
   }
 
   private static func key(of certificate: NIOSSLCertificate) throws -> HTTPVerificationKey {
-    let info = Data(try certificate.extractPublicKey().toSPKIBytes()).base64EncodedString(options: .lineLength64Characters)
+    let info = Data(try certificate.extractPublicKey().toSPKIBytes()).base64EncodedString(
+      options: .lineLength64Characters)
     do {
       return try HTTPVerificationKey(pem: "-----BEGIN PUBLIC KEY-----\n\(info)\n-----END PUBLIC KEY-----\n")
     } catch {

@@ -16,7 +16,7 @@ struct ManagementContext: RequestContext {
 
   /// A parameter of the path, decoded.
   func parameter(_ name: String) throws -> String {
-    guard let text = parameters.get(name)?.removingPercentEncoding else {
+    guard let text = parameters.get(name).flatMap({ PercentEncoding.decode($0) }) else {
       throw Problem.invalidRequest("The path's percent-encoding cannot be read.")
     }
     return text

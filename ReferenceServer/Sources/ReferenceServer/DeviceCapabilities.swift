@@ -58,7 +58,10 @@ struct DeviceCapabilities: Codable, Sendable, Equatable {
   static func isDeviceID(_ text: String) -> Bool {
     text.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { part in
       !part.isEmpty && part != "." && part != ".."
-        && part.unicodeScalars.allSatisfy { ("A"..."Z").contains($0) || ("a"..."z").contains($0) || ("0"..."9").contains($0) || "._~-".unicodeScalars.contains($0) }
+        && part.unicodeScalars.allSatisfy {
+          ("A"..."Z").contains($0) || ("a"..."z").contains($0) || ("0"..."9").contains($0)
+            || "._~-".unicodeScalars.contains($0)
+        }
     }
   }
 }

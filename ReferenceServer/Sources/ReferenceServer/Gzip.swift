@@ -1,4 +1,4 @@
-import CZlib
+import CDeflate
 
 /// gzip (RFC 1952) of what is at hand in memory.
 enum Gzip {

@@ -59,7 +59,7 @@ struct ManagementAPI: Sendable {
     let root = form.root(client)
     for index in manifest.documents.indices {
       let document = manifest.documents[index]
-      manifest.documents[index].url = "\(root)/deployments/\(Self.segment(document.id))/\(document.digest)"
+      manifest.documents[index].url = "\(root)/deployments/\(PercentEncoding.encode(document.id))/\(document.digest)"
     }
     if let bundle = manifest.bundle { manifest.bundle?.url = "\(root)/bundles/\(bundle.digest)" }
     let bytes = (fault?.altered(manifest) ?? manifest).encoded()
@@ -129,7 +129,7 @@ struct ManagementAPI: Sendable {
 
   /// The rest of the path: a device id has slashes where a device is behind another one.
   private static func deviceID(_ context: ManagementContext) throws -> String {
-    let id = context.parameters.getCatchAll().joined(separator: "/").removingPercentEncoding ?? ""
+    let id = PercentEncoding.decode(context.parameters.getCatchAll().joined(separator: "/")) ?? ""
     guard DeviceCapabilities.isDeviceID(id) else { throw Problem.invalidRequest("The path names no device id.") }
     return id
   }
@@ -148,15 +148,5 @@ struct ManagementAPI: Sendable {
 
   private func body(of request: Request) async throws -> [UInt8] {
     Array(buffer: try await request.body.collect(upTo: 1 << 20))
-  }
-
-  /// A segment of a path: whatever is not unreserved (RFC 3986 section 2.3) is encoded, slashes too.
-  private static func segment(_ text: String) -> String {
-    text.utf8.map { byte in
-      let character = Character(Unicode.Scalar(byte))
-      if byte < 128, character.isLetter || character.isNumber || "-._~".contains(character) { return String(character) }
-      let digits = String(byte, radix: 16, uppercase: true)
-      return "%" + (digits.count == 1 ? "0" : "") + digits
-    }.joined()
   }
 }

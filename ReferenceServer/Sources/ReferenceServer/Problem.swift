@@ -134,7 +134,9 @@ enum JSONText {
       case .keyNotFound(let key, let context):
         throw Problem.semanticError([.init(field: field(context.codingPath + [key]), message: "is missing")])
       case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-        guard (try? decode(Anything.self, from: bytes)) != nil else { throw Problem.invalidRequest("The body is no JSON.") }
+        guard (try? decode(Anything.self, from: bytes)) != nil else {
+          throw Problem.invalidRequest("The body is no JSON.")
+        }
         // Numbers that are too large come without a path.
         let place = context.codingPath.isEmpty ? "a number, or the whole" : field(context.codingPath)
         throw Problem.semanticError([.init(field: place, message: "is not what belongs there")])

@@ -27,7 +27,9 @@ struct ReferenceServerCommand: AsyncParsableCommand {
 
   func validate() throws {
     guard (tlsCert == nil) == (tlsKey == nil) else { throw ValidationError("--tls-cert and --tls-key go together.") }
-    guard clientCA == nil || tlsCert != nil else { throw ValidationError("--client-ca needs --tls-cert and --tls-key.") }
+    guard clientCA == nil || tlsCert != nil else {
+      throw ValidationError("--client-ca needs --tls-cert and --tls-key.")
+    }
   }
 
   func run() async throws {

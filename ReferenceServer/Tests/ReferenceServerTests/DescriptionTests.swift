@@ -5,7 +5,8 @@ import Testing
 @Suite struct DescriptionTests {
   @Test func `each route is described, and each description is routed`() async throws {
     let server = try ReferenceServer(ReferenceServerConfiguration(dataDirectory: "/nonexistent"))
-    let routes = server.api.router.routes.map { "\($0.method.rawValue) \($0.path)" }
+    let routes =
+      server.api.router.routes.map { "\($0.method.rawValue) \($0.path)" }
       + server.admin.router.routes.map { "\($0.method.rawValue) \($0.path)" }
     // Hummingbird's word for the rest of a path.
     let routed = Set(routes.map { $0.replacing("**", with: "{deviceId}") })

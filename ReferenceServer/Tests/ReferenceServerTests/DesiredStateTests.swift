@@ -11,7 +11,8 @@ import Testing
 private let roots = ["/api/v1", "/api/v1/clients/press-42"]
 
 @Suite(.timeLimit(.minutes(2))) struct DesiredStateTests {
-  @Test(arguments: roots) func `a plain directory is served, each change as the next version`(root: String) async throws {
+  @Test(arguments: roots) func `a plain directory is served, each change as the next version`(root: String) async throws
+  {
     try await TestSite.run({ $0.assumedClient = "press-42" }) { site async throws in
       try site.write("press.yaml", "recipe: 1\n")
       try site.write("line/belt.yml", "speed: 2\n")
@@ -131,8 +132,10 @@ private let roots = ["/api/v1", "/api/v1/clients/press-42"]
       let root = "/api/v1/clients/press-42"
       _ = try await site.get(root + "/deployments")
       #expect(try await site.get("\(root)/deployments/press/\(digest)").status == 200)
-      for path in ["deployments/belt/\(digest)", "deployments/press/\(other)", "deployments/press/sha256:..",
-        "bundles/\(other)", "bundles/nothing"] {
+      for path in [
+        "deployments/belt/\(digest)", "deployments/press/\(other)", "deployments/press/sha256:..",
+        "bundles/\(other)", "bundles/nothing",
+      ] {
         #expect(try await site.get("\(root)/\(path)").status == 404)
       }
     }

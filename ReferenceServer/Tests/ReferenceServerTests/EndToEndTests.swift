@@ -35,7 +35,8 @@ import Testing
       let transport = try HTTPTransport()
       let key = try HTTPSigningKey(pem: String(contentsOfFile: certificates.file("device.key"), encoding: .utf8))
       let client = try await MargoBackend.onboard(
-        base: site.base, certificate: String(contentsOfFile: certificates.file("device.pem"), encoding: .utf8), key: key,
+        base: site.base, certificate: String(contentsOfFile: certificates.file("device.pem"), encoding: .utf8),
+        key: key,
         transport: transport)
       let backend = try MargoBackend(
         base: site.base, clientID: client, device: "press-42", transport: transport,

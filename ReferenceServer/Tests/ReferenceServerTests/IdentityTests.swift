@@ -26,7 +26,8 @@ import Testing
       })
   }
 
-  @Test(arguments: ["press-42", "press-43"]) func `the caller is who its certificate says`(client: String) async throws {
+  @Test(arguments: ["press-42", "press-43"]) func `the caller is who its certificate says`(client: String) async throws
+  {
     try await withSite(as: client) { site async throws in
       let manifest = try await site.get("/api/v1/deployments").json(ServedManifest.self)
       let document = try await site.get(manifest.deployments[0].url)

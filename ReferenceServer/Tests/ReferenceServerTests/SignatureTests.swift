@@ -8,7 +8,8 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct SignatureTests {
   /// How a device signs: what is covered, when, and with whose key.
   private func signature(
-    _ key: HTTPSigningKey, covering components: [HTTPSignatureComponent] = [.method, .targetURI, .field("content-digest")],
+    _ key: HTTPSigningKey,
+    covering components: [HTTPSignatureComponent] = [.method, .targetURI, .field("content-digest")],
     at time: Date = Date()
   ) -> (inout HTTPRequest, [UInt8]) throws -> Void {
     { request, body in
@@ -18,7 +19,8 @@ import Testing
   }
 
   private func key(_ name: String) async throws -> HTTPSigningKey {
-    try HTTPSigningKey(pem: String(contentsOfFile: try await Certificates.shared.value.file("\(name).key"), encoding: .utf8))
+    try HTTPSigningKey(
+      pem: String(contentsOfFile: try await Certificates.shared.value.file("\(name).key"), encoding: .utf8))
   }
 
   private func request(_ certificate: String) async throws -> String {

@@ -22,7 +22,9 @@ struct TestSite: Sendable {
     subscript(_ name: HTTPField.Name) -> String? { response.headerFields[name] }
 
     /// Numbers, texts, lists and objects, as the test expects them.
-    func json<Value: Decodable>(_ type: Value.Type = Value.self) throws -> Value { try JSONText.decode(type, from: body) }
+    func json<Value: Decodable>(_ type: Value.Type = Value.self) throws -> Value {
+      try JSONText.decode(type, from: body)
+    }
   }
 
   /// Starts a server, runs the body, stops the server.
