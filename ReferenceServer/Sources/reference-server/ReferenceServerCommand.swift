@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Logging
 import ReferenceServer
 import ServiceLifecycle
@@ -58,6 +59,8 @@ struct ReferenceServerCommand: AsyncParsableCommand {
             curl -X PUT -d '[{"fault": "wrong-digest"}]' http://127.0.0.1:\(ports.admin)/admin/faults
             curl http://127.0.0.1:\(ports.admin)/admin/statuses
           """)
+        // Also where the output is a file or a pipe, which is written to only when there is much of it.
+        fflush(nil)
       })
     try await ServiceGroup(
       configuration: .init(services: [server], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)

@@ -13,7 +13,7 @@ private let roots = ["/api/v1", "/api/v1/clients/press-42"]
 @Suite(.timeLimit(.minutes(2))) struct DesiredStateTests {
   @Test(arguments: roots) func `a plain directory is served, each change as the next version`(root: String) async throws
   {
-    try await TestSite.run({ $0.assumedClient = "press-42" }) { site async throws in
+    try await TestSite.run(configuration: .init(dataDirectory: "", assumedClient: "press-42")) { site async throws in
       try site.write("press.yaml", "recipe: 1\n")
       try site.write("line/belt.yml", "speed: 2\n")
       let first = try await site.get(root + "/deployments")
@@ -44,7 +44,7 @@ private let roots = ["/api/v1", "/api/v1/clients/press-42"]
   }
 
   @Test(arguments: roots) func `what did not change is not sent again`(root: String) async throws {
-    try await TestSite.run({ $0.assumedClient = "press-42" }) { site async throws in
+    try await TestSite.run(configuration: .init(dataDirectory: "", assumedClient: "press-42")) { site async throws in
       try site.write("press.yaml", "recipe: 1\n")
       let answer = try await site.get(root + "/deployments")
       let manifest = try answer.json(ServedManifest.self)

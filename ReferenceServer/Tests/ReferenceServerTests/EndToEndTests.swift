@@ -11,27 +11,25 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct EndToEndTests {
   @Test func `an agent with a certificate follows, reports and refuses`() async throws {
     let certificates = try await Certificates.shared.value
-    try await TestSite.run(
-      client: certificates.certificate("press-42"),
-      {
-        $0.tls = .init(
-          certificateFile: certificates.file("server.pem"), keyFile: certificates.file("server.key"),
-          clientAuthorityFile: certificates.authority)
-      },
-      { site async throws in
-        var settings = HTTPTransportConfiguration()
-        settings.tls.trust = .only(file: certificates.authority)
-        settings.tls.clientCertificate = certificates.certificate("press-42")
-        let transport = try HTTPTransport(configuration: try MargoBackend.mutualTLS(settings))
-        let backend = try MargoBackend(base: site.base, device: "press-42", transport: transport)
-        try await follow(backend, at: site, client: "press-42", policy: .channel)
-        await transport.shutdown()
-      })
+    let client = certificates.certificate("press-42")
+    let tls = ReferenceServerConfiguration.TLS(
+      certificateFile: certificates.file("server.pem"), keyFile: certificates.file("server.key"),
+      clientAuthorityFile: certificates.authority)
+    try await TestSite.run(client: client, configuration: .init(dataDirectory: "", tls: tls)) {
+      site async throws in
+      var settings = HTTPTransportConfiguration()
+      settings.tls.trust = .only(file: certificates.authority)
+      settings.tls.clientCertificate = certificates.certificate("press-42")
+      let transport = try HTTPTransport(configuration: try MargoBackend.mutualTLS(settings))
+      let backend = try MargoBackend(base: site.base, device: "press-42", transport: transport)
+      try await follow(backend, at: site, client: "press-42", policy: .channel)
+      await transport.shutdown()
+    }
   }
 
   @Test func `an agent that onboards and signs follows, reports and refuses`() async throws {
     let certificates = try await Certificates.shared.value
-    try await TestSite.run({ $0.requiresSignatures = true }) { site async throws in
+    try await TestSite.run(configuration: .init(dataDirectory: "", requiresSignatures: true)) { site async throws in
       let transport = try HTTPTransport()
       let key = try HTTPSigningKey(pem: String(contentsOfFile: certificates.file("device.key"), encoding: .utf8))
       let client = try await MargoBackend.onboard(

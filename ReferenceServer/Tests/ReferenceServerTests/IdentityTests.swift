@@ -12,18 +12,16 @@ import Testing
     as name: String?, requiresCertificate: Bool = true, _ body: @escaping @Sendable (TestSite) async throws -> Void
   ) async throws {
     let certificates = try await Certificates.shared.value
-    try await TestSite.run(
-      client: name.map { certificates.certificate($0) },
-      {
-        $0.tls = .init(
-          certificateFile: certificates.file("server.pem"), keyFile: certificates.file("server.key"),
-          clientAuthorityFile: requiresCertificate ? certificates.authority : nil)
-      },
-      { site async throws in
-        try site.write("press.yaml", "recipe: 42\n")
-        try site.write("press.yaml", "recipe: 43\n", client: "press-43")
-        try await body(site)
-      })
+    let tls = ReferenceServerConfiguration.TLS(
+      certificateFile: certificates.file("server.pem"), keyFile: certificates.file("server.key"),
+      clientAuthorityFile: requiresCertificate ? certificates.authority : nil)
+    let client = name.map { certificates.certificate($0) }
+    try await TestSite.run(client: client, configuration: .init(dataDirectory: "", tls: tls)) {
+      site async throws in
+      try site.write("press.yaml", "recipe: 42\n")
+      try site.write("press.yaml", "recipe: 43\n", client: "press-43")
+      try await body(site)
+    }
   }
 
   @Test(arguments: ["press-42", "press-43"]) func `the caller is who its certificate says`(client: String) async throws

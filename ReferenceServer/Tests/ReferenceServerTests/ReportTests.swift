@@ -22,7 +22,8 @@ import Testing
   func `statuses are kept, the newest of each deployment, and listed after a restart`(root: String) async throws {
     let data = NSTemporaryDirectory() + "reference-server-" + UUID().uuidString
     defer { try? FileManager.default.removeItem(atPath: data) }
-    try await TestSite.run(data: data, { $0.assumedClient = "press-42" }) { site async throws in
+    try await TestSite.run(data: data, configuration: .init(dataDirectory: "", assumedClient: "press-42")) {
+      site async throws in
       try site.write("press.yaml", "recipe: 1\n")
       try site.write("line/belt.yaml", "speed: 1\n")
       _ = try await site.get(root + "/deployments")
@@ -77,7 +78,7 @@ import Testing
        "supportedRuntimes": ["oci"], "cpus": [{"cores": 4, "architecture": "arm64"}]}}
       """
     }
-    try await TestSite.run({ $0.assumedClient = "press-42" }) { site async throws in
+    try await TestSite.run(configuration: .init(dataDirectory: "", assumedClient: "press-42")) { site async throws in
       try site.write("press.yaml", "recipe: 1\n")
       let path = "/api/v1/capabilities/gateway"
       #expect(try await site.send(.put, path + "/child", body: capabilities("gateway/child")).status == 404)

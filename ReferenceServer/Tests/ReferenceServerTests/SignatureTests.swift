@@ -34,7 +34,7 @@ import Testing
   @Test func `a device onboards with its certificate and signs what it asks for`() async throws {
     let (device, stranger) = (try await key("device"), try await key("stranger"))
     let wanted = try await request("device")
-    try await TestSite.run({ $0.requiresSignatures = true }) { site async throws in
+    try await TestSite.run(configuration: .init(dataDirectory: "", requiresSignatures: true)) { site async throws in
       let answer = try await site.send(.post, "/api/v1/onboarding", body: wanted, sign: signature(device))
       #expect(answer.status == 201)
       let client = try #require(try answer.json([String: String].self)["clientId"])
@@ -102,11 +102,12 @@ import Testing
       #expect(try await site.get("/api/v1/onboarding/certificate").status == 404)
       #expect(try await site.get("/admin/clients").text == "[\n\n]\n")
     }
-    try await TestSite.run({ $0.allowsOnboarding = false }) { site async throws in
+    try await TestSite.run(configuration: .init(dataDirectory: "", allowsOnboarding: false)) { site async throws in
       #expect(try await site.send(.post, "/api/v1/onboarding", body: wanted).status == 403)
     }
     let authority = try await Certificates.shared.value.authority
-    try await TestSite.run({ $0.rootCertificateFile = authority }) { site async throws in
+    try await TestSite.run(configuration: .init(dataDirectory: "", rootCertificateFile: authority)) {
+      site async throws in
       let answer = try await site.get("/api/v1/onboarding/certificate").json([String: String].self)
       let pem = try Data(contentsOf: URL(fileURLWithPath: authority))
       #expect(answer["certificate"] == pem.base64EncodedString())

@@ -32,15 +32,16 @@ struct TestSite: Sendable {
   /// - Parameters:
   ///   - data: a directory that was used before; nil: a new one, removed in the end.
   ///   - client: a certificate by which the test speaks.
+  ///   - configuration: whatever is not about the directory.
   static func run(
     data: String? = nil, client: HTTPClientCertificate? = nil,
-    _ configure: (inout ReferenceServerConfiguration) throws -> Void = { _ in },
+    configuration: ReferenceServerConfiguration = .init(dataDirectory: ""),
     _ body: @escaping @Sendable (TestSite) async throws -> Void
   ) async throws {
     let directory = data ?? NSTemporaryDirectory() + "reference-server-" + UUID().uuidString
     defer { if data == nil { try? FileManager.default.removeItem(atPath: directory) } }
-    var configuration = ReferenceServerConfiguration(dataDirectory: directory)
-    try configure(&configuration)
+    var configuration = configuration
+    configuration.dataDirectory = directory
     var logger = Logger(label: "test") { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = .critical
     let (ready, continuation) = AsyncStream.makeStream(of: ReferenceServer.Ports.self)
