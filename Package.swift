@@ -104,7 +104,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "GitBackendTests",
-      dependencies: ["DesiredState", "DesiredStateTesting", "FileBackend", "GitBackend"],
+      dependencies: [
+        "DesiredState", "DesiredStateTesting", "FileBackend", "GitBackend",
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",

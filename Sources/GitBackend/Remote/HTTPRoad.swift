@@ -116,7 +116,7 @@ final class HTTPRoad: Road {
   }
 
   fileprivate func reader(_ exchange: HTTPExchange) -> PacketReader {
-    PacketReader(HTTPByteSource(exchange.body.makeAsyncIterator()), from: source)
+    PacketReader(HTTPByteSource(exchange.body.makeAsyncIterator()), from: source, endsWithAnswer: true)
   }
 }
 

@@ -60,11 +60,9 @@ final class RemoteRepository: GitRepository {
     if road.isStateless, let known = state.withLock({ $0.advertisement }) { return known }
     let packets = try await talk.advertisement()
     let advertisement = try await Advertisement.read(packets)
-    if road.isStateless {
-      try await packets.finish()
-      // Before protocol 2 it is the list of references, which is wanted anew each time.
-      if advertisement.isVersion2 { state.withLock { $0.advertisement = advertisement } }
-    }
+    try await packets.finish()
+    // Before protocol 2 it is the list of references, which is wanted anew each time.
+    if road.isStateless, advertisement.isVersion2 { state.withLock { $0.advertisement = advertisement } }
     return advertisement
   }
 
@@ -128,7 +126,7 @@ final class RemoteRepository: GitRepository {
       while let piece = try await answer.next() {
         try await write(cache) { try intake.take(piece) }
       }
-      if road.isStateless { try await packets.finish() }
+      try await packets.finish()
       try await write(cache) { try intake.finish(target) }
     }
   }

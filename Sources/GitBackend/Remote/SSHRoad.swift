@@ -104,7 +104,8 @@ final class SSHRoad: Road {
             try await talk(
               SSHConversation(
                 input: execution.standardInputWriter,
-                packets: PacketReader(SSHByteSource(execution.standardOutput.makeAsyncIterator()), from: source))))
+                packets: PacketReader(
+                  SSHByteSource(execution.standardOutput.makeAsyncIterator()), from: source, endsWithAnswer: false))))
           try? await execution.standardInputWriter.finish()
         } catch {
           value = .failure(error)
