@@ -15,6 +15,7 @@ let package = Package(
     .library(name: "FileBackend", targets: ["FileBackend"]),
     .library(name: "RESTBackend", targets: ["RESTBackend"]),
     .library(name: "GitBackend", targets: ["GitBackend"]),
+    .library(name: "HTTPMessageSignatures", targets: ["HTTPMessageSignatures"]),
     .library(name: "HTTPTransport", targets: ["HTTPTransport"]),
     .library(name: "DesiredStateTesting", targets: ["DesiredStateTesting"]),
     .executable(name: "desired-state", targets: ["desired-state"]),
@@ -41,29 +42,41 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
+    // Reading .tar.gz archives that nobody vouches for.
+    .target(
+      name: "DropArchive",
+      dependencies: ["DesiredState", "CArchive"],
+      swiftSettings: settings),
     .target(
       name: "FileBackend",
-      dependencies: ["DesiredState", "CArchive", "CLinux"],
+      dependencies: ["DesiredState", "DropArchive", "CArchive", "CLinux"],
       swiftSettings: settings),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),
     .target(
       name: "HTTPTransport",
       dependencies: ["CCurl", .product(name: "HTTPTypes", package: "swift-http-types")],
       swiftSettings: settings),
-    // What every backend over HTTP has to say in the core's words: settings, errors, Retry-After.
+    // RFC 9421 and RFC 9530, for requests and responses, clients and servers.
     .target(
-      name: "HTTPSource",
-      dependencies: ["DesiredState", "HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
-      swiftSettings: settings),
-    .target(
-      name: "RESTBackend",
+      name: "HTTPMessageSignatures",
       dependencies: [
-        "DesiredState", "HTTPSource", "HTTPTransport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "RawStructuredFieldValues", package: "swift-http-structured-headers"),
+      ],
+      swiftSettings: settings + [.enableUpcomingFeature("InternalImportsByDefault")]),
+    // What every backend over HTTP has to say in the core's words: settings, errors, Retry-After.
+    .target(
+      name: "HTTPSource",
+      dependencies: ["DesiredState", "DropArchive", "HTTPMessageSignatures", "HTTPTransport", "CLinux", .product(name: "HTTPTypes", package: "swift-http-types")],
+      swiftSettings: settings + [.enableUpcomingFeature("InternalImportsByDefault")]),
+    .target(
+      name: "RESTBackend",
+      dependencies: [
+        "DesiredState", "HTTPMessageSignatures", "HTTPSource", "HTTPTransport",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
-        .product(name: "StructuredFieldValues", package: "swift-http-structured-headers"),
       ],
       swiftSettings: settings),
     .systemLibrary(name: "CGit2", pkgConfig: "libgit2", providers: [.apt(["libgit2-dev"])]),
@@ -84,7 +97,7 @@ let package = Package(
     .executableTarget(
       name: "desired-state",
       dependencies: [
-        "DesiredState", "FileBackend", "GitBackend", "RESTBackend",
+        "DesiredState", "FileBackend", "GitBackend", "HTTPMessageSignatures", "HTTPSource", "RESTBackend",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -102,6 +115,13 @@ let package = Package(
       name: "FileBackendTests",
       dependencies: ["DesiredState", "FileBackend", "DesiredStateTesting"],
       swiftSettings: settings),
+    // Servers and proxies, real ones and hostile ones, for the tests of whatever speaks HTTP.
+    .target(
+      name: "HTTPTestSupport",
+      dependencies: ["HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
+      path: "Tests/HTTPTestSupport",
+      exclude: ["Fixtures"],
+      swiftSettings: settings),
     .testTarget(
       name: "GitBackendTests",
       dependencies: [
@@ -111,20 +131,31 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",
-      dependencies: ["HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
-      exclude: ["Fixtures"],
+      dependencies: [
+        "HTTPTestSupport", "HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "HTTPMessageSignaturesTests",
+      dependencies: [
+        "HTTPMessageSignatures", .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "RESTBackendTests",
       dependencies: [
-        "DesiredState", "DesiredStateTesting", "FileBackend", "HTTPSource", "HTTPTransport", "RESTBackend",
-        .product(name: "HTTPTypes", package: "swift-http-types"),
+        "DesiredState", "DesiredStateTesting", "FileBackend", "HTTPSource", "HTTPTestSupport", "HTTPTransport",
+        "RESTBackend", .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
     .testTarget(
       name: "CommandLineTests",
       // The program itself is a dependency so that it is built; the tests only run it.
-      dependencies: ["desired-state", .product(name: "Subprocess", package: "swift-subprocess")],
+      dependencies: [
+        "desired-state", "HTTPTestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: settings),
   ]
 )

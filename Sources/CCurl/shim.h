@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -144,11 +145,11 @@ static inline int ccurl_tls_new_session_index(void) {
   return SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 }
 
-// Calls `each` with every URI subject alternative name of the peer's certificate. The bytes are
-// given with their length: a name may hold a NUL. Returns 0 without a certificate.
-static inline int ccurl_tls_peer_uris(
-    SSL *session, void (*each)(void *context, const unsigned char *bytes, int count), void *context) {
-  X509 *certificate = SSL_get1_peer_certificate(session);
+typedef void (*ccurl_on_uri)(void *context, const unsigned char *bytes, int count);
+
+// Calls `each` with every URI subject alternative name of a certificate, and frees the certificate. The bytes are given
+// with their length: a name may hold a NUL. Returns 0 without a certificate.
+static inline int ccurl_certificate_uris(X509 *certificate, ccurl_on_uri each, void *context) {
   if (certificate == NULL) return 0;
   GENERAL_NAMES *names = (GENERAL_NAMES *)X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
   for (int index = 0; index < sk_GENERAL_NAME_num(names); index++) {
@@ -160,6 +161,20 @@ static inline int ccurl_tls_peer_uris(
   GENERAL_NAMES_free(names);
   X509_free(certificate);
   return 1;
+}
+
+static inline int ccurl_tls_peer_uris(SSL *session, ccurl_on_uri each, void *context) {
+  return ccurl_certificate_uris(SSL_get1_peer_certificate(session), each, context);
+}
+
+// The same for the first certificate of a PEM file.
+static inline int ccurl_pem_uris(const char *path, ccurl_on_uri each, void *context) {
+  BIO *file = BIO_new_file(path, "r");
+  if (file == NULL) return 0;
+  X509 *certificate = PEM_read_bio_X509(file, NULL, NULL, NULL);
+  BIO_free(file);
+  ERR_clear_error();
+  return ccurl_certificate_uris(certificate, each, context);
 }
 
 // --- Linux: a thread's name, and what the kernel counted on one TCP connection -----------------

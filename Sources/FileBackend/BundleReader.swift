@@ -1,4 +1,5 @@
 import DesiredState
+import DropArchive
 import Synchronization
 
 /// Reads the documents of a bundle: in the archive's order, one pass serves all.

@@ -1,4 +1,5 @@
 import DesiredState
+import DropArchive
 import Glibc
 
 /// What is in a bundle, found out in one pass over all of it, slice by slice.

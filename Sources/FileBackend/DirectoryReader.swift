@@ -1,4 +1,5 @@
 import DesiredState
+import DropArchive
 import Glibc
 
 /// Reads documents that are files below a directory: of a drop, or of a plain directory.
@@ -57,35 +58,6 @@ struct DirectoryReader: DocumentReader {
   private enum Opened: Sendable {
     case whole([UInt8])
     case part(SharedFile, [UInt8])
-  }
-}
-
-/// An open file that several readers share, each with a position of its own.
-final class SharedFile: Sendable {
-  let open: OpenFile
-
-  init(_ file: consuming OpenFile) { open = file }
-
-  /// The bytes at a position; fewer than asked for only at the end of the file.
-  func read(upTo count: Int, at offset: Int) throws(FileError) -> [UInt8] {
-    var code: Int32 = 0
-    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-      filled = 0
-      // A network file system may give less than is there; only nothing at all is the end.
-      while filled < count {
-        let received = pread(open.descriptor, buffer.baseAddress! + filled, count - filled, off_t(offset + filled))
-        if received > 0 {
-          filled += received
-        } else if received == 0 {
-          return
-        } else if errno != EINTR {
-          code = errno
-          return
-        }
-      }
-    }
-    guard code == 0 else { throw FileError("read", open.path, code: code) }
-    return bytes
   }
 }
 

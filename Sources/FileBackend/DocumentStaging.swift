@@ -1,4 +1,5 @@
 import DesiredState
+import DropArchive
 import Glibc
 
 /// Brings documents into a drop: all are written under temporary names, then made durable at once, then renamed.

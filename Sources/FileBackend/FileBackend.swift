@@ -1,4 +1,5 @@
 import DesiredState
+import DropArchive
 import Glibc
 import Synchronization
 
@@ -81,10 +82,7 @@ public final class FileBackend: DesiredStateBackend {
       guard address.query.isEmpty else {
         throw SourceAddressError("a file: URL has no query here; leave out what follows '?'")
       }
-      if !context.settings.isEmpty {
-        context.logger.notice(
-          "a file source uses none of these settings: \(context.settings.keys.sorted().joined(separator: ", "))")
-      }
+      context.noteSettings(unusedBy: "a file source", besides: [])
       return FileBackend(path: try address.filePath())
     }
   }

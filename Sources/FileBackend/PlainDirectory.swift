@@ -1,4 +1,5 @@
 import DesiredState
+import DropArchive
 import FoundationEssentials
 import Glibc
 

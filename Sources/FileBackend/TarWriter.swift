@@ -1,5 +1,6 @@
 import CArchive
 import DesiredState
+import DropArchive
 import Glibc
 
 /// Writes a `.tar.gz` of regular files. The same files in the same order give the same bytes: no times, no owners.

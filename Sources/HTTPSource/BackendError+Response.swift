@@ -1,15 +1,15 @@
 package import DesiredState
-import FoundationEssentials
 package import HTTPTransport
-package import HTTPTypes
+import HTTPTypes
 
 extension BackendError {
-  /// What an answer that is no success means: its status in words, and when to ask again.
-  ///
-  /// - Parameters:
-  ///   - url: of what was asked for, as it may be shown.
-  ///   - explanation: the server's own words, where it sent any that are meant to be shown (RFC 9457).
-  package init(_ exchange: HTTPExchange, of url: String, explanation: String? = nil) {
+  /// What an answer that is no success means: its status in words, what the server says about it if it does so by
+  /// RFC 9457, and when to ask again.
+  package static func reading(_ exchange: HTTPExchange, of address: HTTPAddress) async -> BackendError {
+    BackendError(exchange, of: address, problem: await ProblemDetails.read(exchange))
+  }
+
+  private init(_ exchange: HTTPExchange, of address: HTTPAddress, problem: ProblemDetails?) {
     let status = exchange.response.status
     let code = Self.code(ofStatus: status.code) ?? .protocolViolation
     let advice: String
@@ -27,28 +27,10 @@ extension BackendError {
     default: advice = "Check that the address is a publisher of desired state."
     }
     let isRefusedForLackOfCertificate = exchange.lacksClientCertificate && [400, 401, 403].contains(status.code)
-    let said = explanation.map { " and says: \($0)" } ?? ""
+    let said = problem.map { " and says \($0.words)" } ?? ""
     self.init(
-      isRefusedForLackOfCertificate ? .unauthorized : code, "\(url) answers \(status.code)\(said). \(advice)",
-      isRetryable: [408, 429].contains(status.code) || status.code >= 500,
-      retryAfter: RetryAfter.duration(exchange.response.headerFields))
-  }
-}
-
-/// The `Retry-After` field (RFC 9110 section 10.2.3).
-package enum RetryAfter {
-  /// How long from now the field asks to wait: seconds, or a date. Nil if it is not there or cannot be read. More than a
-  /// day is taken for a mistake and cut.
-  package static func duration(_ fields: HTTPFields, now: Date = Date()) -> Duration? {
-    guard let text = fields[.retryAfter] else { return nil }
-    let seconds: Double
-    if !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
-      seconds = Double(text) ?? .infinity
-    } else if let date = HTTPDate.secondsSince1970(text) {
-      seconds = Double(date) - now.timeIntervalSince1970
-    } else {
-      return nil
-    }
-    return .seconds(min(max(seconds, 0), 86400))
+      isRefusedForLackOfCertificate ? .unauthorized : code, "\(address) answers \(status.code)\(said). \(advice)",
+      isRetryable: problem?.retryable ?? ([408, 429].contains(status.code) || status.code >= 500),
+      retryAfter: RetryAfter.duration(exchange.response.headerFields) ?? problem?.retryAfter)
   }
 }

@@ -14,7 +14,7 @@ extension BackendError {
         .tlsUntrusted
       case .clientCertificateRequired, .clientCertificateRefused: .unauthorized
       case .proxyRefused: Self.code(ofStatus: error.proxyStatus ?? 0) ?? .unreachable
-      case .truncated, .tooLarge, .redirectRefused, .protocolViolation: .protocolViolation
+      case .truncated, .tooLarge, .headerTooLarge, .redirectRefused, .protocolViolation: .protocolViolation
       default: .unreachable
       }
     let isNamed = code.rawValue == error.code.rawValue

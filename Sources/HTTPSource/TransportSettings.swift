@@ -1,11 +1,30 @@
 package import DesiredState
-import FoundationEssentials
+package import HTTPMessageSignatures
 package import HTTPTransport
 
 /// The settings of a ``BackendContext`` that say how to reach an HTTP server, as the command line names them.
 package enum TransportSettings {
   /// The names, without the dashes.
-  package static let names: Set<String> = ["tls-ca", "tls-cert", "tls-key", "proxy", "proxy-ca", "token-file"]
+  package static let names: Set<String> = [
+    "tls-ca", "tls-cert", "tls-key", "proxy", "proxy-ca", "token-file", "insecure-http",
+  ]
+
+  /// Whether `http:` may be used to reach other machines.
+  package static func allowsPlainHTTP(_ settings: [String: String]) -> Bool { settings["insecure-http"] == "true" }
+
+  /// A transport for a source, from a ``configuration(_:for:)``.
+  package static func transport(
+    _ configuration: HTTPTransportConfiguration
+  ) throws(SourceAddressError) -> HTTPTransport {
+    var configuration = configuration
+    // One connection carries what is fetched ahead, and leaves room for whoever looks meanwhile.
+    configuration.maximumConcurrentExchanges = 256
+    do throws(HTTPTransportError) {
+      return try HTTPTransport(configuration: configuration)
+    } catch {
+      throw SourceAddressError(error.message)
+    }
+  }
 
   /// A transport's configuration as settings have it; what they do not name is as the transport has it by itself.
   ///
@@ -38,6 +57,26 @@ package enum TransportSettings {
       try readable(path, named: name)
     }
     return configuration
+  }
+
+  /// The transport that settings make to the origin of a URL.
+  package static func transport(
+    _ settings: [String: String], to url: String
+  ) throws(SourceAddressError) -> HTTPTransport {
+    let origin = try HTTPSourceAddress.parse(url, allowsPlainHTTP: allowsPlainHTTP(settings)).origin
+    return try transport(try configuration(settings, for: origin))
+  }
+
+  /// The key that signs requests (`request-key`); nil if there is none.
+  package static func requestKey(_ settings: [String: String]) throws(SourceAddressError) -> HTTPSigningKey? {
+    guard let path = settings["request-key"] else { return nil }
+    try readable(path, named: "request-key")
+    let bytes = (try? Files.read(path, limit: 1 << 16)) ?? nil
+    do throws(HTTPSignatureError) {
+      return try HTTPSigningKey(pem: String(decoding: bytes ?? [], as: UTF8.self))
+    } catch {
+      throw SourceAddressError("--request-key: \(path): \(error.message)")
+    }
   }
 
   /// The bearer token in a file, without the line end that editors leave.

@@ -1,10 +1,12 @@
 import CCurl
 
 extension HTTPTransportError {
-  static func tooLarge(_ what: String, _ plan: RequestPlan, _ how: String) -> HTTPTransportError {
+  static func tooLarge(
+    _ what: String, _ plan: RequestPlan, _ how: String, code: Code = .tooLarge
+  ) -> HTTPTransportError {
     HTTPTransportError(
-      code: .tooLarge,
-      message: "\(what) \(plan.address.display) \(how). Raise the limit if this is what was meant to come.")
+      code: code,
+      message: "\(what) \(plan.address) \(how). Raise the limit if this is what was meant to come.")
   }
 
   static func proxyRefused(_ status: Int, _ configuration: HTTPTransportConfiguration) -> HTTPTransportError {
@@ -87,19 +89,19 @@ extension HTTPTransportError {
           + "and that the passphrase is right.", curl: code)
     case CURLE_PARTIAL_FILE:
       self = error(
-        .truncated, "\(address.display) ended before its announced length. Try again.", retryable: true, curl: code)
+        .truncated, "\(address) ended before its announced length. Try again.", retryable: true, curl: code)
     case CURLE_SEND_FAIL_REWIND:
       self = error(
         .connectionLost,
         "\(address.origin) closed the connection before it answered, and a streamed body cannot be sent again by itself. "
           + "Send the request anew.", retryable: true, curl: code)
     case CURLE_OUT_OF_MEMORY where !running.isHeaderComplete:
-      self = error(.tooLarge, "\(address.display) sent a header line that is too long.", curl: code)
+      self = error(.headerTooLarge, "\(address) sent a header line that is too long.", curl: code)
     case CURLE_OUT_OF_MEMORY:
-      self = error(.tooLarge, "\(address.display) decodes to far more than it is.", curl: code)
+      self = error(.tooLarge, "\(address) decodes to far more than it is.", curl: code)
     case CURLE_BAD_CONTENT_ENCODING:
       self = error(
-        .protocolViolation, "The body of \(address.display) is not in the encoding it claims.", retryable: true,
+        .protocolViolation, "The body of \(address) is not in the encoding it claims.", retryable: true,
         curl: code)
     case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY, CURLE_HTTP2, CURLE_HTTP2_STREAM,
       CURLE_TOO_MANY_REDIRECTS,

@@ -7,13 +7,14 @@ public struct HTTPExchange: Sendable {
   /// The body, decoded. To be read once. An exchange whose body is let go of unread ends by itself.
   public let body: HTTPResponseBody
   /// The address that answered, after any redirects. It may hold a signature in its query: do not log it.
-  public let effectiveURL: String
+  public var effectiveURL: String { effectiveAddress.url }
+  package let effectiveAddress: HTTPAddress
   /// The server asked for a client certificate, and none is configured: the likely reason for a 400, 401 or 403.
   public let lacksClientCertificate: Bool
 
   init(_ plan: RequestPlan, _ response: HTTPResponse, _ facts: ConnectionFacts, _ handle: TransferHandle) {
     self.response = response
-    effectiveURL = plan.address.url
+    effectiveAddress = plan.address
     lacksClientCertificate = facts.lacksClientCertificate
     body = HTTPResponseBody(handle)
   }
@@ -37,7 +38,7 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(handle: handle) }
 
-  public struct Iterator: AsyncIteratorProtocol {
+  public struct Iterator: AsyncIteratorProtocol, Sendable {
     let handle: TransferHandle
 
     /// The next bytes, never none; nil at the end of a complete body.

@@ -1,5 +1,3 @@
-import CCurl
-
 /// Scheme, host and port: what a web origin is (RFC 6454), for `http` and `https`.
 public struct HTTPOrigin: Sendable, Hashable, CustomStringConvertible {
   /// `http` or `https`.
@@ -22,68 +20,16 @@ public struct HTTPOrigin: Sendable, Hashable, CustomStringConvertible {
     self.port = port
   }
 
+  /// Host and port as a request names them: without the port where it is the scheme's own.
+  public var authority: String { port == (scheme == "https" ? 443 : 80) ? host : "\(host):\(port)" }
+
+  /// Whether the host is this machine: `localhost`, 127.0.0.0/8 or ::1 (RFC 6761 section 6.3, RFC 5735, RFC 4291).
+  public var isLoopback: Bool {
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    return host == "localhost" || host.hasSuffix(".localhost") || host == "[::1]"
+      || (parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil })
+  }
+
   /// As in a URL, with the port always written out.
   public var description: String { "\(scheme)://\(host):\(port)" }
-}
-
-/// An absolute URL as libcurl reads it.
-///
-/// Parsed by libcurl's own parser, so that what is checked here and what libcurl connects to can
-/// never be two different hosts.
-struct HTTPAddress: Sendable, Hashable {
-  let origin: HTTPOrigin
-  /// Without user information and fragment.
-  let url: String
-  /// The path and query, as sent.
-  let target: String
-  /// For messages: without the query, which may hold a signature or a token.
-  var display: String { "\(origin)\(target.prefix { $0 != "?" })" }
-
-  /// Parses an absolute URL, keeping its path as it is.
-  init(_ url: String) throws(HTTPTransportError) {
-    try self.init(url, relativeTo: nil)
-  }
-
-  /// Resolves a redirect's `Location` (RFC 9110 section 10.2.2).
-  init(location: String, from base: HTTPAddress) throws(HTTPTransportError) {
-    try self.init(location, relativeTo: base.url)
-  }
-
-  private init(_ url: String, relativeTo base: String?) throws(HTTPTransportError) {
-    guard let parser = curl_url() else {
-      throw HTTPTransportError(code: .internalFailure, message: "libcurl is out of memory.")
-    }
-    defer { curl_url_cleanup(parser) }
-    // curl_url_set(3): a second set of CURLUPART_URL with a relative URL resolves it against the first.
-    if let base { _ = curl_url_set(parser, CURLUPART_URL, base, UInt32(CURLU_PATH_AS_IS)) }
-    let flags = base == nil ? CURLU_PATH_AS_IS : CURLU_URLENCODE
-    let code = curl_url_set(parser, CURLUPART_URL, url, UInt32(flags | CURLU_DISALLOW_USER))
-    if code == CURLUE_USER_NOT_ALLOWED {
-      throw .invalidRequest(
-        "The URL holds a user name or password. Take them out of the URL and configure credentials instead.")
-    }
-    guard code == CURLUE_OK else {
-      throw .invalidRequest("The URL cannot be read: \(String(cString: curl_url_strerror(code))).")
-    }
-    curl_url_set(parser, CURLUPART_FRAGMENT, nil, 0)
-    func part(_ part: CURLUPart, _ flags: Int32 = 0) -> String? {
-      var text: UnsafeMutablePointer<CChar>?
-      guard curl_url_get(parser, part, &text, UInt32(flags)) == CURLUE_OK, let text else { return nil }
-      // curl_url_get(3): the caller frees the returned string with curl_free.
-      defer { curl_free(text) }
-      return String(cString: text)
-    }
-    guard let scheme = part(CURLUPART_SCHEME)?.lowercased(), scheme == "http" || scheme == "https" else {
-      throw .invalidRequest("Only http and https URLs are supported.")
-    }
-    guard let host = part(CURLUPART_HOST)?.lowercased(), !host.isEmpty,
-      let port = part(CURLUPART_PORT, CURLU_DEFAULT_PORT).flatMap(Int.init),
-      let whole = part(CURLUPART_URL)
-    else {
-      throw .invalidRequest("The URL names no host.")
-    }
-    origin = HTTPOrigin(scheme: scheme, host: host, port: port)
-    self.url = whole
-    target = (part(CURLUPART_PATH) ?? "/") + (part(CURLUPART_QUERY).map { "?" + $0 } ?? "")
-  }
 }

@@ -43,8 +43,10 @@ public struct HTTPTransportError: Error, Sendable, Hashable {
     public static let clockImplausible = Code(rawValue: "clock-implausible")
     /// The proxy answered, and refused.
     public static let proxyRefused = Code(rawValue: "proxy-refused")
-    /// A header or body was larger than the limits of the exchange.
+    /// A body was larger than the limits of the exchange.
     public static let tooLarge = Code(rawValue: "too-large")
+    /// A header was larger than the limits of the exchange.
+    public static let headerTooLarge = Code(rawValue: "header-too-large")
     /// A redirect that is not followed for safety, or one too many.
     public static let redirectRefused = Code(rawValue: "redirect-refused")
     /// What came is not HTTP, or breaks its rules.

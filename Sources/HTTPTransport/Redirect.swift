@@ -22,7 +22,7 @@ extension RequestPlan {
     func refuse(_ reason: String) -> RedirectDecision {
       .refuse(
         HTTPTransportError(
-          code: .redirectRefused, message: "\(address.display) redirects (\(response.status.code)) \(reason)"))
+          code: .redirectRefused, message: "\(address) redirects (\(response.status.code)) \(reason)"))
     }
     guard method == .get || method == .head else {
       return refuse("a \(method) request, which is not sent again by itself. Configure the final address.")
@@ -32,7 +32,7 @@ extension RequestPlan {
     }
     let target: HTTPAddress
     do {
-      target = try HTTPAddress(location: location, from: address)
+      target = try address.resolving(location)
     } catch {
       return refuse("to an address that cannot be followed: \(error.message)")
     }

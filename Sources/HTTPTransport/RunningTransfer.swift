@@ -95,7 +95,7 @@ final class RunningTransfer {
   private func receive(headerLine line: UnsafeRawBufferPointer) -> Bool {
     let step = header.add(line: line)
     guard header.byteCount <= plan.limits.headerBytes else {
-      stop(.tooLarge("The header of", plan, "is larger than \(plan.limits.headerBytes) bytes"))
+      stop(.tooLarge("The header of", plan, "is larger than \(plan.limits.headerBytes) bytes", code: .headerTooLarge))
       return false
     }
     guard case .response(let response) = step else { return true }

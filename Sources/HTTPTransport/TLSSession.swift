@@ -19,18 +19,20 @@ struct TLSSession {
   var wasAskedForCertificate: Bool { SSL_get_ex_data(session, Self.askedIndex) != nil }
 
   /// The URI subject alternative names of the server's certificate.
-  var peerURIs: [[UInt8]] {
+  var peerURIs: [[UInt8]] { Self.uris { ccurl_tls_peer_uris(session, $0, $1) } ?? [] }
+
+  /// What a C function that calls back with each URI finds; nil if it found no certificate.
+  fileprivate static func uris(_ find: (ccurl_on_uri, UnsafeMutableRawPointer) -> Int32) -> [[UInt8]]? {
     var uris: [[UInt8]] = []
-    withUnsafeMutablePointer(to: &uris) { uris in
-      _ = ccurl_tls_peer_uris(
-        session,
+    let hasCertificate = withUnsafeMutablePointer(to: &uris) { uris in
+      find(
         { context, bytes, count in
           guard let context else { return }
           context.assumingMemoryBound(to: [[UInt8]].self).pointee
             .append(Array(UnsafeBufferPointer(start: bytes, count: Int(count))))
         }, uris)
     }
-    return uris
+    return hasCertificate == 0 ? nil : uris
   }
 
   private static let easyIndex = ccurl_tls_new_context_index()
@@ -64,5 +66,13 @@ struct TLSSession {
     else { return }
     Unmanaged<EngineContext>.fromOpaque(engine).takeUnretainedValue()
       .verificationFailures[easy] = X509_STORE_CTX_get_error(store)
+  }
+}
+
+extension HTTPClientCertificate {
+  /// The URI subject alternative names of the certificate (RFC 5280 section 4.2.1.6), such as a SPIFFE ID; nil if the
+  /// file cannot be read or holds no certificate in PEM form. Blocks while it is read.
+  public var uris: [String]? {
+    TLSSession.uris { ccurl_pem_uris(certificateFile, $0, $1) }?.map { String(decoding: $0, as: UTF8.self) }
   }
 }

@@ -1,1 +1,135 @@
-import DesiredState
+public import DesiredState
+import HTTPSource
+public import HTTPTransport
+import HTTPTypes
+
+/// Desired state from any HTTP server: a signed drop behind a static server, a CDN or an object store.
+///
+/// The address is that of `manifest.json`; everything else is where a drop has it, relative to that. A look is one
+/// conditional GET (RFC 9110 section 13), by ETag, else by date, else by digest. Signatures and documents are fetched
+/// only when the manifest is new, small documents ahead of being read.
+///
+/// A missing manifest (404, 410) is `absent`: never a reason to remove anything.
+public final class RESTBackend: DesiredStateBackend {
+  /// The manifest's URL without its query, which may hold a secret.
+  public let source: String
+
+  private let manifest: HTTPAddress
+  private let receipts: HTTPAddress?
+  private let client: SourceClient
+
+  /// A drop over HTTP.
+  ///
+  /// - Parameters:
+  ///   - manifest: the URL of `manifest.json`. A query goes to the server with the manifest's own requests.
+  ///   - receipts: where acknowledgements are PUT, as `<receipts>/<device>/…` (see ``Receipt``): a URL, or a reference
+  ///     relative to the manifest, such as `acknowledgements/`. Nil: there is no way back.
+  ///   - transport: how to get there. Other backends may use the same one.
+  ///   - allowsPlainHTTP: whether `http:` may be used to reach another machine than this one. Signatures protect what
+  ///     arrives; nothing then protects who sees it.
+  /// - Throws: ``SourceAddressError`` if an address cannot be used.
+  public init(
+    manifest: String, receipts: String? = nil, transport: HTTPTransport, allowsPlainHTTP: Bool = false
+  ) throws(SourceAddressError) {
+    let manifest = try HTTPSourceAddress.parse(manifest, allowsPlainHTTP: allowsPlainHTTP)
+    self.manifest = manifest
+    self.receipts = try receipts.map { text throws(SourceAddressError) in
+      // A folder, whether it is written with its slash or without.
+      let folder = text.hasSuffix("/") ? text : text + "/"
+      return try HTTPSourceAddress.parse(folder, relativeTo: manifest, allowsPlainHTTP: allowsPlainHTTP)
+    }
+    source = "\(manifest)"
+    client = SourceClient(transport: transport)
+  }
+
+  /// Lets this backend serve `https:` and `http:`.
+  ///
+  /// `receipts=` in the query of the address is where acknowledgements go; the rest of the query is the server's.
+  public static func register(in registry: inout BackendRegistry) {
+    for scheme in ["https", "http"] {
+      registry.register(scheme) { address, context in
+        context.noteSettings(unusedBy: "a source over \(scheme)", besides: TransportSettings.names)
+        let url = scheme + ":" + address.location + address.queryText(without: ["receipts"])
+        let allowsPlainHTTP = TransportSettings.allowsPlainHTTP(context.settings)
+        return try RESTBackend(
+          manifest: url, receipts: address.query["receipts"],
+          transport: try TransportSettings.transport(context.settings, to: url), allowsPlainHTTP: allowsPlainHTTP)
+      }
+    }
+  }
+
+  /// Receipts can be written where there is an address for them.
+  public var capabilities: BackendCapabilities { receipts == nil ? [] : [.acknowledges] }
+
+  /// Looks once: one conditional GET if nothing is new.
+  ///
+  /// - Throws: ``BackendError``; ``VerificationError`` with `limit-exceeded`; `CancellationError`.
+  public func fetch(_ request: FetchRequest) async throws -> FetchResult {
+    let deadline = ContinuousClock.now + request.timeout
+    let known = Validator(marker: request.marker, current: request.current)
+    // RFC 9111 section 5.2.1.4: caches on the way ask the server before they answer.
+    var fields: HTTPFields = [.cacheControl: "no-cache", .accept: Self.mediaTypes]
+    if let known { fields.append(contentsOf: known.condition) }
+    guard
+      let answer = try await client.get(
+        manifest, "the manifest", headerFields: fields, limit: request.limits.manifestSize, deadline: deadline)
+    else { return .absent }
+    if answer.status == 304 { return FetchResult(.unchanged, marker: request.marker) }
+    let revision = Revision(ofManifest: answer.body)
+    let marker = Validator(answer.headerFields, revision: revision)?.marker
+    if revision == request.current { return FetchResult(.unchanged, marker: marker) }
+    let signatures = try await client.get(
+      try answer.address.resolvingInDrop(Drop.signatures(of: revision)), "the signatures",
+      limit: request.limits.evidenceSize, deadline: deadline)
+    let base = answer.address
+    let documents = DocumentsOverHTTP(
+      over: client, manifest: answer.body, for: request,
+      at: .init(
+        document: { try base.resolvingInDrop(try Drop.path(of: $0)) },
+        bundle: { try base.resolvingInDrop(try Drop.path(of: $0)) }))
+    return FetchResult(
+      .changed(
+        FetchedState(manifest: answer.body, signatures: signatures.map { [$0.body] } ?? [], documents: documents)),
+      marker: marker)
+  }
+
+  /// RFC 9110 section 12.5.1; any server of files has one of them.
+  private static let mediaTypes = "application/vnd.margo.manifest.v1+json, application/json;q=0.9, */*;q=0.1"
+
+  /// Beside signatures, verified TLS vouches for a state where the policy trusts channels.
+  public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
+    try verifier.admit(
+      state, endorsements: manifest.origin.scheme == "https" ? [.channel("TLS to \(manifest.origin)")] : [])
+  }
+
+  /// Puts a receipt at `<receipts>/<device>/…`. The same acknowledgement again is the same file, and a newer one about
+  /// the same subject takes its place (RFC 9110 section 9.3.4).
+  ///
+  /// - Throws: ``BackendError``; `CancellationError`.
+  public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
+    guard let receipts else {
+      throw BackendError(
+        .unsupported, "\(source) has no address for acknowledgements: add ?receipts=URL to the source's address")
+    }
+    let receipt = try Receipt(acknowledgement)
+    let address: HTTPAddress
+    do throws(HTTPTransportError) {
+      address = try receipts.resolving(PercentEncoding.encode(path: receipt.pathInFolder))
+    } catch {
+      throw BackendError(error)
+    }
+    try await client.deliver(
+      receipt.bytes, by: .put, to: address, contentType: "application/json", deadline: .now + .seconds(30))
+  }
+}
+
+extension HTTPAddress {
+  /// Where something in the drop is whose manifest is at this address.
+  fileprivate func resolvingInDrop(_ path: String) throws(BackendError) -> HTTPAddress {
+    do throws(HTTPTransportError) {
+      return try resolving("./" + PercentEncoding.encode(path: path))
+    } catch {
+      throw BackendError(error)
+    }
+  }
+}

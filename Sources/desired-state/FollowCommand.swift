@@ -8,7 +8,10 @@ struct FollowCommand: AsyncParsableCommand {
     commandName: "follow", abstract: "Follows a source: verifies what it publishes, adopts it, and keeps it in place.",
     discussion: """
       SOURCE is a path or file: URL of a drop directory, a .tar.gz of one, or a plain directory (with \
-      --accept-unsigned). Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0.
+      --accept-unsigned); or the https: URL of a drop's manifest.json (with ?receipts=URL if acknowledgements are to be \
+      PUT there); or a Margo fleet manager, margo+https://host (with ?client=ID for the client-id form); or a Git repository, \
+      git+https://host/path, git+ssh://user@host/path or git+file:///path, with ?ref=BRANCH-OR-TAG&path=DIRECTORY. \
+      Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0.
       """)
 
   @Argument(help: "Where desired state is published.") var sources: [String]
@@ -18,6 +21,7 @@ struct FollowCommand: AsyncParsableCommand {
   @Flag(help: "Look once, and end with a status that says how it went.") var once = false
   @Option(help: "The time between looks: 30s, 5m.") var interval = TimeSpan(argument: "30s")!
   @OptionGroup var trust: TrustOptions
+  @OptionGroup var transport: TransportOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
@@ -32,7 +36,7 @@ struct FollowCommand: AsyncParsableCommand {
       policy: try await trust.policy(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
       timeout: agent.timeout.duration, isStillApplied: { await tree?.holds($0.revision) ?? true },
       logger: agent.logger())
-    let backends = try sources.map(agent.backend(for:))
+    let backends = try agent.backends(for: sources, over: transport, store: store)
     let work = Task {
       try await reporting {
         let reconciler = Reconciler(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import DesiredState
+import FileBackend
 import FoundationEssentials
 import Glibc
 
@@ -52,12 +53,24 @@ struct VerifyCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting {
       let look = Look(
-        backend: try agent.backend(for: path), output: Output(isJSON: json), trust: trust, agent: agent)
+        backend: FileBackend(path: try file()), output: Output(isJSON: json), trust: trust, agent: agent)
       try await look.look { state in
         for document in state.readingOrder(of: state.manifest.documents) {
           for try await _ in try await state.open(document) {}
         }
       }
+    }
+  }
+
+  private func file() throws -> String {
+    do {
+      let address = try SourceAddress(path)
+      guard address.scheme == "file" else {
+        throw SourceAddressError("verify works offline, on a path; 'fetch' looks at \(address.scheme):")
+      }
+      return try address.filePath()
+    } catch let error as SourceAddressError {
+      throw ValidationError(error.description)
     }
   }
 }
@@ -70,13 +83,15 @@ struct FetchCommand: AsyncParsableCommand {
   @Argument(help: "Where desired state is published.") var source: String
   @Option(help: "Write each document to a file in this directory, named by its id.") var output: String?
   @OptionGroup var trust: TrustOptions
+  @OptionGroup var transport: TransportOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
   func run() async throws {
     try await reporting {
       let look = Look(
-        backend: try agent.backend(for: source), output: Output(isJSON: json), trust: trust, agent: agent)
+        backend: try agent.backends(for: [source], over: transport)[0], output: Output(isJSON: json), trust: trust,
+        agent: agent)
       try await look.look { state in
         guard let output else { return }
         for document in state.readingOrder(of: state.manifest.documents) {

@@ -1,8 +1,10 @@
 import ArgumentParser
 import DesiredState
 import FileBackend
+import GitBackend
 import Glibc
 import Logging
+import RESTBackend
 
 /// What to trust. One of the three must be chosen; there is no default.
 struct TrustOptions: ParsableArguments {
@@ -70,12 +72,28 @@ struct AgentOptions: ParsableArguments {
     return logger
   }
 
-  /// The backend for an address, from everything this program links.
-  func backend(for address: String) throws -> any DesiredStateBackend {
+  /// The backends for addresses, from everything this program links.
+  ///
+  /// - Throws: ValidationError if an address cannot be used, or if options are given that none of the sources honours.
+  /// - Parameter store: the store beside which backends may keep what they can fetch again; nil if there is none.
+  func backends(
+    for addresses: [String], over transport: TransportOptions, store: String? = nil
+  ) throws -> [any DesiredStateBackend] {
     var registry = BackendRegistry()
     FileBackend.register(in: &registry)
+    RESTBackend.register(in: &registry)
+    MargoBackend.register(in: &registry)
+    GitBackend.register(in: &registry)
     do {
-      return try registry.backend(for: address, context: BackendContext(device: deviceName, logger: logger()))
+      if let option = transport.settings.keys.min(),
+        try addresses.allSatisfy({ ["file", "git+file"].contains(try SourceAddress($0).scheme) })
+      {
+        throw ValidationError("--\(option) is for sources on other machines, and a path or file: URL is on this one.")
+      }
+      let context = BackendContext(
+        device: deviceName, settings: transport.settings, cacheDirectory: store.map { Files.join($0, "cache") },
+        logger: logger())
+      return try addresses.map { try registry.backend(for: $0, context: context) }
     } catch let error as SourceAddressError {
       throw ValidationError(error.description)
     }

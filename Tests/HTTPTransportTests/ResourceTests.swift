@@ -1,35 +1,9 @@
 import Foundation
 import Glibc
+import HTTPTestSupport
 import HTTPTransport
 import HTTPTypes
 import Testing
-
-/// What a process holds, as the kernel sees it.
-struct Holdings: CustomStringConvertible {
-  var descriptors: Int
-  var threads: Int
-  /// In KiB.
-  var memory: Int
-  var peakMemory: Int
-
-  /// Not under the address sanitizer, which keeps what is freed.
-  static var countsMemory: Bool { dlsym(nil, "__asan_init") == nil }
-
-  init() {
-    // One of them is the directory being read.
-    descriptors = ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 1) - 1
-    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-    func value(_ name: String) -> Int {
-      let line = status.split(separator: "\n").first { $0.hasPrefix(name + ":") }
-      return line.flatMap { $0.split(whereSeparator: \.isWhitespace).dropFirst().first }.flatMap { Int($0) } ?? 0
-    }
-    threads = value("Threads")
-    memory = value("VmRSS")
-    peakMemory = value("VmHWM")
-  }
-
-  var description: String { "\(descriptors) descriptors, \(threads) threads, \(memory) KiB, peak \(peakMemory) KiB" }
-}
 
 /// In processes of their own, where nothing else opens files, starts threads or takes memory.
 @Suite(.serialized) struct Resources {
@@ -144,9 +118,4 @@ func trusting(_ change: (inout HTTPTransportConfiguration) -> Void = { _ in }) a
 func show(_ result: ExitTest.Result?) {
   guard let result, !result.standardErrorContent.isEmpty else { return }
   FileHandle.standardError.write(Data(result.standardErrorContent))
-}
-
-/// Shown with the tests' output, for whoever wants to know more than that a bound was kept.
-func measured(_ text: String) {
-  FileHandle.standardError.write(Data("measured: \(text)\n".utf8))
 }

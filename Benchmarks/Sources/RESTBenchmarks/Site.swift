@@ -1,24 +1,29 @@
+import DesiredState
 import Glibc
+import HTTPTransport
 import Measuring
+import RESTBackend
 
-/// nginx with TLS 1.3, client certificates and HTTP/2, serving a directory; and the certificates of both sides.
+/// nginx with TLS 1.3, client certificates and HTTP/2, serving drops; and the certificates and keys of both sides.
 struct Site {
   let directory: String
   let port = 18443
+  let relayPort = 18444
 
   var www: String { "\(directory)/www" }
   var authority: String { "\(directory)/ca.pem" }
   var certificate: String { "\(directory)/client.pem" }
   var key: String { "\(directory)/client.key" }
-  func url(_ path: String, port: Int? = nil) -> String { "https://localhost:\(port ?? self.port)/\(path)" }
   var curl: String { "curl -sSf --http2 --tlsv1.3 --cacert \(authority) --cert \(certificate) --key \(key)" }
+
+  func url(_ path: String, port: Int? = nil) -> String { "https://localhost:\(port ?? self.port)/\(path)" }
 
   init() {
     var template = Array("/tmp/desired-state-bench.XXXXXX".utf8CString)
     directory = String(cString: mkdtemp(&template)!)
     _ = Measure.shell(
       """
-      cd \(directory); mkdir www
+      cd \(directory); mkdir www; ssh-keygen -q -t ed25519 -N '' -f key; printf 'ops %s\\n' "$(cat key.pub)" > trust
       ec='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -batch'
       openssl req -x509 $ec -keyout ca.key -out ca.pem -days 30 -subj /CN=bench 2>/dev/null
       for name in server client; do
@@ -48,5 +53,30 @@ struct Site {
 
   func close() {
     _ = Measure.shell("kill $(cat \(directory)/pid); rm -rf \(directory)")
+  }
+
+  /// Publishes so many random documents of a size as the drop of that name.
+  func publish(_ name: String, count: Int, size: Int) {
+    _ = Measure.shell(
+      """
+      cd \(directory); mkdir \(name)
+      head -c \(count * size) /dev/urandom | split -b \(size) -a 4 - \(name)/document-
+      \(program) publish \(name) --to www/\(name) --key key
+      """)
+  }
+
+  func makeTransport() throws -> HTTPTransport {
+    var configuration = HTTPTransportConfiguration()
+    configuration.tls.trust = .only(file: authority)
+    configuration.tls.clientCertificate = HTTPClientCertificate(certificateFile: certificate, keyFile: key)
+    return try HTTPTransport(configuration: configuration)
+  }
+
+  /// How an agent is called that looks at a drop once.
+  func follow(_ name: String, store: String, port: Int? = nil) -> [String] {
+    [
+      program, "follow", url("\(name)/manifest.json", port: port), "--store", "\(directory)/\(store)", "--once",
+      "--trust", "\(directory)/trust", "--tls-ca", authority, "--tls-cert", certificate, "--tls-key", key,
+    ]
   }
 }

@@ -11,6 +11,8 @@ int pipe2(int descriptors[2], int flags);  // pipe(2), with flags such as O_CLOE
 // EXDEV if it is not. With follows_links 0, any symbolic link on the way is ELOOP. glibc has no wrapper.
 int desired_state_open_beneath(int directory, const char *path, int flags, int follows_links);
 
+int memfd_create(const char *name, unsigned int flags);  // memfd_create(2): a file that is nowhere but in memory
+
 #include <malloc.h>  // mallinfo2(3), glibc 2.33: what malloc has given out, over all arenas
 
 #endif

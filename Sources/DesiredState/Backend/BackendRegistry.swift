@@ -38,8 +38,8 @@ public struct BackendRegistry: Sendable {
 public struct BackendContext: Sendable {
   /// This device's name, as receipts and requests bear it.
   public var device: String
-  /// Settings by name, as the command line names them without the dashes: `tls-ca`, `token-file`. A backend says so
-  /// if it is given one that it cannot honour.
+  /// Settings by name, as the command line names them without the dashes: `tls-ca`, `token-file`. All sources of an
+  /// agent are given the same ones; a backend logs which of them it has no use for.
   public var settings: [String: String]
   /// Where a backend may keep what it can fetch again, across restarts: a directory that may not exist yet. Nil if
   /// there is none; a backend that needs one makes a temporary one then, and removes it in the end.
@@ -55,5 +55,11 @@ public struct BackendContext: Sendable {
     self.settings = settings
     self.cacheDirectory = cacheDirectory
     self.logger = logger
+  }
+
+  /// Logs the settings that a backend has no use for.
+  package func noteSettings(unusedBy what: String, besides used: Set<String>) {
+    let unused = settings.keys.filter { !used.contains($0) }.sorted()
+    if !unused.isEmpty { logger.notice("\(what) uses none of these settings: \(unused.joined(separator: ", "))") }
   }
 }

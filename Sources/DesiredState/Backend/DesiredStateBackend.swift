@@ -10,7 +10,8 @@ public protocol DesiredStateBackend: Sendable {
   /// store remembers the source, so it must be the same for the same configuration.
   var source: String { get }
 
-  /// What this backend can do beyond fetching. What is not declared is never silently dropped: acknowledgements wait.
+  /// What this backend can do beyond fetching. What is not declared is never silently dropped: acknowledgements wait for
+  /// a backend that takes them.
   var capabilities: BackendCapabilities { get }
 
   /// Looks at the source once.
@@ -54,8 +55,12 @@ public struct BackendCapabilities: OptionSet, Sendable, Hashable {
   public let rawValue: UInt
   public init(rawValue: UInt) { self.rawValue = rawValue }
 
-  /// ``DesiredStateBackend/acknowledge(_:)`` can deliver.
-  public static let acknowledges = BackendCapabilities(rawValue: 1 << 0)
+  /// ``DesiredStateBackend/acknowledge(_:)`` can deliver how far documents have come.
+  public static let acknowledgesDocuments = BackendCapabilities(rawValue: 1 << 0)
+  /// ``DesiredStateBackend/acknowledge(_:)`` can deliver that a state was adopted or rejected as a whole.
+  public static let acknowledgesStates = BackendCapabilities(rawValue: 1 << 3)
+  /// ``DesiredStateBackend/acknowledge(_:)`` can deliver any acknowledgement.
+  public static let acknowledges: BackendCapabilities = [.acknowledgesDocuments, .acknowledgesStates]
   /// ``DesiredStateBackend/changeHints()`` gives hints.
   public static let hintsAtChanges = BackendCapabilities(rawValue: 1 << 1)
   /// An interrupted document can be continued where it stopped.

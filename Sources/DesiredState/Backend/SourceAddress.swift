@@ -6,6 +6,7 @@ public struct SourceAddress: Sendable, Hashable {
   public let location: String
   /// What follows `?`, by name. A path has none: a question mark is part of its name.
   public let query: [String: String]
+  private let queryItems: [Substring]
   // A path is taken as it is; a URL is percent-encoded.
   private let isPath: Bool
 
@@ -18,6 +19,7 @@ public struct SourceAddress: Sendable, Hashable {
       self.scheme = "file"
       location = text
       query = [:]
+      queryItems = []
       isPath = true
       return
     }
@@ -26,7 +28,17 @@ public struct SourceAddress: Sendable, Hashable {
     let mark = rest.firstIndex(of: "?") ?? rest.endIndex
     self.scheme = scheme.lowercased()
     location = String(rest[..<mark])
-    query = try Self.parse(query: rest[mark...].dropFirst())
+    queryItems = rest[mark...].dropFirst().split(separator: "&")
+    query = try Self.parse(queryItems)
+  }
+
+  /// The query as it was written, with its question mark, without the items of these names; empty if none is left. For
+  /// backends that take a few items for themselves and pass the rest on.
+  public func queryText(without names: Set<String>) -> String {
+    let rest = queryItems.filter { item in
+      PercentEncoding.decode(item.prefix { $0 != "=" }.utf8).map { !names.contains($0) } ?? true
+    }
+    return rest.isEmpty ? "" : "?" + rest.joined(separator: "&")
   }
 
   /// The path a `file:` URL or a plain path names.
@@ -66,9 +78,9 @@ public struct SourceAddress: Sendable, Hashable {
     (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
   }
 
-  private static func parse(query: Substring) throws(SourceAddressError) -> [String: String] {
+  private static func parse(_ items: [Substring]) throws(SourceAddressError) -> [String: String] {
     var values: [String: String] = [:]
-    for item in query.split(separator: "&") {
+    for item in items {
       let equals = item.firstIndex(of: "=") ?? item.endIndex
       guard let name = PercentEncoding.decode(item[..<equals].utf8),
         let value = PercentEncoding.decode(item[equals...].dropFirst().utf8)

@@ -67,6 +67,14 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
     case document(String)
   }
 
+  /// What a backend must be able to do to deliver it.
+  public var capability: BackendCapabilities {
+    switch subject {
+    case .state: .acknowledgesStates
+    case .document: .acknowledgesDocuments
+    }
+  }
+
   /// What this acknowledgement is about.
   public var subject: Subject {
     switch statement {

@@ -62,6 +62,15 @@ package enum Drop {
     }
   }
 
+  /// The path of a bundle below the root, as of a document.
+  package static func path(of bundle: StateManifest.BundleReference) throws(VerificationError) -> String {
+    switch path(relative: bundle.url) {
+    case .success(let path): return path
+    case .failure(let fault):
+      throw VerificationError(.documentMissing, "the bundle's url leads nowhere in the drop: \(fault.text)")
+    }
+  }
+
   private struct Fault: Error {
     let text: String
     init(_ text: String) { self.text = text }

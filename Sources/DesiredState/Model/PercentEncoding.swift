@@ -1,5 +1,24 @@
 /// Percent-encoding as URLs have it (RFC 3986 section 2.1).
 package enum PercentEncoding {
+  /// A path as a URL has it: whatever is not unreserved (RFC 3986 section 2.3) or a slash is encoded, a percent sign too.
+  package static func encode(path: String) -> String {
+    path.split(separator: "/", omittingEmptySubsequences: false).map { encode(segment: String($0)) }
+      .joined(separator: "/")
+  }
+
+  /// One segment of a path: as ``encode(path:)``, and a slash is encoded too.
+  package static func encode(segment: String) -> String {
+    segment.utf8.map { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+        UInt8(ascii: "~"):
+        String(Unicode.Scalar(byte))
+      default: (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
+      }
+    }.joined()
+  }
+
   /// The text an encoding stands for; nil if a percent sign has no two hexadecimal digits after it, or the bytes are not
   /// UTF-8.
   package static func decode(_ text: Substring.UTF8View) -> String? {

@@ -11,8 +11,11 @@ public struct Receipt: Sendable {
   /// The file's content.
   public let bytes: [UInt8]
 
+  /// Where the file belongs below the folder that all receipts are in.
+  package var pathInFolder: String { String(path.dropFirst(Drop.acknowledgements.utf8.count + 1)) }
+
   public init(_ acknowledgement: Acknowledgement) throws {
-    let folder = "acknowledgements/\(Self.fileName(for: acknowledgement.device))"
+    let folder = "\(Drop.acknowledgements)/\(Self.fileName(for: acknowledgement.device))"
     switch acknowledgement.subject {
     case .state: path = "\(folder)/state.json"
     case .document(let id): path = "\(folder)/documents/\(Self.fileName(for: id)).json"

@@ -51,6 +51,9 @@ public struct Outbox: Sendable {
 
   /// Delivers what waits, in order, to the first backend that can take it; what could not be delivered stays.
   ///
+  /// Trouble that may pass keeps the rest waiting as well, so that order is kept. A statement that is refused for good, or
+  /// that no backend here takes at all, keeps nobody else waiting: the newest per subject is all there is.
+  ///
   /// - Parameters:
   ///   - timeout: how long a backend may take for one statement.
   ///   - clock: what that time passes by.
@@ -59,13 +62,14 @@ public struct Outbox: Sendable {
     to backends: [any DesiredStateBackend], within timeout: Duration = .seconds(30),
     clock: any Clock<Duration> = ContinuousClock()
   ) async throws -> (delivered: [(Acknowledgement, source: String)], failure: (any Error)?) {
-    let backends = backends.filter { $0.capabilities.contains(.acknowledges) }
-    guard !backends.isEmpty else { return ([], nil) }
+    let capable = backends.filter { !$0.capabilities.isDisjoint(with: .acknowledges) }
+    guard !capable.isEmpty else { return ([], nil) }
     var delivered: [(Acknowledgement, source: String)] = []
     var failure: (any Error)?
     for acknowledgement in try await waiting() {
       var taker: String?
-      for backend in backends where taker == nil {
+      var mayPass = false
+      for backend in capable where taker == nil && backend.capabilities.contains(acknowledgement.capability) {
         do {
           try await limited(to: timeout, clock: clock) { try await backend.acknowledge(acknowledgement) }
           taker = backend.source
@@ -73,10 +77,11 @@ public struct Outbox: Sendable {
           throw CancellationError()
         } catch {
           failure = failure ?? error
+          mayPass = mayPass || (error as? BackendError)?.isRetryable ?? true
         }
       }
-      // One that nobody takes now says enough about the rest: they wait as well, and order is kept.
-      guard let taker else { break }
+      if mayPass, taker == nil { break }
+      guard let taker else { continue }
       try await remove(acknowledgement)
       delivered.append((acknowledgement, taker))
     }

@@ -56,7 +56,7 @@ extension Trial {
 
   /// Whether acknowledgements are delivered here, or must be refused.
   func takesAcknowledgements(_ backend: any DesiredStateBackend) -> Bool {
-    backend.capabilities.contains(.acknowledges) && fixture.takesAcknowledgements
+    backend.capabilities.contains(.acknowledgesDocuments) && fixture.takesAcknowledgements
   }
 
   func acknowledge(_ acknowledgement: Acknowledgement, to backend: any DesiredStateBackend) async throws {

@@ -21,7 +21,7 @@ final class HTTPRoad: Road {
     do {
       let origin = try HTTPOrigin(of: plain)
       var configuration = try TransportSettings.configuration(settings, for: origin)
-      guard origin.scheme == "https" || Self.isLoopback(origin.host) || settings["insecure-http"] != nil else {
+      guard origin.scheme == "https" || origin.isLoopback || TransportSettings.allowsPlainHTTP(settings) else {
         throw SourceAddressError(
           "git+http: sends everything in the clear; use git+https:, or allow it with --insecure-http")
       }
@@ -36,7 +36,7 @@ final class HTTPRoad: Road {
       configuration.timeout = .seconds(24 * 3600)
       configuration.limits = .body(.max)
       transport = try HTTPTransport(configuration: configuration)
-      channel = origin.scheme == "https" ? "TLS to \(origin.host)" : nil
+      channel = origin.scheme == "https" ? "TLS to \(origin)" : nil
     } catch let error as HTTPTransportError {
       throw SourceAddressError(error.message)
     }
@@ -55,12 +55,6 @@ final class HTTPRoad: Road {
     } catch let error as HTTPTransportError {
       throw sourceError(error)
     }
-  }
-
-  private static func isLoopback(_ host: String) -> Bool {
-    // Digits and dots: 127.example.org is a name like any other.
-    host == "localhost" || host == "[::1]"
-      || host.hasPrefix("127.") && host.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }
   }
 
   private static func withoutUser(_ url: String) throws(SourceAddressError) -> (String, user: String?) {
@@ -97,7 +91,7 @@ final class HTTPRoad: Road {
         throw BackendError(
           .forbidden, "\(source) takes no push with these credentials (it answers \(exchange.response.status.code))")
       }
-      throw BackendError(exchange, of: source)
+      throw await BackendError.reading(exchange, of: try HTTPAddress(url))
     }
     guard exchange.response.headerFields[.contentType]?.hasPrefix("application/x-\(service.rawValue)-\(type)") == true
     else {

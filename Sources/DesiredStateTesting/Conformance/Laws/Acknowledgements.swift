@@ -19,7 +19,18 @@ extension Trial {
     let adopted = Acknowledgement(
       id: "adopted", device: "conformance", revision: seen.revision,
       adoptedManifestVersion: seen.verified.manifest.version, time: Date(), statement: .adopted)
-    var delivered = [adopted]
+    var delivered: [Acknowledgement] = []
+    if backend.capabilities.contains(.acknowledgesStates) {
+      delivered.append(adopted)
+    } else {
+      let expected = "a backend that takes no acknowledgements of states throws when it is given one"
+      do {
+        try await acknowledge(adopted, to: backend)
+        throw Broken(expected: expected, happened: "it returned as if it had delivered it")
+      } catch is BackendError {
+        // As it should: the statement waits for a source that takes it.
+      }
+    }
     for (index, state) in [DocumentStatus.State.pending, .installing, .installed].enumerated() {
       for document in ["press", "belt"] {
         delivered.append(.document(document, state, by: seen, id: "\(document)-\(index)"))

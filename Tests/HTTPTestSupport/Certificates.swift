@@ -1,17 +1,17 @@
 import Foundation
 
 /// A private certificate authority and what it issued, made once a process with the openssl program.
-struct Certificates: Sendable {
-  let directory = TemporaryDirectory()
+package struct Certificates: Sendable {
+  package let directory = TemporaryDirectory()
 
-  static let shared = Task { try await onThread { try Certificates() } }
+  package static let shared = Task { try await onThread { try Certificates() } }
 
-  var authority: String { directory.file("ca.pem") }
-  var otherAuthority: String { directory.file("other-ca.pem") }
-  func certificate(_ name: String) -> String { directory.file("\(name).pem") }
-  func key(_ name: String) -> String { directory.file("\(name).key") }
+  package var authority: String { directory.file("ca.pem") }
+  package var otherAuthority: String { directory.file("other-ca.pem") }
+  package func certificate(_ name: String) -> String { directory.file("\(name).pem") }
+  package func key(_ name: String) -> String { directory.file("\(name).key") }
 
-  static let identity = "spiffe://plant.example/server"
+  package static let identity = "spiffe://plant.example/server"
 
   private init() throws {
     for name in ["ca", "other-ca"] {

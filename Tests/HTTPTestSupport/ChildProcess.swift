@@ -2,17 +2,18 @@ import Glibc
 
 /// A program that runs beside the tests. Stopped by its own process id when let go of, and by the end
 /// of its standard input when the test process dies.
-final class ChildProcess: Sendable {
-  let identifier: pid_t
+package final class ChildProcess: Sendable {
+  package let identifier: pid_t
   private let input: Int32
   private let output: Int32
 
-  struct Failure: Error, CustomStringConvertible {
-    var description: String
+  package struct Failure: Error, CustomStringConvertible {
+    package var description: String
+    package init(description: String) { self.description = description }
   }
 
   /// Starts a program found in PATH, without the variables that name files of trusted certificates.
-  init(_ arguments: [String]) throws {
+  package init(_ arguments: [String]) throws {
     var input: [Int32] = [-1, -1]
     var output: [Int32] = [-1, -1]
     // Socket pairs, as they can be made closed on exec at once: another child must not hold this one's
@@ -29,6 +30,11 @@ final class ChildProcess: Sendable {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
+    // A program inherits which signals are blocked, and threads like those of a test block nearly all.
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     let argv = arguments.map { strdup($0) } + [nil]
     let envp = Self.environment.map { strdup($0) } + [nil]
     defer { for text in argv + envp { free(text) } }
@@ -51,7 +57,7 @@ final class ChildProcess: Sendable {
   }
 
   /// The next line of its standard output, without the line end; nil at the end.
-  func readLine() -> String? {
+  package func readLine() -> String? {
     var line: [UInt8] = []
     var byte: UInt8 = 0
     while read(output, &byte, 1) == 1 {
@@ -63,7 +69,7 @@ final class ChildProcess: Sendable {
 
   /// Runs a program to its end and returns what it printed.
   @discardableResult
-  static func run(_ arguments: [String]) throws -> String {
+  package static func run(_ arguments: [String]) throws -> String {
     let child = try ChildProcess(arguments)
     var lines: [String] = []
     while let line = child.readLine() { lines.append(line) }

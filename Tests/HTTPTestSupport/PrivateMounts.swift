@@ -1,10 +1,10 @@
 import Glibc
 
 /// Mounts that only the calling thread, and threads and programs it starts, can see. Only root may make them.
-enum PrivateMounts {
-  static var isPossible: Bool { getuid() == 0 }
+package enum PrivateMounts {
+  package static var isPossible: Bool { getuid() == 0 }
 
-  static func mount(_ directory: String, over target: String) throws {
+  package static func mount(_ directory: String, over target: String) throws {
     // unshare(2) and mount(2) are not in Swift's Glibc module. CLONE_NEWNS; MS_REC | MS_PRIVATE; MS_BIND.
     typealias Unshare = @convention(c) (Int32) -> Int32
     typealias Mount =

@@ -1,66 +1,61 @@
 import Foundation
 import Glibc
+import Synchronization
 
-/// nginx with one server for each way of doing TLS, all serving the same directory.
-final class NginxServer: Sendable {
-  enum Site: String, CaseIterable {
-    case plain, good, tls12, expired, future, untrusted, otherHost, mutual
-  }
+/// nginx, with servers of a test's own choosing on ports of its own.
+package final class Nginx: Sendable {
+  /// Where its configuration and logs are.
+  package let directory = TemporaryDirectory()
+  package let ports: [Int]
+  private let servers: @Sendable (Nginx) throws -> String
+  private let process = Mutex<ChildProcess?>(nil)
 
-  let directory = TemporaryDirectory()
-  private let ports: [Int]
-  private let process: ChildProcess
-
-  /// One for all tests of a process: it only serves files.
-  static let shared = Task { try await start() }
-
-  static func start() async throws -> NginxServer {
-    let certificates = try await Certificates.shared.value
-    return try await onThread {
+  /// Starts nginx, off the cooperative pool.
+  ///
+  /// - Parameters:
+  ///   - count: how many ports it needs.
+  ///   - servers: what belongs into its `http` block.
+  package static func start(ports count: Int, servers: @escaping @Sendable (Nginx) throws -> String) async throws
+    -> Nginx
+  {
+    try await onThread {
       // Another program may take a port before nginx does.
-      for _ in 0..<4 { if let server = try? NginxServer(certificates) { return server } }
-      return try NginxServer(certificates)
+      for _ in 0..<4 { if let nginx = try? Nginx(count, servers) { return nginx } }
+      return try Nginx(count, servers)
     }
   }
 
-  func url(_ site: Site, _ path: String, host: String = "localhost") -> String {
-    "\(site == .plain ? "http" : "https")://\(host):\(port(site))\(path)"
+  private init(_ count: Int, _ servers: @escaping @Sendable (Nginx) throws -> String) throws {
+    ports = Self.freePorts(count)
+    self.servers = servers
+    try launch()
   }
 
-  func port(_ site: Site) -> Int { ports[Site.allCases.firstIndex(of: site) ?? 0] }
+  /// Starts it again after ``stop()``, on the same ports, with what belongs into its configuration now.
+  package func start() async throws { try await onThread { [self] in try launch() } }
 
-  private init(_ certificates: Certificates) throws {
-    ports = Self.freePorts(Site.allCases.count)
-    try FileManager.default.createDirectory(atPath: directory.file("www"), withIntermediateDirectories: true)
-    try directory.write("www/small", "small file\n")
-    try directory.write("www/text.json", String(repeating: "{\"some\": \"text\"}\n", count: 1000))
-    // Sparse: takes no room on the disk.
-    truncate(try directory.write("www/huge", ""), 1 << 30)
-    truncate(try directory.write("www/large", ""), 64 << 20)
-    var servers = ""
-    for (site, port) in zip(Site.allCases, ports) {
-      let name =
-        switch site {
-        case .expired, .future, .untrusted: site.rawValue
-        case .otherHost: "other-host"
-        default: "server"
-        }
-      servers += """
-          server {
-            listen 127.0.0.1:\(port)\(site == .plain ? "" : " ssl http2");
-            root \(directory.file("www"));
-            \(site == .plain ? "" : "ssl_certificate \(certificates.certificate(name)); ssl_certificate_key \(certificates.key(name));")
-            ssl_protocols \(site == .tls12 ? "TLSv1.2" : "TLSv1.3");
-            \(site == .mutual ? "ssl_verify_client on; ssl_client_certificate \(certificates.authority);" : "")
-          }
+  /// Ends it, and returns when its ports are closed.
+  package func stop() async throws { try await onThread { [self] in process.withLock { $0 = nil } } }
 
-        """
-    }
+  /// Makes it stop answering, without closing anything.
+  package func freeze() { signal(SIGSTOP) }
+
+  /// Ends ``freeze()``.
+  package func thaw() { signal(SIGCONT) }
+
+  private func signal(_ number: Int32) {
+    let text = directory.read("pid")
+    if let identifier = pid_t(text.filter(\.isNumber)) { kill(identifier, number) }
+  }
+
+  private func launch() throws {
+    try? FileManager.default.removeItem(atPath: directory.file("error.log"))
     let file = try directory.write(
       "nginx.conf",
       """
       daemon off;
-      worker_processes 1;
+      # One process, which can be stopped by its number.
+      master_process off;
       pid \(directory.file("pid"));
       error_log \(directory.file("error.log"));
       \(getuid() == 0 ? "user root;" : "")
@@ -73,22 +68,26 @@ final class NginxServer: Sendable {
         client_body_temp_path \(directory.path); proxy_temp_path \(directory.path);
         fastcgi_temp_path \(directory.path); uwsgi_temp_path \(directory.path); scgi_temp_path \(directory.path);
         keepalive_requests 100000;
-      \(servers)}
+      \(try servers(self))}
       """)
     // The shell ends nginx when it is stopped itself, or when its standard input ends with the test process.
-    process = try ChildProcess([
+    let end = "kill $pid 2>&-; kill -CONT $pid 2>&-; wait $pid"
+    let started = try ChildProcess([
       "sh", "-c",
-      "PATH=$PATH:/usr/sbin nginx -c \(file) -e \(directory.file("error.log")) </dev/null & pid=$!; trap 'kill $pid' TERM; read line; kill $pid",
+      "PATH=$PATH:/usr/sbin nginx -c \(file) -e \(directory.file("error.log")) </dev/null & pid=$!; trap '\(end)' TERM; read line; \(end)",
     ])
     for port in ports {
       guard waitUntilListening(port) else {
         throw ChildProcess.Failure(description: "nginx did not start: \(directory.read("error.log"))")
       }
     }
+    process.withLock { $0 = started }
   }
+}
 
+extension Nginx {
   /// Ports that nothing listens on.
-  static func freePorts(_ count: Int) -> [Int] {
+  package static func freePorts(_ count: Int) -> [Int] {
     let sockets = (0..<count).map { _ in socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) }
     defer { for socket in sockets { close(socket) } }
     return sockets.map { socket in

@@ -1,18 +1,22 @@
 """An HTTP/1.1 server that does by request what no real server does. Standard library only.
 
-    hostile.py [--tls CERT KEY [--client-ca CA]] [--host ADDRESS] [--log FILE]
+    hostile.py [--tls CERT KEY [--client-ca CA]] [--host ADDRESS] [--log FILE] [--root DIR]
 
-Prints its port, serves until standard input ends. The path picks the behaviour; see `routes`.
+Prints its port, serves until standard input ends. The path picks the behaviour; see `serve`.
 Every request head is appended to the log.
+
+With a root, /at/TARGET/BEHAVIOUR[,name=value]…/FILE serves the files below it as any server does, except those
+whose path begins with TARGET: they are answered as /BEHAVIOUR?name=value… is.
 """
 import argparse, ctypes, gzip, json, os, socket, ssl, struct, sys, threading, time, zlib
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--tls", nargs=2)
 arguments.add_argument("--client-ca")
 arguments.add_argument("--host", default="127.0.0.1")
 arguments.add_argument("--log")
+arguments.add_argument("--root")
 arguments = arguments.parse_args()
 log_lock = threading.Lock()
 
@@ -99,8 +103,48 @@ def brotli(data):
 def serve(connection, request, state):
     method, path, query, fields, lower, body = request
     send, answer = connection.send, connection.answer
+    file = None
+    if path.startswith("/at/"):
+        _, _, target, behaviour, file = path.split("/", 4)
+        if file.startswith(target):
+            behaviour, *parameters = behaviour.split(",")
+            # A slash within a parameter is written as a bar.
+            parameters = [parameter.replace("|", "/") for parameter in parameters]
+            path, query = "/" + behaviour, dict(unquote(parameter).split("=", 1) for parameter in parameters)
+        else:
+            path = "/file"
+        # By a device that is not to be confused by it: a path with a dot-dot is no file of ours.
+        file = os.path.join(arguments.root, file) if ".." not in file else ""
     size = int(query.get("size", "0"))
-    if path == "/ok":
+    if path == "/file":
+        content = read(file)
+        shown = b"" if method == "HEAD" else content or b""
+        answer(shown, "404 Not Found" if content is None else "200 OK", length=len(content or b""))
+    elif path == "/typed":
+        answer(read(file) or b"", fields=[("Content-Type", query["type"])])
+    elif path == "/tagged":
+        # Whatever it holds, it has one tag, and a date of the test's choice.
+        if lower.get("if-none-match") == '"same"' or lower.get("if-modified-since") == query.get("modified"):
+            answer(b"", "304 Not Modified")
+        else:
+            names = {"tag": "ETag", "modified": "Last-Modified", "date": "Date"}
+            answer(read(file) or b"", fields=[(names[name], value) for name, value in query.items() if name in names])
+    elif path == "/portal":
+        answer(b"<!DOCTYPE html><title>Welcome to our network</title>", fields=[("Content-Type", "text/html; charset=utf-8")])
+    elif path == "/refuse":
+        answer(b"", f"{query['code']} Whatever", [("Retry-After", query["after"])] if "after" in query else [])
+    elif path == "/late":
+        # Not before somebody has made the file named so.
+        while not os.path.exists(os.path.join(arguments.root, query["until"])):
+            time.sleep(0.01)
+        answer(read(file) or b"")
+    elif path == "/closing":
+        # Says nothing of it, and closes the connection after every answer.
+        answer(read(file) or b"")
+        raise Gone
+    elif path == "/elsewhere":
+        answer(b"", "302 Found", [("Location", query["to"] + file[len(arguments.root):])])
+    elif path == "/ok":
         answer(b"" if method == "HEAD" else b"x" * size, length=size, fields=[("X-Connection", state["number"])])
     elif path == "/echo":
         answer(json.dumps({"method": method, "fields": fields, "length": len(body),
@@ -186,6 +230,14 @@ def serve(connection, request, state):
         raise Gone
     else:
         answer(b"not here", "404 Not Found")
+
+
+def read(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
 
 
 numbers = iter(range(1, 1 << 60))

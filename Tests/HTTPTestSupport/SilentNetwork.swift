@@ -4,7 +4,7 @@ import Glibc
 /// A network of a thread's own, in which this machine's name server is there and never answers.
 ///
 /// Threads and programs that the thread starts are in it too. Only root may make one.
-final class SilentNetwork {
+package final class SilentNetwork {
   private let socket: Int32
 
   /// The first IPv4 name server of this machine.
@@ -14,12 +14,12 @@ final class SilentNetwork {
     return servers.first { $0.contains(".") }.map(String.init)
   }
 
-  static var isPossible: Bool {
+  package static var isPossible: Bool {
     getuid() == 0 && nameServer != nil && FileManager.default.isExecutableFile(atPath: "/usr/bin/ip")
   }
 
   /// Moves the calling thread into the new network.
-  init() throws {
+  package init() throws {
     // unshare(2) is declared under _GNU_SOURCE only; CLONE_NEWNET is 0x40000000.
     typealias Unshare = @convention(c) (Int32) -> Int32
     guard let symbol = dlsym(nil, "unshare"), unsafeBitCast(symbol, to: Unshare.self)(0x4000_0000) == 0 else {
@@ -42,7 +42,7 @@ final class SilentNetwork {
   }
 
   /// Waits until somebody asks the name server something.
-  func waitForQuestion() {
+  package func waitForQuestion() {
     var buffer = [UInt8](repeating: 0, count: 512)
     recv(socket, &buffer, buffer.count, 0)
   }

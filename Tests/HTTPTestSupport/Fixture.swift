@@ -4,8 +4,8 @@ import HTTPTransport
 import HTTPTypes
 
 /// A directory of the test's own, gone when let go of.
-final class TemporaryDirectory: Sendable {
-  let path: String
+package final class TemporaryDirectory: Sendable {
+  package let path: String
 
   /// Everything of this process, gone at its end with what is shared by its tests.
   private static let base: String = {
@@ -13,23 +13,23 @@ final class TemporaryDirectory: Sendable {
     return "\(NSTemporaryDirectory())http-transport-\(getpid())/"
   }()
 
-  init() {
+  package init() {
     path = Self.base + UUID().uuidString
     try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  func file(_ name: String) -> String { "\(path)/\(name)" }
+  package func file(_ name: String) -> String { "\(path)/\(name)" }
 
   @discardableResult
-  func write(_ name: String, _ text: String) throws -> String {
+  package func write(_ name: String, _ text: String) throws -> String {
     try Data(text.utf8).write(to: URL(fileURLWithPath: file(name)))
     return file(name)
   }
 
   /// By hand: Foundation leaks a buffer for every empty file it reads.
-  func read(_ name: String) -> String {
+  package func read(_ name: String) -> String {
     let descriptor = open(file(name), O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return "" }
     defer { close(descriptor) }
@@ -41,26 +41,26 @@ final class TemporaryDirectory: Sendable {
 }
 
 /// Runs what may block on a thread of its own.
-func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+package func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
   try await withCheckedThrowingContinuation { continuation in
     Thread { continuation.resume(with: Result { try body() }) }.start()
   }
 }
 
 /// One of the Python programs in Fixtures, listening on a port of its own.
-final class PythonServer: Sendable {
-  let port: Int
+package final class PythonServer: Sendable {
+  package let port: Int
   private let process: ChildProcess
   private let directory = TemporaryDirectory()
 
   /// Started off the cooperative pool, which has few threads, as starting it waits.
-  static func start(_ program: String, _ arguments: [String] = []) async throws -> PythonServer {
+  package static func start(_ program: String, _ arguments: [String] = []) async throws -> PythonServer {
     try await onThread { try PythonServer(program, arguments) }
   }
 
   /// Blocks until the program listens.
-  init(_ program: String, _ arguments: [String] = []) throws {
-    let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+  package init(_ program: String, _ arguments: [String] = []) throws {
+    let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .appendingPathComponent("Fixtures/\(program).py").path
     process = try ChildProcess(["python3", "-B", file, "--log", directory.file("log")] + arguments)
     // It prints its port when it listens.
@@ -71,16 +71,16 @@ final class PythonServer: Sendable {
   }
 
   /// The heads of all requests so far.
-  var log: String { directory.read("log") }
+  package var log: String { directory.read("log") }
 
   /// One plain server for all tests of a process; it keeps nothing from one connection to another.
-  static let hostile = Task { try await start("hostile") }
+  package static let hostile = Task { try await start("hostile") }
 }
 
 extension HTTPRequest {
-  static func get(_ url: String, _ fields: HTTPFields = [:]) -> HTTPRequest { make(.get, url, fields) }
+  package static func get(_ url: String, _ fields: HTTPFields = [:]) -> HTTPRequest { make(.get, url, fields) }
 
-  static func make(_ method: Method, _ url: String, _ fields: HTTPFields = [:]) -> HTTPRequest {
+  package static func make(_ method: Method, _ url: String, _ fields: HTTPFields = [:]) -> HTTPRequest {
     let scheme = url.prefix { $0 != ":" }
     let rest = url.dropFirst(scheme.count + 3)
     let authority = rest.prefix { $0 != "/" }
@@ -92,12 +92,12 @@ extension HTTPRequest {
 
 extension HTTPTransport {
   /// The whole body as text.
-  func text(_ request: HTTPRequest, body: HTTPRequestBody = .none) async throws -> String {
+  package func text(_ request: HTTPRequest, body: HTTPRequestBody = .none) async throws -> String {
     String(decoding: try await send(request, body: body).body.collect(upTo: 1 << 20), as: UTF8.self)
   }
 
   /// The error that an exchange ends with, wherever it does.
-  func failure(
+  package func failure(
     _ request: HTTPRequest, body: HTTPRequestBody = .none, limits: HTTPLimits? = nil,
     deadline: ContinuousClock.Instant? = nil
   ) async -> HTTPTransportError? {

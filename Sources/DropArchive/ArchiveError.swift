@@ -1,14 +1,14 @@
 import CArchive
 
 /// libarchive refused, or could not go on.
-struct ArchiveError: Error, CustomStringConvertible {
-  let description: String
+package struct ArchiveError: Error, CustomStringConvertible {
+  package let description: String
 
-  init(_ description: String) { self.description = description }
+  package init(_ description: String) { self.description = description }
 
   /// What the handle's last call complained about. archive_error_string(3): valid until the next call on the handle, so
   /// it is copied here and now.
-  init(lastOf archive: OpaquePointer) {
+  package init(lastOf archive: OpaquePointer) {
     description = archive_error_string(archive).map { String(cString: $0) } ?? "unknown error"
   }
 

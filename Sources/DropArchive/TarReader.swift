@@ -1,23 +1,24 @@
 import CArchive
-import DesiredState
+package import DesiredState
 import Glibc
 
 /// Reads a `.tar.gz` from front to back, trusting nothing in it: regular files and directories with plain relative
 /// paths, within limits that hold while reading.
 ///
 /// Used by one thread at a time.
-final class TarReader {
+package final class TarReader {
   /// One file or directory of the archive.
-  struct Entry {
+  package struct Entry {
     /// The path without `.` components, relative and without `..`.
-    let path: String
-    let isDirectory: Bool
-    let size: UInt64
+    package let path: String
+    package let isDirectory: Bool
+    package let size: UInt64
   }
 
   /// How many entries have been begun; the current one is number `position - 1`.
-  private(set) var position = 0
+  package private(set) var position = 0
 
+  private static let chunk = 256 << 10
   private let archive: OpaquePointer
   private let input: Input
   private let name: String
@@ -28,7 +29,7 @@ final class TarReader {
   /// Starts at the front of an open file.
   ///
   /// - Throws: ``VerificationError`` with `manifest-malformed` if it is no gzip file; ``FileError``.
-  init(_ file: SharedFile, limits: Limits) throws {
+  package init(_ file: SharedFile, limits: Limits) throws {
     input = Input(file)
     name = file.open.path
     self.limits = limits
@@ -62,7 +63,7 @@ final class TarReader {
   ///
   /// - Throws: ``VerificationError``: see ``failure()``, and `limit-exceeded`, and `manifest-malformed` for an entry that
   ///   has no place in a bundle.
-  func next() throws -> Entry? {
+  package func next() throws -> Entry? {
     var entry: OpaquePointer?
     let status = archive_read_next_header(archive, &entry)
     if status == ARCHIVE_EOF {
@@ -82,10 +83,10 @@ final class TarReader {
   }
 
   /// Reads the current entry to its end; nil if it is longer than `limit`.
-  func read(limit: Int) throws -> [UInt8]? {
+  package func read(limit: Int) throws -> [UInt8]? {
     var bytes: [UInt8] = []
     while true {
-      let chunk = try read(upTo: min(limit - bytes.count + 1, Access.chunk))
+      let chunk = try read(upTo: min(limit - bytes.count + 1, Self.chunk))
       if chunk.isEmpty { return bytes }
       bytes += chunk
       guard bytes.count <= limit else { return nil }
@@ -93,7 +94,7 @@ final class TarReader {
   }
 
   /// The next bytes of the current entry; fewer than asked for only at its end.
-  func read(upTo count: Int) throws -> [UInt8] {
+  package func read(upTo count: Int) throws -> [UInt8] {
     var failed = false
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       filled = 0
@@ -114,7 +115,7 @@ final class TarReader {
   /// Passes over what is left of the current entry.
   ///
   /// - Returns: false if the deadline came first; call again then.
-  func skip(until deadline: ContinuousClock.Instant) throws -> Bool {
+  package func skip(until deadline: ContinuousClock.Instant) throws -> Bool {
     // Not archive_read_data_skip(3): it would inflate gigabytes in one call, past every limit and deadline.
     while isEntryOpen {
       var block: UnsafeRawPointer?
@@ -149,7 +150,7 @@ final class TarReader {
     guard let text = archive_entry_pathname(entry) ?? archive_entry_pathname_utf8(entry),
       let path = String(validatingCString: text)
     else { throw malformed("entry \(position) has a name that is not UTF-8") }
-    let shown = DirectoryWalk.shown(path)
+    let shown = String(path.prefix(120)).debugDescription
     guard !path.hasPrefix("/") else { throw malformed("the path \(shown) is absolute") }
     let components = path.split(separator: "/").filter { $0 != "." }
     guard !components.contains("..") else { throw malformed("the path \(shown) contains '..'") }
@@ -217,7 +218,7 @@ final class TarReader {
 
   /// A bundle that ends in the middle is one that is being copied, as far as anybody can tell: `document-missing`, which
   /// is looked at again at every poll.
-  static func truncated(_ name: String) -> VerificationError {
+  package static func truncated(_ name: String) -> VerificationError {
     VerificationError(
       .documentMissing,
       "\(name) ends in the middle, or is damaged; if it is being copied it will be seen at the next look")

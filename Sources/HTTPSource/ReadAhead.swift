@@ -1,0 +1,112 @@
+package import DesiredState
+import Synchronization
+
+/// Fetches the small documents that will be read next while one is being read, so that a thousand of them cost a
+/// handful of round trips.
+///
+/// ``announce(_:)`` says what will be read and in which order. Only documents that say they are small are fetched ahead,
+/// into memory. What they say is not relied on: of one that is longer no more is taken than it said, and it is fetched
+/// again, in pieces, when its turn comes.
+package final class ReadAhead: Sendable {
+  package typealias Begin = @Sendable (DocumentReference) async throws -> DocumentExchange
+
+  /// As many as the servers in use let be under way on one connection (nginx: 128; RFC 9113 section 6.5.2: at least 100).
+  private static let window = 128
+  /// What they may come to, by their own account. No more, or on a slow line the one that is waited for would be so long
+  /// in coming, among all the others, that it would be given up.
+  private static let windowBytes: UInt64 = 1 << 20
+  private static let smallSize: UInt64 = 64 << 10
+
+  private struct State {
+    var order: [DocumentReference] = []
+    /// Where in `order` the window ends: what is before has been begun, or never will be.
+    var next = 0
+    var underWay: [Digest: Task<[UInt8]?, any Error>] = [:]
+    var bytes: UInt64 = 0
+    var window = ReadAhead.window
+  }
+
+  private let timeout: Duration
+  private let begin: Begin
+  private let state = Mutex(State())
+
+  /// - Parameters:
+  ///   - timeout: how long whoever reads is to wait for a document to begin, and then for each piece of it.
+  ///   - begin: begins to fetch a document.
+  package init(timeout: Duration, _ begin: @escaping Begin) {
+    self.timeout = timeout
+    self.begin = begin
+  }
+
+  deinit {
+    for task in state.withLock({ $0.underWay.values.map(\.self) }) { task.cancel() }
+  }
+
+  /// Says that these documents will be read next, in this order.
+  package func announce(_ documents: [DocumentReference]) {
+    let left = state.withLock { state in
+      defer { state = State(order: documents, window: state.window) }
+      return Array(state.underWay.values)
+    }
+    for task in left { task.cancel() }
+  }
+
+  /// A document, fetched ahead or now.
+  ///
+  /// - Throws: what beginning to fetch it throws; ``BackendError`` with `timeout`; `CancellationError`.
+  package func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
+    let ahead = state.withLock { state in
+      // If it is the first of those announced, it is begun here, before those after it.
+      fill(&state)
+      let ahead = state.underWay.removeValue(forKey: document.digest)
+      if ahead != nil { state.bytes -= Self.weight(document) }
+      fill(&state)
+      return ahead
+    }
+    if let ahead {
+      do {
+        let bytes = try await withTaskCancellationHandler {
+          try await limited(to: timeout) { try await ahead.value }
+        } onCancel: {
+          ahead.cancel()
+        }
+        if let bytes { return DocumentBytes(bytes) }
+      } catch {
+        ahead.cancel()
+        guard let failure = error as? BackendError, failure.isRetryable, failure.code != .timeout else { throw error }
+        // Too much at once for this server or this line, perhaps: less from now on, and this one on its own.
+        state.withLock { $0.window = max(1, $0.window / 4) }
+      }
+      try Task.checkCancellation()
+    }
+    var exchange = try await limited(to: timeout) { [begin] in try await begin(document) }
+    exchange.timeout = timeout
+    return exchange
+  }
+
+  /// Begins what fits into the window.
+  private func fill(_ state: inout State) {
+    while state.next < state.order.count, state.underWay.count < state.window {
+      let candidate = state.order[state.next]
+      let weight = Self.weight(candidate)
+      if weight > Self.smallSize || state.underWay[candidate.digest] != nil {
+        state.next += 1
+        continue
+      }
+      guard state.bytes + weight <= Self.windowBytes else { return }
+      state.next += 1
+      state.bytes += weight
+      state.underWay[candidate.digest] = Task { [begin] in
+        var bytes: [UInt8] = []
+        for try await piece in try await begin(candidate) {
+          bytes += piece
+          if bytes.count > weight { return nil }
+        }
+        return bytes
+      }
+    }
+  }
+
+  /// What a document is taken to be: without a size, as large as a small one may be.
+  private static func weight(_ document: DocumentReference) -> UInt64 { document.advisorySize ?? smallSize }
+}

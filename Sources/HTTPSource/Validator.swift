@@ -1,0 +1,68 @@
+package import DesiredState
+import HTTPTransport
+package import HTTPTypes
+
+/// What a server gave to ask again by (RFC 9110 section 8.8), bound to the revision it was given with.
+///
+/// As a marker it outlives a restart. A device that asks as if it had nothing sends no condition.
+package struct Validator: Sendable, Equatable {
+  package enum Kind: String, Sendable {
+    case entityTag = "etag"
+    case lastModified = "last-modified"
+  }
+
+  package var revision: Revision
+  package var kind: Kind
+  /// As it came, and as it is sent back: nothing in it is interpreted.
+  package var value: String
+
+  /// Files change within the second that their date, and the ETag that many servers make of it, can tell: a validator
+  /// that young may go on to stand for something else (RFC 9110 section 8.8.2.2), so there is none yet.
+  private static let settling = 2
+
+  /// The validator of an answer; nil if it has none, or none that can be relied on yet.
+  package init?(_ fields: HTTPFields, revision: Revision) {
+    guard let (kind, value) = Self.settled(fields) else { return nil }
+    self.revision = revision
+    self.kind = kind
+    self.value = value
+  }
+
+  /// The entity tag of an answer, from a server that makes it of the content: then its date does not matter.
+  package init?(entityTagOf fields: HTTPFields, revision: Revision) {
+    guard let tag = fields[.eTag], !tag.isEmpty else { return nil }
+    self.revision = revision
+    kind = .entityTag
+    value = tag
+  }
+
+  /// What tells an answer's content from other content at the same address; nil if nothing does yet.
+  package static func settled(_ fields: HTTPFields) -> (Kind, String)? {
+    if let modified = fields[.lastModified].flatMap(HTTPDate.secondsSince1970) {
+      guard let date = fields[.date].flatMap(HTTPDate.secondsSince1970), date - modified >= settling else { return nil }
+    }
+    if let tag = fields[.eTag], !tag.isEmpty { return (.entityTag, tag) }
+    return fields[.lastModified].map { (.lastModified, $0) }
+  }
+
+  /// Reads a marker; nil if it is none, or stands for another revision than the device has.
+  package init?(marker: String?, current: Revision?) {
+    guard let current, let parts = marker?.split(separator: " ", maxSplits: 2), parts.count == 3,
+      parts[0] == current.description, let kind = Kind(rawValue: String(parts[1]))
+    else { return nil }
+    self.revision = current
+    self.kind = kind
+    value = String(parts[2])
+  }
+
+  /// What the store keeps: `<revision> etag "…"`.
+  package var marker: String { "\(revision) \(kind.rawValue) \(value)" }
+
+  /// The field that makes a request conditional (RFC 9110 section 13.1).
+  package var condition: HTTPFields {
+    switch kind {
+    case .entityTag: [.ifNoneMatch: value]
+    case .lastModified: [.ifModifiedSince: value]
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import ArgumentParser
+import DesiredState
+import HTTPMessageSignatures
+import HTTPSource
+import RESTBackend
+
+struct OnboardCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "onboard",
+    abstract: "Onboards this device at a Margo fleet manager of the client-id form, and prints the client's id.",
+    discussion: "The id then goes into the source: margo+https://fleet.example?client=ID, with --request-key.")
+
+  @Argument(help: "The fleet manager: margo+https://fleet.example.") var source: String
+  @Option(help: ArgumentHelp("This device's X.509 certificate (PEM).", valueName: "file")) var certificate: String
+  @OptionGroup var transport: TransportOptions
+  @OptionGroup var agent: AgentOptions
+  @Flag(help: "Print one JSON object.") var json = false
+
+  func validate() throws {
+    guard transport.requestKey != nil else {
+      throw ValidationError("--request-key is needed: the private key of --certificate (PEM).")
+    }
+  }
+
+  func run() async throws {
+    let output = Output(isJSON: json)
+    do {
+      let address = try SourceAddress(source)
+      guard ["margo+https", "margo+http"].contains(address.scheme) else {
+        throw SourceAddressError("only a fleet manager onboards: margo+https://…")
+      }
+      let base = address.scheme.dropFirst("margo+".count) + ":" + address.location
+      guard let pem = (try? Files.read(certificate, limit: 1 << 20)) ?? nil else {
+        throw SourceAddressError("--certificate: \(certificate) cannot be read")
+      }
+      let id = try await MargoBackend.onboard(
+        base: base, certificate: String(decoding: pem, as: UTF8.self),
+        key: try TransportSettings.requestKey(transport.settings)!,
+        transport: try TransportSettings.transport(transport.settings, to: base),
+        allowsPlainHTTP: transport.insecureHttp, timeout: agent.timeout.duration)
+      Output.line(json ? try JSON.line(["clientId": id]) : id)
+    } catch let error as SourceAddressError {
+      throw ValidationError(error.description)
+    } catch let error as BackendError {
+      output.write(.unavailable(error, source: source))
+      throw ExitCode.unavailable
+    }
+  }
+}

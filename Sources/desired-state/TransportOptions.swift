@@ -1,0 +1,47 @@
+import ArgumentParser
+
+/// How sources on other machines are reached. Each source uses what it has a use for.
+struct TransportOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Believe only servers certified by these authorities (PEM).", valueName: "file"))
+  var tlsCa: String?
+  @Option(help: ArgumentHelp("This device's certificate and intermediates (PEM).", valueName: "file"))
+  var tlsCert: String?
+  @Option(help: ArgumentHelp("The private key of --tls-cert (PEM).", valueName: "file"))
+  var tlsKey: String?
+  @Option(help: ArgumentHelp("Go through this proxy: http://[user:password@]host:port, or https:.", valueName: "url"))
+  var proxy: String?
+  @Option(help: ArgumentHelp("Believe only an https proxy certified by these authorities (PEM).", valueName: "file"))
+  var proxyCa: String?
+  @Option(help: ArgumentHelp("Show the bearer token in this file to the source.", valueName: "file"))
+  var tokenFile: String?
+  @Option(
+    help: ArgumentHelp(
+      "Sign requests with this private key (PEM), as a fleet manager of the client-id form wants.", valueName: "file"))
+  var requestKey: String?
+  @Option(
+    help: ArgumentHelp("Show this SSH key to git+ssh: sources, instead of what ssh finds by itself.", valueName: "file"))
+  var sshKey: String?
+  @Option(help: ArgumentHelp("Believe only SSH hosts whose keys are in this file.", valueName: "file"))
+  var knownHosts: String?
+  @Flag(help: "Believe an SSH host that is seen for the first time, and add its key to --known-hosts.")
+  var acceptNewHostKey = false
+  @Flag(help: "Allow http: to other machines: everybody on the way sees and can change what is sent.")
+  var insecureHttp = false
+
+  /// As backends are given them: named as on the command line.
+  var settings: [String: String] {
+    var settings: [String: String] = [:]
+    settings["tls-ca"] = tlsCa
+    settings["tls-cert"] = tlsCert
+    settings["tls-key"] = tlsKey
+    settings["proxy"] = proxy
+    settings["proxy-ca"] = proxyCa
+    settings["token-file"] = tokenFile
+    settings["request-key"] = requestKey
+    settings["ssh-key"] = sshKey
+    settings["known-hosts"] = knownHosts
+    if acceptNewHostKey { settings["accept-new-host-key"] = "true" }
+    if insecureHttp { settings["insecure-http"] = "true" }
+    return settings
+  }
+}

@@ -1,0 +1,116 @@
+import DesiredState
+import DesiredStateTesting
+import Foundation
+import HTTPTestSupport
+import HTTPTransport
+import RESTBackend
+import Testing
+
+/// What a look costs that finds nothing new, and that it never overlooks what is.
+@Suite struct `Looking again` {
+  /// A look of a device that has adopted what the look before found.
+  func look(_ backend: RESTBackend, _ current: Revision?, _ marker: String?) async throws -> FetchResult {
+    try await backend.fetch(FetchRequest(current: current, marker: marker))
+  }
+
+  @Test(
+    .timeLimit(.minutes(1)),
+    arguments: [
+      ("", 304, " etag "), ("etag off;", 304, " last-modified "),
+      // Neither: the digest of what came has to tell.
+      ("etag off; if_modified_since off; add_header Last-Modified '';", 200, nil),
+      ("gzip off;", 304, " etag "),
+    ])
+  func `costs what the server's validators let it`(directives: String, status: Int, kind: String?) async throws {
+    let site = try await DropSite.start()
+    try await site.restart(with: directives)
+    try site.publish(.version(5))
+    let backend = try site.backend()
+    let first = try await look(backend, nil, nil)
+    guard case .changed(let state) = first.outcome else { throw ChildProcess.Failure(description: "\(first)") }
+    if let kind { #expect(first.marker?.contains(kind) == true) } else { #expect(first.marker == nil) }
+    // Also after a restart, and as often as one likes.
+    var marker = first.marker
+    for backend in [backend, try site.backend(), backend] {
+      let again = try await look(backend, state.revision, marker)
+      guard case .unchanged = again.outcome else { throw ChildProcess.Failure(description: "\(again)") }
+      marker = again.marker
+      #expect(marker == first.marker)
+    }
+    let requests = try await site.requests()
+    #expect(requests.map(\.status) == [200, 200, status, status, status])
+    #expect(requests.dropFirst(2).allSatisfy { $0.path == "/drop/manifest.json" })
+    // As if it had nothing, under a new policy: everything, whatever the marker says.
+    guard case .changed = try await look(backend, nil, marker).outcome else {
+      throw ChildProcess.Failure(description: "unchanged to a device that asked for everything")
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func `with the marker of another state asks for everything`() async throws {
+    let site = try await DropSite.start()
+    let backend = try site.backend()
+    try site.publish(.version(5))
+    let marker = try await look(backend, nil, nil).marker
+    // Another source, or somebody with a stick, has brought another state meanwhile.
+    let result = try await look(backend, TestPublication.version(4).revision, marker)
+    guard case .changed(let state) = result.outcome else { throw ChildProcess.Failure(description: "\(result)") }
+    #expect(state.revision == TestPublication.version(5).revision)
+  }
+
+  @Test(.timeLimit(.minutes(1))) func `sees what is published within the same second, under the same tag`() async throws
+  {
+    let site = try await DropSite.start()
+    let backend = try site.backend()
+    // nginx makes its ETag of the second and the size.
+    let now = Date(timeIntervalSince1970: Date().timeIntervalSince1970.rounded(.down))
+    func publish(_ publication: TestPublication) throws {
+      try site.publish(publication)
+      try FileManager.default.setAttributes([.modificationDate: now], ofItemAtPath: site.drop + "/manifest.json")
+    }
+    try publish(.version(5))
+    let first = try await look(backend, nil, nil)
+    guard case .changed(let state) = first.outcome else { throw ChildProcess.Failure(description: "\(first)") }
+    try publish(.version(6))
+    #expect(TestPublication.version(6).manifest.count == state.manifest.count)
+    let second = try await look(backend, state.revision, first.marker)
+    guard case .changed(let next) = second.outcome else { throw ChildProcess.Failure(description: "\(second)") }
+    #expect(next.revision == TestPublication.version(6).revision)
+  }
+
+  @Test(.timeLimit(.minutes(1))) func `does not read a refused document again until it has changed`() async throws {
+    let site = try await DropSite.start()
+    let publication = TestPublication.version(5)
+    try site.publish(publication)
+    let document = try #require(publication.files.first { $0.part == .document("press") })
+    try site.replace(site.drop + "/" + document.path, with: TestPublication.corrupted(document.bytes))
+    let agent = try await Agent([try site.backend()])
+    func reads() async throws -> Int {
+      try await site.requests().filter { $0.method == "GET" && $0.path == "/drop/" + document.path }.count
+    }
+    for _ in 1...3 {
+      guard case .rejected(let error) = try await agent.reconciler.runOnce() else {
+        throw ChildProcess.Failure(description: "adopted")
+      }
+      #expect(error.code == .digestMismatch)
+    }
+    #expect(try await reads() == 1)
+    try site.replace(site.drop + "/" + document.path, with: document.bytes)
+    guard case .current = try await agent.reconciler.runOnce() else {
+      throw ChildProcess.Failure(description: "refused")
+    }
+    #expect(try await reads() == 2)
+  }
+}
+
+/// A device with a store of its own, which trusts `ops@plant.example`.
+final class Agent: Sendable {
+  let directory = TemporaryDirectory()
+  let reconciler: Reconciler
+
+  init(_ sources: [any DesiredStateBackend], timeout: Duration = .seconds(30)) async throws {
+    reconciler = Reconciler(
+      sources: sources, store: try await StateStore.open(directory.file("store")),
+      configuration: .init(policy: TestSigner.policy([TestSigner()]), device: "press-42", timeout: timeout)
+    ) { _ in }
+  }
+}

@@ -1,0 +1,89 @@
+import DesiredState
+import DesiredStateTesting
+import Foundation
+import Glibc
+import HTTPTestSupport
+import HTTPTransport
+import RESTBackend
+import Testing
+
+/// Documents are fetched before they are asked for, and that is all anybody notices of it.
+@Suite struct `Reading ahead` {
+  static func many(_ count: Int, size: Int = 2000, version: UInt64 = 1) -> [String: [UInt8]] {
+    Dictionary(
+      uniqueKeysWithValues: (0..<count).map { number in
+        ("document-\(number)", Array("\(number) ".utf8) + [UInt8](repeating: UInt8(ascii: "x"), count: size))
+      })
+  }
+
+  @Test(.timeLimit(.minutes(2))) func `fetches a thousand documents once each, over one connection`() async throws {
+    let site = try await DropSite.start()
+    let documents = Self.many(1000)
+    try site.publish(TestPublication(version: 1, documents: documents))
+    let agent = try await Agent([try site.backend()])
+    guard case .current = try await agent.reconciler.runOnce() else { throw ChildProcess.Failure(description: "no") }
+    let first = try await site.requests()
+    #expect(first.count == 1002 && Set(first.map(\.path)).count == 1002)
+    #expect(Set(first.map(\.connection)).count == 1)
+
+    // One of them changes: the manifest, its signature and that document.
+    var changed = documents
+    changed["document-500"] = Array("new".utf8)
+    try site.publish(TestPublication(version: 2, documents: changed))
+    guard case .current = try await agent.reconciler.runOnce() else { throw ChildProcess.Failure(description: "no") }
+    #expect(try await site.requests().count == 1005)
+  }
+
+  @Test(.timeLimit(.minutes(2)), arguments: [HTTPVersionPreference.http1, .http2])
+  func `gives each its own bytes, whatever their sizes`(version: HTTPVersionPreference) async throws {
+    let site = try await DropSite.start()
+    var documents = Self.many(300, size: 10)
+    for (number, size) in [0, 1, 65_535, 65_536, 65_537, 300_000, 5_000_000].enumerated() {
+      documents["sized-\(number)"] = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ number) }
+    }
+    for withSizes in [true, false] {
+      let publication = TestPublication(version: 1, documents: documents, withSizes: withSizes)
+      try site.publish(publication)
+      #expect(try await site.backend { $0.versions = version }.sight() == .all(of: publication))
+    }
+  }
+
+  /// A manifest of documents that all say that they have one byte.
+  static func lying(_ documents: [(id: String, digest: Digest, url: String?)]) -> TestPublication {
+    let manifest = StateManifest(
+      version: 1,
+      documents: documents.map { DocumentReference(id: $0.id, digest: $0.digest, advisorySize: 1, url: $0.url) }
+    ).encoded()
+    return TestPublication(version: 1, documents: [:], manifest: manifest, signatures: TestSigner().sign(manifest))
+  }
+
+  @Test(.timeLimit(.minutes(2))) func `does not believe what is said of sizes`() async throws {
+    let site = try await DropSite.start()
+    let documents = Self.many(200, size: 100_000)
+    let honest = TestPublication(version: 1, documents: documents)
+    try site.publish(honest)
+    let manifest = try StateManifest(parsing: honest.manifest, requiresVersion: true)
+    let lying = Self.lying(manifest.documents.map { ($0.id, $0.digest, $0.url) })
+    try site.publish(lying)
+    #expect(try await site.backend().sight() == .state(revision: lying.revision, documents: documents))
+  }
+
+  @Test(.timeLimit(.minutes(2))) func `takes little of what turns out to be long, and nothing when nobody reads on`()
+    async throws
+  {
+    let site = try await DropSite.start()
+    // A thousand documents of 64 MB, by their own account of one byte.
+    try site.replace(site.directory.file("drop/long"), with: [])
+    truncate(site.drop + "/long", 64 << 20)
+    try await site.restart(with: "gzip off;")
+    try site.publish(
+      Self.lying((0..<1000).map { ("document-\($0)", Digest.of(Array("\($0)".utf8)), "long") }))
+    #expect(try await site.backend().sight() == .refused(.digestMismatch))
+    let requests = try await site.requests().filter { $0.path == "/drop/long" }
+    // The first is read to its end, as nobody knew that it was wrong; of the others, what was under way.
+    #expect(requests.count < 300)
+    let bytes = requests.map(\.bytes).reduce(0, +)
+    #expect(bytes < 64 << 20 + 130 << 20, "\(bytes) bytes for \(requests.count) requests")
+    measured("\(requests.count) requests, \(bytes >> 20) MiB")
+  }
+}

@@ -1,0 +1,163 @@
+import DesiredState
+import DesiredStateTesting
+import Foundation
+import Glibc
+import HTTPTestSupport
+import HTTPTransport
+import RESTBackend
+import Synchronization
+
+/// A drop in a directory that nginx serves: with TLS 1.3, client certificates, HTTP/2, gzip, and WebDAV for receipts.
+final class DropSite: Sendable {
+  static let token = "token-of-the-drop"
+
+  let directory = TemporaryDirectory()
+  let certificates: Certificates
+  private let nginx: Nginx
+  private let directives: Directives
+  private let mark = Mutex(0)
+  private let clock = Mutex(0)
+
+  /// The directory that is the drop, which a file backend may follow as well.
+  var drop: String { directory.file("drop") }
+  var manifestURL: String { url("manifest.json") }
+  var port: Int { nginx.ports[0] }
+
+  func url(_ path: String, host: String = "localhost") -> String { "https://\(host):\(port)/drop/\(path)" }
+
+  static func start(_ site: NginxServer.Site = .mutual) async throws -> DropSite {
+    try await DropSite(site)
+  }
+
+  private init(_ site: NginxServer.Site) async throws {
+    certificates = try await Certificates.shared.value
+    let (directory, certificates, directives) = (directory, certificates, Directives())
+    try FileManager.default.createDirectory(atPath: directory.file("drop"), withIntermediateDirectories: true)
+    self.directives = directives
+    nginx = try await Nginx.start(ports: 1) { nginx in
+      """
+        log_format lines '$connection $request_method $status $bytes_sent $request_uri';
+        gzip_types *;
+      \(NginxServer.server(
+        site, port: nginx.ports[0], certificates,
+        """
+        root \(directory.path);
+        access_log \(nginx.directory.file("access.log")) lines;
+        if ($http_authorization != "Bearer \(Self.token)") { return 401; }
+        \(directives.text)
+        location /drop/acknowledgements/ { dav_methods PUT; create_full_put_path on; }
+        """))
+      """
+    }
+  }
+
+  /// What nginx is told besides.
+  private final class Directives: Sendable {
+    private let value = Mutex("")
+    var text: String {
+      get { value.withLock { $0 } }
+      set { value.withLock { $0 = newValue } }
+    }
+  }
+
+  // MARK: - The server
+
+  func stop() async throws { try await nginx.stop() }
+  func start() async throws { try await nginx.start() }
+  func freeze() { nginx.freeze() }
+  func thaw() { nginx.thaw() }
+
+  /// Starts nginx anew with more in its `server` block.
+  func restart(with directives: String) async throws {
+    self.directives.text = directives
+    try await nginx.stop()
+    try await nginx.start()
+  }
+
+  struct Line: Sendable {
+    var connection: Int
+    var method: String
+    var status: Int
+    var bytes: UInt64
+    var path: String
+  }
+
+  /// Every request that nginx has answered. nginx notes a request when it has sent the answer; whoever asks here waits
+  /// for a request of its own, which comes after all others.
+  func requests() async throws -> [Line] {
+    let number = mark.withLock { mark in
+      mark += 1
+      return mark
+    }
+    let transport = try transport()
+    _ = try await transport.send(.get("https://localhost:\(port)/mark-\(number)")).body.collect(upTo: 1 << 16)
+    while true {
+      let lines = nginx.directory.read("access.log").split(separator: "\n")
+      if lines.contains(where: { $0.hasSuffix("/mark-\(number)") }) {
+        return lines.compactMap { line in
+          let parts = line.split(separator: " ")
+          guard parts.count == 5, !parts[4].hasPrefix("/mark-"), let connection = Int(parts[0]),
+            let status = Int(parts[2]), let bytes = UInt64(parts[3])
+          else { return nil }
+          return Line(
+            connection: connection, method: String(parts[1]), status: status, bytes: bytes, path: String(parts[4]))
+        }
+      }
+      try await Task.sleep(for: .milliseconds(2))
+    }
+  }
+
+  // MARK: - Backends
+
+  func configuration() throws -> HTTPTransportConfiguration {
+    var configuration = HTTPTransportConfiguration(
+      credentials: HTTPCredentials(.bearer(HTTPSecret(Self.token)), for: try HTTPOrigin(of: manifestURL)))
+    configuration.tls.trust = .only(file: certificates.authority)
+    configuration.tls.clientCertificate = HTTPClientCertificate(
+      certificateFile: certificates.certificate("client"), keyFile: certificates.key("client"))
+    configuration.maximumConcurrentExchanges = 256
+    return configuration
+  }
+
+  func transport(_ change: (inout HTTPTransportConfiguration) throws -> Void = { _ in }) throws -> HTTPTransport {
+    var configuration = try configuration()
+    try change(&configuration)
+    return try HTTPTransport(configuration: configuration)
+  }
+
+  func backend(
+    receipts: String? = "acknowledgements", _ change: (inout HTTPTransportConfiguration) throws -> Void = { _ in }
+  ) throws -> RESTBackend {
+    try RESTBackend(manifest: manifestURL, receipts: receipts, transport: try transport(change))
+  }
+
+  // MARK: - Publishing
+
+  /// Puts a publication in place, in the order of its files, leaving out a part if asked to. Each manifest is dated a
+  /// second after the one before, and long ago, as one is that was not published just now.
+  func publish(_ publication: TestPublication, leavingOut part: TestPublication.Part? = nil) throws {
+    for file in publication.files where file.part != part {
+      try replace(drop + "/" + file.path, with: file.bytes)
+    }
+  }
+
+  /// Puts a file in place as a whole.
+  func replace(_ path: String, with bytes: [UInt8]) throws {
+    let temporary = directory.file(".new")
+    try FileManager.default.createDirectory(
+      atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+    try Data(bytes).write(to: URL(fileURLWithPath: temporary))
+    try age(temporary)
+    guard rename(temporary, path) == 0 else { throw ChildProcess.Failure(description: "rename \(path): \(errno)") }
+  }
+
+  /// Dates a file long ago, a second after the one that was dated before.
+  func age(_ path: String) throws {
+    let time = clock.withLock { clock in
+      clock += 1
+      return 1_600_000_000 + clock
+    }
+    try FileManager.default.setAttributes(
+      [.modificationDate: Date(timeIntervalSince1970: Double(time))], ofItemAtPath: path)
+  }
+}
