@@ -19,7 +19,8 @@ struct TransportOptions: ParsableArguments {
       "Sign requests with this private key (PEM), as a fleet manager of the client-id form wants.", valueName: "file"))
   var requestKey: String?
   @Option(
-    help: ArgumentHelp("Show this SSH key to git+ssh: sources, instead of what ssh finds by itself.", valueName: "file"))
+    help: ArgumentHelp("Show this SSH key to git+ssh: sources, instead of what ssh finds by itself.", valueName: "file")
+  )
   var sshKey: String?
   @Option(help: ArgumentHelp("Believe only SSH hosts whose keys are in this file.", valueName: "file"))
   var knownHosts: String?

@@ -75,23 +75,19 @@ final class HTTPRoad: Road {
   fileprivate func send(
     _ method: HTTPRequest.Method, _ path: String, _ service: GitService, answer type: String, body: [UInt8]?
   ) async throws -> HTTPExchange {
-    let url = base.withLock { $0 } + path
-    let rest = url.drop { $0 != ":" }.dropFirst(3)
-    let authority = rest.prefix { $0 != "/" }
+    let address = try HTTPAddress(base.withLock { $0 } + path)
     var fields = HTTPFields()
     if service == .uploadPack { fields[.gitProtocol] = "version=2" }
     if body != nil { fields[.contentType] = "application/x-\(service.rawValue)-request" }
-    let request = HTTPRequest(
-      method: method, scheme: String(url.prefix { $0 != ":" }), authority: String(authority),
-      path: String(rest.dropFirst(authority.utf8.count)), headerFields: fields)
-    let exchange = try await transport.send(request, body: body.map { .bytes($0) } ?? .none)
+    let exchange = try await transport.send(
+      address.request(method, headerFields: fields), body: body.map { .bytes($0) } ?? .none)
     guard exchange.response.status == .ok else {
       if service == .receivePack, [401, 404].contains(exchange.response.status.code) {
         // Servers hide, or ask again for, what these credentials may not write to.
         throw BackendError(
           .forbidden, "\(source) takes no push with these credentials (it answers \(exchange.response.status.code))")
       }
-      throw await BackendError.reading(exchange, of: try HTTPAddress(url))
+      throw await BackendError.reading(exchange, of: address)
     }
     guard exchange.response.headerFields[.contentType]?.hasPrefix("application/x-\(service.rawValue)-\(type)") == true
     else {

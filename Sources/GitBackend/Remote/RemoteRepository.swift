@@ -81,8 +81,12 @@ final class RemoteRepository: GitRepository {
       if tip == nil {
         do {
           try await fetch(target, .since(marker.time), into: cache, limits)
-        } catch let error as BackendError where error.code == .serverError {
-          // Nothing is newer: the clock of whoever committed is behind, or the branch was set back.
+        } catch let error as BackendError
+          where [.serverError, .protocolViolation, .unreachable].contains(error.code)
+          && !(error.underlying is GitFailure)
+        {
+          // If nothing is newer (the clock of whoever committed is behind, or the branch was set back), git's server ends
+          // without an answer.
           try await fetch(target, .generations(1), into: cache, limits)
         }
       }

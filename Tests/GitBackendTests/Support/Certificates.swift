@@ -9,7 +9,9 @@ struct Certificates: Sendable {
   private init() async throws {
     let new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch", "-days", "30"]
     try await run(
-      ["openssl"] + new + ["-x509", "-subj", "/CN=test authority", "-keyout", folder["ca.key"], "-out", folder["ca.pem"]])
+      ["openssl"] + new + [
+        "-x509", "-subj", "/CN=test authority", "-keyout", folder["ca.key"], "-out", folder["ca.pem"],
+      ])
     for (name, extensions) in [("server", "subjectAltName=IP:127.0.0.1"), ("client", "subjectAltName=DNS:device")] {
       try await run(
         ["openssl"] + new + [

@@ -53,7 +53,7 @@ func run(
 
 extension [String: String] {
   fileprivate func mapKeys() -> [Environment.Key: String?] {
-    Dictionary<Environment.Key, String?>(uniqueKeysWithValues: map { (Environment.Key(stringLiteral: $0.key), $0.value) })
+    [Environment.Key: String?](uniqueKeysWithValues: map { (Environment.Key(stringLiteral: $0.key), $0.value) })
   }
 }
 
