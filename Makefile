@@ -4,7 +4,7 @@ SWIFT ?= swift
 # What the command line and the demo need, and what the other modules, the tests and their servers need besides.
 DEMO_PACKAGES := libarchive-dev openssh-client
 TEST_PACKAGES := $(DEMO_PACKAGES) libcurl4-openssl-dev libssl-dev git strace faketime time util-linux python3 \
-  iproute2 nginx-light openssl
+  iproute2 nginx-light openssl libgit2-dev zlib1g-dev fcgiwrap openssh-server
 
 .DEFAULT_GOAL := help
 .PHONY: help requirements build test demo examples articles lint format bench sanitize clean

@@ -1,6 +1,6 @@
 import CGit2
 import DesiredState
-import FoundationEssentials
+internal import FoundationEssentials
 import Synchronization
 
 /// The branch that a device's receipts are committed to: one file a subject, the newest statement of each.

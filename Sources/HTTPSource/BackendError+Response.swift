@@ -5,11 +5,11 @@ import HTTPTypes
 extension BackendError {
   /// What an answer that is no success means: its status in words, what the server says about it if it does so by
   /// RFC 9457, and when to ask again.
-  package static func reading(_ exchange: HTTPExchange, of address: HTTPAddress) async -> BackendError {
+  package static func reading(_ exchange: HTTPExchange, of address: String) async -> BackendError {
     BackendError(exchange, of: address, problem: await ProblemDetails.read(exchange))
   }
 
-  private init(_ exchange: HTTPExchange, of address: HTTPAddress, problem: ProblemDetails?) {
+  private init(_ exchange: HTTPExchange, of address: String, problem: ProblemDetails?) {
     let status = exchange.response.status
     let code = Self.code(ofStatus: status.code) ?? .protocolViolation
     let advice: String

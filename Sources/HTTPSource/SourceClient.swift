@@ -52,7 +52,7 @@ package struct SourceClient: Sendable {
       let exchange = try await send(
         address.request(method, headerFields: [.contentType: contentType]), body: body, deadline: deadline)
       guard exchange.response.status.kind == .successful else {
-        throw await BackendError.reading(exchange, of: address)
+        throw await BackendError.reading(exchange, of: "\(address)")
       }
       return try await exchange.body.collect(upTo: limit)
     } catch let error as HTTPTransportError {
@@ -82,7 +82,7 @@ package struct SourceClient: Sendable {
         return Answer(
           status: exchange.response.status.code, headerFields: exchange.response.headerFields,
           body: try await exchange.body.collect(upTo: limit), address: exchange.effectiveAddress)
-      default: throw await BackendError.reading(exchange, of: address)
+      default: throw await BackendError.reading(exchange, of: "\(address)")
       }
     } catch let error as HTTPTransportError {
       guard error.code == .tooLarge else { throw sourceError(error) }
@@ -110,7 +110,7 @@ package struct SourceClient: Sendable {
           .documentMissing,
           "document '\(document.id)' is not at \(address); if it is being published it will be seen at the next look",
           evidence: ["document \(document.id)"])
-      default: throw await BackendError.reading(exchange, of: address)
+      default: throw await BackendError.reading(exchange, of: "\(address)")
       }
     } catch let error as HTTPTransportError {
       throw DocumentExchange.failure(error, of: document, limit: limits.documentSize)

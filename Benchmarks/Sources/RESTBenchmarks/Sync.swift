@@ -4,6 +4,8 @@ import Measuring
 /// First sync of 1,000 documents of 2 kB, against the curl program that fetches the same URLs over one connection.
 func firstSyncBenchmark() {
   site.publish("thousand", count: 1000, size: 2048)
+  // The same documents once more, with an archive of all of them.
+  _ = Measure.shell("cd \(site.directory); \(program) publish thousand --to www/bundled --key key --bundle")
   _ = Measure.shell(
     """
     cd \(site.directory); mkdir got
@@ -12,19 +14,23 @@ func firstSyncBenchmark() {
     done > urls
     sed 's/:\(site.port)/:\(site.relayPort)/' urls > urls-far
     """)
-  func measure(_ relay: Relay?, rounds: Int) -> (ours: Double, peer: Double) {
+  func measure(_ relay: Relay?, rounds: Int) -> (ours: Double, bundled: Double, peer: Double) {
     var ours: [Double] = []
+    var bundled: [Double] = []
     var peer: [Double] = []
+    let port = relay.map { _ in site.relayPort }
     for _ in 0..<rounds {
       _ = Measure.shell("cd \(site.directory); rm -rf store got; mkdir got; sync")
-      ours.append(Measure.run(site.follow("thousand", store: "store", port: relay.map { _ in site.relayPort })).wall)
+      ours.append(Measure.run(site.follow("thousand", store: "store", port: port)).wall)
+      _ = Measure.shell("cd \(site.directory); rm -rf store; sync")
+      bundled.append(Measure.run(site.follow("bundled", store: "store", port: port)).wall)
       let urls = relay == nil ? "urls" : "urls-far"
       peer.append(
         Measure.shell(
           "cd \(site.directory); \(site.curl) --parallel --parallel-max 128 --parallel-immediate --config \(urls) 2>/dev/null"
         ).wall)
     }
-    return (ours.median, peer.median)
+    return (ours.median, bundled.median, peer.median)
   }
   let near = measure(nil, rounds: 7)
   report(
@@ -36,9 +42,13 @@ func firstSyncBenchmark() {
   report(
     "the same over 100 ms, wall", far.ours, far.peer, unit: "s", peerName: "curl --parallel",
     bound: "not bounded")
-  say(
-    "the same over 100 ms: \(decimal((far.ours - near.ours) / 0.1, 1)) round trips' time of waiting (at most 12), \(decimal(far.ours / 0.1, 1)) in all"
-  )
+  for (road, far, near, bound) in [
+    ("documents", far.ours, near.ours, 12), ("bundle", far.bundled, near.bundled, 5),
+  ] {
+    say(
+      "the same over 100 ms, by \(road): \(decimal((far - near) / 0.1, 1)) round trips of waiting (at most \(bound)), \(decimal(far, 2)) s in all"
+    )
+  }
 }
 
 /// Idle while following, and while one document of 1 GiB is fetched.

@@ -87,7 +87,7 @@ final class HTTPRoad: Road {
         throw BackendError(
           .forbidden, "\(source) takes no push with these credentials (it answers \(exchange.response.status.code))")
       }
-      throw await BackendError.reading(exchange, of: address)
+      throw await BackendError.reading(exchange, of: source)
     }
     guard exchange.response.headerFields[.contentType]?.hasPrefix("application/x-\(service.rawValue)-\(type)") == true
     else {
