@@ -125,7 +125,8 @@ let package = Package(
     .testTarget(
       name: "GitBackendTests",
       dependencies: [
-        "DesiredState", "DesiredStateTesting", "FileBackend", "GitBackend",
+        // The program itself is a dependency so that it is built; the tests only run it.
+        "desired-state", "DesiredState", "DesiredStateTesting", "FileBackend", "GitBackend",
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: settings),
