@@ -6,11 +6,15 @@ DEMO_PACKAGES := libarchive-dev openssh-client
 TEST_PACKAGES := $(DEMO_PACKAGES) libcurl4-openssl-dev libssl-dev git strace faketime time util-linux python3 \
   iproute2 nginx-light openssl libgit2-dev zlib1g-dev fcgiwrap openssh-server
 
+SERVER_PACKAGES := libarchive-dev libcurl4-openssl-dev libssl-dev libgit2-dev zlib1g-dev
+# Packages of their own build into one place, so that what they share is built once.
+NESTED := --scratch-path .build-nested
+
 .DEFAULT_GOAL := help
-.PHONY: help requirements build test demo examples articles lint format bench sanitize clean
+.PHONY: help requirements build test demo serve examples reference-server articles lint format bench sanitize clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 requirements: ## install the Debian packages that building and testing need
 	@Scripts/install-packages $(TEST_PACKAGES)
@@ -29,23 +33,31 @@ test: requirements ## install what is missing, build, and run every test
 	$(SWIFT) test --skip-build --filter HTTPTransportTests
 	$(SWIFT) test --skip-build --filter EnduranceTests
 	$(SWIFT) test --skip-build --filter $(KIT)
-	$(MAKE) examples articles
+	$(MAKE) examples reference-server articles
 
 demo: ## a signed drop, followed end to end, as a story
 	@Scripts/install-packages $(DEMO_PACKAGES)
 	$(SWIFT) build --product desired-state
 	@Scripts/demo "$$($(SWIFT) build --show-bin-path)/desired-state"
 
+serve: ## a reference fleet manager with a demo client, on 127.0.0.1:8080 (PORT, ADMIN_PORT)
+	@Scripts/install-packages $(SERVER_PACKAGES)
+	$(SWIFT) build $(NESTED) --package-path ReferenceServer --product reference-server
+	@Scripts/serve "$$($(SWIFT) build $(NESTED) --package-path ReferenceServer --show-bin-path)/reference-server"
+
 lint: ## check formatting and style
-	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks/Sources
+	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks/Sources ReferenceServer
 
 format: ## format all sources in place
-	$(SWIFT) format --in-place --recursive Sources Tests Benchmarks/Sources
+	$(SWIFT) format --in-place --recursive Sources Tests Benchmarks/Sources ReferenceServer
 
 examples: requirements ## build and test the packages in Examples, each as its users would have it
 	@Scripts/install-packages etcd-server
-	$(SWIFT) test --package-path Examples/VendorBackend
-	$(SWIFT) test --package-path Examples/EdgeAgent
+	$(SWIFT) test $(NESTED) --package-path Examples/VendorBackend
+	$(SWIFT) test $(NESTED) --package-path Examples/EdgeAgent
+
+reference-server: requirements ## build and test the reference fleet manager
+	$(SWIFT) test $(NESTED) --package-path ReferenceServer
 
 articles: requirements ## do literally what the articles say, in empty folders
 	Scripts/check-articles
@@ -59,4 +71,4 @@ sanitize: requirements ## run the tests under the thread and address sanitizers
 	$(SWIFT) test --sanitize=address --scratch-path .build-address --skip CommandLineTests
 
 clean: ## remove what was built
-	rm -rf .build .build-thread .build-address Benchmarks/.build
+	rm -rf .build .build-thread .build-address .build-nested Benchmarks/.build

@@ -16,6 +16,14 @@ let package = Package(
       swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),
     .executableTarget(name: "CurlPoll", linkerSettings: [.linkedLibrary("curl")]),
     .executableTarget(
+      name: "GitBenchmarks",
+      dependencies: [
+        "Measuring",
+        .product(name: "DesiredState", package: "DesiredState"),
+        .product(name: "GitBackend", package: "DesiredState"),
+      ],
+      swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),
+    .executableTarget(
       name: "RESTBenchmarks",
       dependencies: [
         "Measuring",

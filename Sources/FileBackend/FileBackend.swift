@@ -78,11 +78,10 @@ public final class FileBackend: DesiredStateBackend {
 
   /// Lets this backend serve paths and `file:` URLs (RFC 8089).
   public static func register(in registry: inout BackendRegistry) {
-    registry.register("file") { address, context in
+    registry.register("file", settings: []) { address, _ in
       guard address.query.isEmpty else {
         throw SourceAddressError("a file: URL has no query here; leave out what follows '?'")
       }
-      context.noteSettings(unusedBy: "a file source", besides: [])
       return FileBackend(path: try address.filePath())
     }
   }

@@ -14,6 +14,7 @@ extension BackendError {
     let code = Self.code(ofStatus: status.code) ?? .protocolViolation
     let advice: String
     switch status.code {
+    case 304: advice = "Nobody asked whether anything had changed; see to the server, or to a cache in between."
     case 300...399: advice = "It leads elsewhere; follow the address it leads to instead."
     case 401 where exchange.lacksClientCertificate, 403 where exchange.lacksClientCertificate,
       400 where exchange.lacksClientCertificate:

@@ -47,12 +47,16 @@ package struct Validator: Sendable, Equatable {
 
   /// Reads a marker; nil if it is none, or stands for another revision than the device has.
   package init?(marker: String?, current: Revision?) {
-    guard let current, let parts = marker?.split(separator: " ", maxSplits: 2), parts.count == 3,
-      parts[0] == current.description, let kind = Kind(rawValue: String(parts[1]))
+    // By bytes and not by characters: this is part of every poll.
+    guard let current, let marker, marker.utf8.starts(with: "\(current) ".utf8) else { return nil }
+    let rest = marker.utf8.dropFirst("\(current) ".utf8.count)
+    let kindEnd = rest.firstIndex(of: UInt8(ascii: " ")) ?? rest.endIndex
+    guard let kind = Kind(rawValue: String(rest[..<kindEnd]) ?? ""),
+      let value = String(rest[kindEnd...].dropFirst()), !value.isEmpty
     else { return nil }
-    self.revision = current
+    revision = current
     self.kind = kind
-    value = String(parts[2])
+    self.value = value
   }
 
   /// What the store keeps: `<revision> etag "…"`.

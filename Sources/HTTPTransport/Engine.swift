@@ -145,6 +145,10 @@ private final class MultiHandle: @unchecked Sendable {
     }
     self.pointer = pointer
     _ = ccurl_multi_set_long(pointer, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
+    // CURLMOPT_MAX_CONCURRENT_STREAMS(3): by default libcurl opens another connection after 100 exchanges, also where the
+    // server lets more of them share one.
+    _ = ccurl_multi_set_long(
+      pointer, CURLMOPT_MAX_CONCURRENT_STREAMS, max(100, configuration.maximumConcurrentExchanges))
     _ = ccurl_multi_set_long(pointer, CURLMOPT_MAX_HOST_CONNECTIONS, max(1, configuration.maximumConnectionsPerHost))
     // CURLMOPT_MAXCONNECTS(3): otherwise the cache grows with the number of handles.
     _ = ccurl_multi_set_long(pointer, CURLMOPT_MAXCONNECTS, max(8, 2 * configuration.maximumConnectionsPerHost))

@@ -8,8 +8,8 @@ extension MargoBackend {
   /// `client=` in the query of the address chooses the client-id form. The context's device is `deviceId`.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in ["https", "http"] {
-      registry.register("margo+" + scheme) { address, context in
-        context.noteSettings(unusedBy: "a fleet manager", besides: TransportSettings.names.union(["request-key"]))
+      registry.register("margo+" + scheme, settings: TransportSettings.names.union(["request-key"])) {
+        address, context in
         if let other = address.query.keys.first(where: { $0 != "client" }) {
           throw SourceAddressError("margo+\(scheme): has 'client' in its query, and nothing named '\(other)'")
         }

@@ -47,8 +47,7 @@ public final class RESTBackend: DesiredStateBackend {
   /// `receipts=` in the query of the address is where acknowledgements go; the rest of the query is the server's.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in ["https", "http"] {
-      registry.register(scheme) { address, context in
-        context.noteSettings(unusedBy: "a source over \(scheme)", besides: TransportSettings.names)
+      registry.register(scheme, settings: TransportSettings.names) { address, context in
         let url = scheme + ":" + address.location + address.queryText(without: ["receipts"])
         let allowsPlainHTTP = TransportSettings.allowsPlainHTTP(context.settings)
         return try RESTBackend(
@@ -66,7 +65,7 @@ public final class RESTBackend: DesiredStateBackend {
   /// - Throws: ``BackendError``; ``VerificationError`` with `limit-exceeded`; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let deadline = ContinuousClock.now + request.timeout
-    let known = Validator(marker: request.marker, current: request.current)
+    let known = validator(request)
     // RFC 9111 section 5.2.1.4: caches on the way ask the server before they answer.
     var fields: HTTPFields = [.cacheControl: "no-cache", .accept: Self.mediaTypes]
     if let known { fields.append(contentsOf: known.condition) }
@@ -76,7 +75,7 @@ public final class RESTBackend: DesiredStateBackend {
     else { return .absent }
     if answer.status == 304 { return FetchResult(.unchanged, marker: request.marker) }
     let revision = Revision(ofManifest: answer.body)
-    let marker = Validator(answer.headerFields, revision: revision)?.marker
+    let marker = Validator(answer.headerFields, revision: revision).map { "\(binding) \($0.marker)" }
     if revision == request.current { return FetchResult(.unchanged, marker: marker) }
     let signatures = try await client.get(
       try answer.address.resolvingInDrop(Drop.signatures(of: revision)), "the signatures",
@@ -91,6 +90,15 @@ public final class RESTBackend: DesiredStateBackend {
       .changed(
         FetchedState(manifest: answer.body, signatures: signatures.map { [$0.body] } ?? [], documents: documents)),
       marker: marker)
+  }
+
+  /// What a marker begins with: `source` leaves the query out, and under another query the same tag may be that of another
+  /// state.
+  private var binding: String { Digest.of(manifest.url.utf8).fileName }
+
+  private func validator(_ request: FetchRequest) -> Validator? {
+    guard let marker = request.marker, marker.hasPrefix(binding + " ") else { return nil }
+    return Validator(marker: String(marker.dropFirst(binding.utf8.count + 1)), current: request.current)
   }
 
   /// RFC 9110 section 12.5.1; any server of files has one of them.

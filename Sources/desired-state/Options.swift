@@ -85,10 +85,11 @@ struct AgentOptions: ParsableArguments {
     MargoBackend.register(in: &registry)
     GitBackend.register(in: &registry)
     do {
-      if let option = transport.settings.keys.min(),
-        try addresses.allSatisfy({ ["file", "git+file"].contains(try SourceAddress($0).scheme) })
-      {
-        throw ValidationError("--\(option) is for sources on other machines, and a path or file: URL is on this one.")
+      let given = Set(transport.settings.keys)
+      let used = try addresses.reduce(into: Set<String>()) { $0.formUnion(try registry.settings(given, usedFor: $1)) }
+      if let option = given.subtracting(used).min() {
+        throw ValidationError(
+          "--\(option) is of no use for \(addresses.count == 1 ? "this source" : "any of these sources").")
       }
       let context = BackendContext(
         device: deviceName, settings: transport.settings, cacheDirectory: store.map { Files.join($0, "cache") },

@@ -48,13 +48,17 @@ import Testing
     _ address: String, _ folder: Folder, _ trust: String, _ flags: [String] = []
   ) async throws -> Finished {
     try await tool(
-      ["follow", address, "--store", folder["store"], "--into", folder["into"], "--trust", trust, "--device", "press-42"]
+      [
+        "follow", address, "--store", folder["store"], "--into", folder["into"], "--trust", trust, "--device",
+        "press-42",
+      ]
         + ["--once", "--json"] + flags)
   }
 
   enum Way: String, CaseIterable, Sendable { case file, https, ssh }
 
-  @Test(arguments: Way.allCases) func `a drop is published in a repository and followed from it`(way: Way) async throws {
+  @Test(arguments: Way.allCases) func `a drop is published in a repository and followed from it`(way: Way) async throws
+  {
     let repository = try await OperatorRepository()
     let road: any RoadUnderTest =
       switch way {
@@ -131,7 +135,8 @@ import Testing
     try await repository.commit(["press": "1"])
     #expect(try await follow(address, folder, trust).status == 0)
     try write(
-      String(contentsOfFile: trust, encoding: .utf8) + "new namespaces=\"git\" \(try repository.keys.publicKey("second"))\n",
+      String(contentsOfFile: trust, encoding: .utf8)
+        + "new namespaces=\"git\" \(try repository.keys.publicKey("second"))\n",
       to: trust)
     try await repository.commit(["press": "2"], amend: true)
     #expect(try await follow(address, folder, trust).has("history-rewritten"))
@@ -175,7 +180,8 @@ import Testing
       ])
       let arguments = Arguments(
         ["-s", "KILL", "0.\(String(format: "%03d", 20 + 25 * round))", Self.program, "follow", address, "--store"]
-          + [folder["store"], "--into", folder["into"], "--trust", trust, "--device", "press-42", "--once"] + flags(road))
+          + [folder["store"], "--into", folder["into"], "--trust", trust, "--device", "press-42", "--once"]
+          + flags(road))
       _ = try await Subprocess.run(.name("timeout"), arguments: arguments, output: .discarded, error: .discarded)
     }
     let recovered = try await follow(address, folder, trust, flags(road))

@@ -32,7 +32,13 @@ package final class Nginx: Sendable {
   }
 
   /// Starts it again after ``stop()``, on the same ports, with what belongs into its configuration now.
-  package func start() async throws { try await onThread { [self] in try launch() } }
+  package func start() async throws {
+    try await onThread { [self] in
+      // A connection of somebody else's may have been given one of the ports for the moment.
+      for _ in 0..<4 where (try? launch()) != nil { return }
+      try launch()
+    }
+  }
 
   /// Ends it, and returns when its ports are closed.
   package func stop() async throws { try await onThread { [self] in process.withLock { $0 = nil } } }
@@ -49,7 +55,7 @@ package final class Nginx: Sendable {
   }
 
   private func launch() throws {
-    try? FileManager.default.removeItem(atPath: directory.file("error.log"))
+    for name in ["error.log", "pid"] { try? FileManager.default.removeItem(atPath: directory.file(name)) }
     let file = try directory.write(
       "nginx.conf",
       """
@@ -61,6 +67,8 @@ package final class Nginx: Sendable {
       \(getuid() == 0 ? "user root;" : "")
       events { worker_connections 512; }
       http {
+        # For servers that are asked what was asked of them.
+        log_format lines '$connection $request_method $status $bytes_sent $request_uri';
         access_log off;
         default_type application/octet-stream;
         types { application/json json; }
@@ -76,10 +84,8 @@ package final class Nginx: Sendable {
       "sh", "-c",
       "PATH=$PATH:/usr/sbin nginx -c \(file) -e \(directory.file("error.log")) </dev/null & pid=$!; trap '\(end)' TERM; read line; \(end)",
     ])
-    for port in ports {
-      guard waitUntilListening(port) else {
-        throw ChildProcess.Failure(description: "nginx did not start: \(directory.read("error.log"))")
-      }
+    guard waitUntilListening() else {
+      throw ChildProcess.Failure(description: "nginx did not start: \(directory.read("error.log"))")
     }
     process.withLock { $0 = started }
   }
@@ -91,7 +97,9 @@ extension Nginx {
     let sockets = (0..<count).map { _ in socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) }
     defer { for socket in sockets { close(socket) } }
     return sockets.map { socket in
-      var address = Self.loopback(0)
+      var address = sockaddr_in()
+      address.sin_family = sa_family_t(AF_INET)
+      address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
       var length = socklen_t(MemoryLayout<sockaddr_in>.size)
       return withUnsafeMutablePointer(to: &address) {
         $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -103,27 +111,12 @@ extension Nginx {
     }
   }
 
-  private static func loopback(_ port: Int) -> sockaddr_in {
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    address.sin_port = UInt16(port).bigEndian
-    return address
-  }
-
-  /// Connects until somebody answers, for at most 20 seconds, or until nginx says that nobody will.
-  private func waitUntilListening(_ port: Int) -> Bool {
-    var address = Self.loopback(port)
+  /// Waits, for at most 20 seconds, until nginx has written its number, which it does when it listens, or says that it
+  /// cannot. That somebody answers at a port would not tell who does.
+  private func waitUntilListening() -> Bool {
     let end = ContinuousClock.now + .seconds(20)
     while ContinuousClock.now < end, !directory.read("error.log").contains("[emerg] ") {
-      let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-      defer { close(descriptor) }
-      let code = withUnsafePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-          connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-        }
-      }
-      if code == 0 { return true }
+      if directory.read("pid").contains("\n") { return true }
       usleep(5000)
     }
     return false

@@ -59,7 +59,8 @@ import Testing
   func `a byte that the proxy changes is found out`(path: String, code: VerificationError.Code) async throws {
     let proxy = try await proxy(changing: path)
     let backend = try backend(proxy, trusting: certificates.otherAuthority)
-    #expect(try await backend.sight() == .refused(code))
+    var seen: (any Error)?
+    #expect(try await backend.sight { seen = $0 } == .refused(code), "\(String(describing: seen))")
     #expect(proxy.log.contains("GET \(path)"))
   }
 }

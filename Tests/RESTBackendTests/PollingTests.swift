@@ -57,6 +57,24 @@ import Testing
     #expect(state.revision == TestPublication.version(5).revision)
   }
 
+  @Test(.timeLimit(.minutes(1))) func `takes no tag of one query for that of another`() async throws {
+    let site = try await HostileSite.start()
+    func backend(_ query: String) throws -> RESTBackend {
+      try RESTBackend(
+        manifest: site.url(.manifest, "tagged,tag=%22same%22") + query, transport: try HTTPTransport())
+    }
+    let revision = site.publication.revision
+    let first = try backend("?device=press")
+    let marker = try await look(first, nil, nil).marker
+    #expect(marker != nil)
+    _ = try await look(first, revision, marker)
+    #expect(site.server.log.lowercased().contains("if-none-match: \"same\""))
+    let asked = site.server.log
+    let result = try await look(try backend("?device=saw"), revision, marker)
+    guard case .unchanged = result.outcome else { throw ChildProcess.Failure(description: "\(result)") }
+    #expect(!site.server.log.dropFirst(asked.count).lowercased().contains("if-none-match"), "the digest told")
+  }
+
   @Test(.timeLimit(.minutes(1))) func `sees what is published within the same second, under the same tag`() async throws
   {
     let site = try await DropSite.start()

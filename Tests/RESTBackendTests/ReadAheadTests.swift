@@ -21,17 +21,24 @@ import Testing
     let documents = Self.many(1000)
     try site.publish(TestPublication(version: 1, documents: documents))
     let agent = try await Agent([try site.backend()])
+    let began = ContinuousClock.now
     guard case .current = try await agent.reconciler.runOnce() else { throw ChildProcess.Failure(description: "no") }
-    let first = try await site.requests()
-    #expect(first.count == 1002 && Set(first.map(\.path)).count == 1002)
+    measured("a thousand documents: \(ContinuousClock.now - began)")
+    func reads() async throws -> [DropSite.Line] { try await site.requests().filter { $0.method == "GET" } }
+    let first = try await reads()
+    #expect(first.count == 1002)
+    #expect(Set(first.map(\.path)).count == 1002)
     #expect(Set(first.map(\.connection)).count == 1)
 
     // One of them changes: the manifest, its signature and that document.
     var changed = documents
     changed["document-500"] = Array("new".utf8)
-    try site.publish(TestPublication(version: 2, documents: changed))
+    let next = TestPublication(version: 2, documents: changed)
+    for file in next.files where [.document("document-500"), .signatures, .manifest].contains(file.part) {
+      try site.replace(site.drop + "/" + file.path, with: file.bytes)
+    }
     guard case .current = try await agent.reconciler.runOnce() else { throw ChildProcess.Failure(description: "no") }
-    #expect(try await site.requests().count == 1005)
+    #expect(try await reads().count == 1005)
   }
 
   @Test(.timeLimit(.minutes(2)), arguments: [HTTPVersionPreference.http1, .http2])

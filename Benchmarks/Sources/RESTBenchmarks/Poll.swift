@@ -41,7 +41,7 @@ func pollBenchmark() async throws {
   report(
     "no-change poll, bytes", bytes.median, peerBytes.median, unit: "B", peerName: "libcurl in C", bound: "at most 1.15")
 
-  let relay = Relay(roundTrip: 0)
+  let line = Relay(relay, to: site, roundTrip: 0)
   let tag = Measure.output(
     ["sh", "-c", "\(site.curl) -I \(site.url("poll/manifest.json")) | sed -n \"s/^etag: //ip\" | tr -d \"\\r\""])
   var programCost: [Double] = []
@@ -51,9 +51,9 @@ func pollBenchmark() async throws {
       Measure.shell(
         "\(site.curl) -o /dev/null -H 'If-None-Match: \(tag)' \(site.url("poll/manifest.json", port: site.relayPort))"
       ).cpu * 1e6)
-    programBytes.append(Double(relay.takeBytes()))
+    programBytes.append(Double(line.takeBytes()))
   }
-  relay.end()
+  line.end()
   report(
     "no-change poll, CPU", programCost.median, ours.median, unit: "us", peerName: "(curl program first) ours",
     bound: "at least 20")

@@ -14,17 +14,17 @@ func firstSyncBenchmark() {
     done > urls
     sed 's/:\(site.port)/:\(site.relayPort)/' urls > urls-far
     """)
-  func measure(_ relay: Relay?, rounds: Int) -> (ours: Double, bundled: Double, peer: Double) {
+  func measure(_ line: Relay?, rounds: Int) -> (ours: Double, bundled: Double, peer: Double) {
     var ours: [Double] = []
     var bundled: [Double] = []
     var peer: [Double] = []
-    let port = relay.map { _ in site.relayPort }
+    let port = line.map { _ in site.relayPort }
     for _ in 0..<rounds {
       _ = Measure.shell("cd \(site.directory); rm -rf store got; mkdir got; sync")
       ours.append(Measure.run(site.follow("thousand", store: "store", port: port)).wall)
       _ = Measure.shell("cd \(site.directory); rm -rf store; sync")
       bundled.append(Measure.run(site.follow("bundled", store: "store", port: port)).wall)
-      let urls = relay == nil ? "urls" : "urls-far"
+      let urls = line == nil ? "urls" : "urls-far"
       peer.append(
         Measure.shell(
           "cd \(site.directory); \(site.curl) --parallel --parallel-max 128 --parallel-immediate --config \(urls) 2>/dev/null"
@@ -36,9 +36,9 @@ func firstSyncBenchmark() {
   report(
     "first sync of 1,000 documents, wall", near.ours, near.peer, unit: "s", peerName: "curl --parallel",
     bound: "at most 1.5")
-  let relay = Relay(roundTrip: 0.1)
-  let far = measure(relay, rounds: 3)
-  relay.end()
+  let line = Relay(relay, to: site, roundTrip: 0.1)
+  let far = measure(line, rounds: 3)
+  line.end()
   report(
     "the same over 100 ms, wall", far.ours, far.peer, unit: "s", peerName: "curl --parallel",
     bound: "not bounded")

@@ -18,28 +18,20 @@ final class HTTPRoad: Road {
     var url = url
     while url.hasSuffix("/") { url.removeLast() }
     let (plain, user) = try Self.withoutUser(url)
-    do {
-      let origin = try HTTPOrigin(of: plain)
-      var configuration = try TransportSettings.configuration(settings, for: origin)
-      guard origin.scheme == "https" || origin.isLoopback || TransportSettings.allowsPlainHTTP(settings) else {
-        throw SourceAddressError(
-          "git+http: sends everything in the clear; use git+https:, or allow it with --insecure-http")
+    let address = try HTTPSourceAddress.parse(plain, allowsPlainHTTP: TransportSettings.allowsPlainHTTP(settings))
+    var configuration = try TransportSettings.configuration(settings, for: address.origin)
+    if let user {
+      // Hosts of repositories want a token as the password of a user, by basic authentication.
+      guard case .bearer(let token) = configuration.credentials?.scheme else {
+        throw SourceAddressError("the URL names a user, whose token or password is to be given with --token-file")
       }
-      if let user {
-        // Hosts of repositories want a token as the password of a user, by basic authentication.
-        guard case .bearer(let token) = configuration.credentials?.scheme else {
-          throw SourceAddressError("the URL names a user, whose token or password is to be given with --token-file")
-        }
-        configuration.credentials?.scheme = .basic(user: user, password: token)
-      }
-      // A look has its own time limit, and reading a pack another: see PackGate.
-      configuration.timeout = .seconds(24 * 3600)
-      configuration.limits = .body(.max)
-      transport = try HTTPTransport(configuration: configuration)
-      channel = origin.scheme == "https" ? "TLS to \(origin)" : nil
-    } catch let error as HTTPTransportError {
-      throw SourceAddressError(error.message)
+      configuration.credentials?.scheme = .basic(user: user, password: token)
     }
+    // A look has its own time limit, and reading a pack other limits: see PackGate.
+    configuration.timeout = .seconds(24 * 3600)
+    configuration.limits = .body(.max)
+    transport = try TransportSettings.transport(configuration)
+    channel = address.origin.scheme == "https" ? "TLS to \(address.origin)" : nil
     self.source = source
     base = Mutex(plain)
   }

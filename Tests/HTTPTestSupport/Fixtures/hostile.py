@@ -124,7 +124,7 @@ def serve(connection, request, state):
         answer(read(file) or b"", fields=[("Content-Type", query["type"])])
     elif path == "/tagged":
         # Whatever it holds, it has one tag, and a date of the test's choice.
-        if lower.get("if-none-match") == '"same"' or lower.get("if-modified-since") == query.get("modified"):
+        if lower.get("if-none-match") == '"same"' or lower.get("if-modified-since") == query.get("modified", ""):
             answer(b"", "304 Not Modified")
         else:
             names = {"tag": "ETag", "modified": "Last-Modified", "date": "Date"}

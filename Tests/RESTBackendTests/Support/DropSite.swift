@@ -36,7 +36,6 @@ final class DropSite: Sendable {
     self.directives = directives
     nginx = try await Nginx.start(ports: 1) { nginx in
       """
-        log_format lines '$connection $request_method $status $bytes_sent $request_uri';
         gzip_types *;
       \(NginxServer.server(
         site, port: nginx.ports[0], certificates,
@@ -157,7 +156,9 @@ final class DropSite: Sendable {
       clock += 1
       return 1_600_000_000 + clock
     }
-    try FileManager.default.setAttributes(
-      [.modificationDate: Date(timeIntervalSince1970: Double(time))], ofItemAtPath: path)
+    var times = [timespec](repeating: timespec(tv_sec: time, tv_nsec: 0), count: 2)
+    guard utimensat(AT_FDCWD, path, &times, 0) == 0 else {
+      throw ChildProcess.Failure(description: "utimensat \(path)")
+    }
   }
 }

@@ -1,13 +1,17 @@
 import Glibc
-import Measuring
 
 /// A line to the server with a round trip of its own, which counts the bytes that pass: `Benchmarks/relay`.
-final class Relay {
+///
+/// `@unchecked Sendable` is sound because the benchmarks run one after the other, in one task.
+public final class Relay: @unchecked Sendable {
   private let input: Int32
   private let output: UnsafeMutablePointer<FILE>
   private var process = pid_t()
 
-  init(roundTrip: Double) {
+  /// - Parameters:
+  ///   - program: the path of `Benchmarks/relay`.
+  ///   - roundTrip: in seconds.
+  public init(_ program: String, to site: Site, roundTrip: Double) {
     var toChild: [Int32] = [0, 0]
     var fromChild: [Int32] = [0, 0]
     pipe(&toChild)
@@ -18,10 +22,10 @@ final class Relay {
     posix_spawn_file_actions_adddup2(&actions, fromChild[1], 1)
     for descriptor in toChild + fromChild { posix_spawn_file_actions_addclose(&actions, descriptor) }
     defer { posix_spawn_file_actions_destroy(&actions) }
-    let words: [String] = [relay, "\(site.relayPort)", "\(site.port)", "\(roundTrip)"]
+    let words: [String] = [program, "\(site.relayPort)", "\(site.port)", "\(roundTrip)"]
     var arguments = words.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
-    guard posix_spawn(&process, relay, &actions, nil, &arguments, environ) == 0 else {
+    guard posix_spawn(&process, program, &actions, nil, &arguments, environ) == 0 else {
       fatalError("cannot start relay")
     }
     close(toChild[0])
@@ -32,12 +36,12 @@ final class Relay {
   }
 
   /// The bytes that passed since this was asked last, both ways.
-  func takeBytes() -> Int {
+  public func takeBytes() -> Int {
     write(input, "\n", 1)
     return Int(line()) ?? 0
   }
 
-  func end() {
+  public func end() {
     close(input)
     fclose(output)
     var status: Int32 = 0

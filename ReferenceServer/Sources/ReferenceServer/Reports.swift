@@ -1,0 +1,90 @@
+import FoundationEssentials
+import Synchronization
+
+/// What a client has reported, one file each: statuses of deployments and capabilities of devices.
+struct Reports: Sendable {
+  let client: String
+  let directory: String
+
+  /// A status as it is kept and listed.
+  struct Status: Codable, Sendable {
+    var client: String
+    var receivedAt: Date
+    /// How often this very status came: an agent that is not sure repeats itself.
+    var deliveries: Int
+    var status: DeploymentStatus
+  }
+
+  /// Capabilities as they are kept and listed.
+  struct Device: Codable, Sendable {
+    var client: String
+    var deviceId: String
+    var receivedAt: Date
+    var capabilities: DeviceCapabilities
+  }
+
+  /// Held while a file is read and written anew; on threads that may block, and for no longer than that.
+  private static let writing = Mutex<Void>(())
+
+  /// Keeps a deployment's newest status.
+  ///
+  /// - Returns: whether there was none before.
+  func store(_ status: DeploymentStatus) async throws -> Bool {
+    try await Disk.run { [self] in
+      try Self.writing.withLock { _ in
+        let path = file(status.deploymentId, in: "statuses")
+        let before = try Disk.read(path).map { try JSONText.decode(Status.self, from: $0) }
+        let deliveries = before.map { $0.status == status ? $0.deliveries + 1 : 1 } ?? 1
+        try Disk.replace(
+          path,
+          with: JSONText.encode(
+            Status(client: client, receivedAt: Date(), deliveries: deliveries, status: status)))
+        return before == nil
+      }
+    }
+  }
+
+  func statuses() async throws -> [Status] { try await all("statuses") }
+  func devices() async throws -> [Device] { try await all("capabilities") }
+
+  /// Keeps a device's capabilities.
+  ///
+  /// - Returns: whether there were none before.
+  /// - Throws: ``Problem`` if the device is said to be behind one that is not known.
+  func store(_ capabilities: DeviceCapabilities, of device: String) async throws -> Bool {
+    try await Disk.run { [self] in
+      try Self.writing.withLock { _ in
+        if let slash = device.lastIndex(of: "/") {
+          guard try Disk.read(file(String(device[..<slash]), in: "capabilities")) != nil else {
+            throw Problem.gatewayNotFound
+          }
+        }
+        let path = file(device, in: "capabilities")
+        let isNew = try Disk.read(path) == nil
+        try Disk.replace(
+          path,
+          with: JSONText.encode(
+            Device(client: client, deviceId: device, receivedAt: Date(), capabilities: capabilities)))
+        return isNew
+      }
+    }
+  }
+
+  /// - Returns: whether the device was there.
+  func removeDevice(_ device: String) async throws -> Bool {
+    try await Disk.run { [self] in
+      try Self.writing.withLock { _ in try Disk.remove(file(device, in: "capabilities")) }
+    }
+  }
+
+  private func file(_ id: String, in folder: String) -> String {
+    "\(directory)/\(folder)/\(Disk.fileName(for: id)).json"
+  }
+
+  private func all<Report: Decodable & Sendable>(_ folder: String) async throws -> [Report] {
+    try await Disk.run { [path = "\(directory)/\(folder)"] in
+      try Disk.names(in: path).compactMap { try Disk.read("\(path)/\($0)") }
+        .map { try JSONText.decode(Report.self, from: $0) }
+    }
+  }
+}
