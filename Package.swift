@@ -124,7 +124,11 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "GitBackendTests",
-      dependencies: ["DesiredState", "DesiredStateTesting", "FileBackend", "GitBackend"],
+      dependencies: [
+        // The program itself is a dependency so that it is built; the tests only run it.
+        "desired-state", "DesiredState", "DesiredStateTesting", "FileBackend", "GitBackend",
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",

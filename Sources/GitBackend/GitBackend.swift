@@ -1,4 +1,5 @@
 public import DesiredState
+import HTTPSource
 import Logging
 import Synchronization
 
@@ -34,7 +35,10 @@ public final class GitBackend: DesiredStateBackend {
   /// Lets this backend serve `git+https:`, `git+http:`, `git+ssh:` and `git+file:`.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in GitAddress.Scheme.allCases {
-      registry.register(scheme.rawValue) { try GitBackend($0, context: $1) }
+      // Of every road: receipts may go to another repository than the state comes from.
+      registry.register(scheme.rawValue, settings: TransportSettings.names.union(SSHRoad.settingNames)) {
+        try GitBackend($0, context: $1)
+      }
     }
   }
 

@@ -1,14 +1,28 @@
 import CGit2
 import DesiredState
-import FoundationEssentials
+internal import FoundationEssentials
 import Synchronization
 
 /// The branch that a device's receipts are committed to: one file a subject, the newest statement of each.
+///
+/// One commit is made at a time: two at once would only be in each other's way. What comes meanwhile goes into the next
+/// one together.
 final class ReceiptBranch: Sendable {
+  private struct Waiting: Sendable {
+    let reference: String
+    let change: TreeChange
+    let author: CommitAuthor
+    let summary: String
+    let answer = Answer<Void>()
+  }
+  private struct Queue {
+    var waiting: [Waiting] = []
+    /// What is being committed, for those who still wait for it.
+    var current: (batch: [Waiting], task: Task<Void, Never>)?
+  }
   private let repository: any GitRepository
   private let reference: String?
-  /// The last in the queue: two pushes at once would only be in each other's way.
-  private let last = Mutex<Task<Void, Never>?>(nil)
+  private let queue = Mutex(Queue())
 
   /// - Parameter reference: a full name; nil for `refs/heads/acknowledgements/` and the device's name.
   init(_ repository: any GitRepository, reference: String?) {
@@ -16,34 +30,59 @@ final class ReceiptBranch: Sendable {
     self.reference = reference
   }
 
-  /// Commits a receipt, in turn.
+  /// Commits a receipt, and returns when it is there.
   func add(_ acknowledgement: Acknowledgement) async throws {
-    let task = last.withLock { last in
-      let before = last
-      let task = Task {
-        await before?.value
-        try Task.checkCancellation()
-        try await commit(acknowledgement)
-      }
-      last = Task { _ = await task.result }
-      return task
+    let receipt = try Receipt(acknowledgement)
+    let waiting = Waiting(
+      reference: reference ?? "refs/heads/acknowledgements/\(Self.branchName(for: receipt))",
+      change: TreeChange(path: receipt.path, bytes: receipt.bytes),
+      author: CommitAuthor(name: acknowledgement.device, time: acknowledgement.time),
+      summary: Self.summary(of: acknowledgement))
+    queue.withLock { queue in
+      queue.waiting.append(waiting)
+      begin(&queue)
     }
     try await withTaskCancellationHandler {
-      try await task.value
+      try await waiting.answer.value()
     } onCancel: {
-      task.cancel()
+      waiting.answer.give(.failure(CancellationError()))
+      // Nobody waits for it any more: a server that hangs must not keep the next ones.
+      queue.withLock { queue in
+        if let current = queue.current, current.batch.allSatisfy(\.answer.isGiven) { current.task.cancel() }
+      }
     }
   }
 
-  private func commit(_ acknowledgement: Acknowledgement) async throws {
-    let receipt = try Receipt(acknowledgement)
-    let reference = reference ?? "refs/heads/acknowledgements/\(Self.branchName(for: receipt))"
-    let change = TreeChange(path: receipt.path, bytes: receipt.bytes)
-    let author = CommitAuthor(name: acknowledgement.device, time: acknowledgement.time)
-    let message = "\(Self.summary(of: acknowledgement))\n"
+  /// Commits everything that waits for one branch, if nothing is being committed.
+  private func begin(_ queue: inout Queue) {
+    queue.waiting.removeAll(where: \.answer.isGiven)
+    guard queue.current == nil, let reference = queue.waiting.first?.reference else { return }
+    let batch = queue.waiting.filter { $0.reference == reference }
+    queue.waiting.removeAll { $0.reference == reference }
+    let task = Task {
+      let result: Result<Void, any Error>
+      do {
+        result = .success(try await commit(batch, to: reference))
+      } catch {
+        result = .failure(error)
+      }
+      for waiting in batch { waiting.answer.give(result) }
+      self.queue.withLock { queue in
+        queue.current = nil
+        begin(&queue)
+      }
+    }
+    queue.current = (batch, task)
+  }
+
+  private func commit(_ batch: [Waiting], to reference: String) async throws {
+    // Of one subject the newest alone: no tree has two files of one name.
+    let changes = Dictionary(batch.map { ($0.change.path, $0.change) }) { $1 }.values.sorted { $0.path < $1.path }
+    let author = batch[batch.count - 1].author
+    let message = batch.map { $0.summary + "\n" }.joined()
     try await repository.advance(reference) { objects, tip in
       try await objects.use { store in
-        let tree = try store.tree(tip?.tree, changing: [change])
+        let tree = try store.tree(tip?.tree, changing: changes)
         // Delivered before: the answer was lost, or nothing new is said.
         if tree == tip?.tree { return nil }
         let parents = tip.map { [$0.id] } ?? []

@@ -28,7 +28,7 @@ struct AcknowledgeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let output = Output(isJSON: json)
-    let backend = try agent.backends(for: [source], over: transport)[0]
+    let backend = try agent.backends(for: [source], over: transport, store: store)[0]
     try await reporting {
       let adopted = try await StoreStatus.read(store).adopted
       let failure =

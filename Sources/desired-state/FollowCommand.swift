@@ -9,7 +9,9 @@ struct FollowCommand: AsyncParsableCommand {
     discussion: """
       SOURCE is a path or file: URL of a drop directory, a .tar.gz of one, or a plain directory (with \
       --accept-unsigned); or the https: URL of a drop's manifest.json (with ?receipts=URL if acknowledgements are to be \
-      PUT there); or a Margo fleet manager, margo+https://host (with ?client=ID for the client-id form). Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0.
+      PUT there); or a Margo fleet manager, margo+https://host (with ?client=ID for the client-id form); or a Git repository, \
+      git+https://host/path, git+ssh://user@host/path or git+file:///path, with ?ref=BRANCH-OR-TAG&path=DIRECTORY. \
+      Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0.
       """)
 
   @Argument(help: "Where desired state is published.") var sources: [String]
@@ -34,7 +36,7 @@ struct FollowCommand: AsyncParsableCommand {
       policy: try await trust.policy(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
       timeout: agent.timeout.duration, isStillApplied: { await tree?.holds($0.revision) ?? true },
       logger: agent.logger())
-    let backends = try agent.backends(for: sources, over: transport)
+    let backends = try agent.backends(for: sources, over: transport, store: store)
     let work = Task {
       try await reporting {
         let reconciler = Reconciler(

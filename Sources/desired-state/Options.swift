@@ -1,6 +1,7 @@
 import ArgumentParser
 import DesiredState
 import FileBackend
+import GitBackend
 import Glibc
 import Logging
 import RESTBackend
@@ -74,11 +75,15 @@ struct AgentOptions: ParsableArguments {
   /// The backends for addresses, from everything this program links.
   ///
   /// - Throws: ValidationError if an address cannot be used, or if options are given that none of the sources honours.
-  func backends(for addresses: [String], over transport: TransportOptions) throws -> [any DesiredStateBackend] {
+  /// - Parameter store: the store beside which backends may keep what they can fetch again; nil if there is none.
+  func backends(
+    for addresses: [String], over transport: TransportOptions, store: String? = nil
+  ) throws -> [any DesiredStateBackend] {
     var registry = BackendRegistry()
     FileBackend.register(in: &registry)
     RESTBackend.register(in: &registry)
     MargoBackend.register(in: &registry)
+    GitBackend.register(in: &registry)
     do {
       let given = Set(transport.settings.keys)
       let used = try addresses.reduce(into: Set<String>()) { $0.formUnion(try registry.settings(given, usedFor: $1)) }
@@ -86,7 +91,9 @@ struct AgentOptions: ParsableArguments {
         throw ValidationError(
           "--\(option) is of no use for \(addresses.count == 1 ? "this source" : "any of these sources").")
       }
-      let context = BackendContext(device: deviceName, settings: transport.settings, logger: logger())
+      let context = BackendContext(
+        device: deviceName, settings: transport.settings, cacheDirectory: store.map { Files.join($0, "cache") },
+        logger: logger())
       return try addresses.map { try registry.backend(for: $0, context: context) }
     } catch let error as SourceAddressError {
       throw ValidationError(error.description)

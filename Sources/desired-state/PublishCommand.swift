@@ -2,18 +2,23 @@ import ArgumentParser
 import DesiredState
 import FileBackend
 import FoundationEssentials
+import GitBackend
+import Synchronization
 
 struct PublishCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "publish", abstract: "Publishes a directory of documents as the next version of a signed drop.",
     discussion: """
       Each regular file becomes a document whose id is its relative path; names that begin with a dot are left out. \
-      An empty directory publishes an explicitly empty state. DROP is a directory, or a file if it ends in .tar.gz. \
+      An empty directory publishes an explicitly empty state. DROP is a directory, a file if it ends in .tar.gz, or a \
+      branch of a Git repository: git+https://host/path?ref=main&path=DIRECTORY, on which it is committed and pushed. \
       It may be killed at any moment: readers find the state before or the new one.
       """)
 
   @Argument(help: "The directory of documents.") var documentsDirectory: String
-  @Option(help: "The drop: a directory, or a .tar.gz file that holds the whole of one.") var to: String
+  @Option(
+    help: "The drop: a directory, a .tar.gz file that holds the whole of one, or a Git repository (with ?ref=BRANCH).")
+  var to: String
   @Option(help: "The version. (default: one more than what is published, or 1)") var version: UInt64?
   @Option(
     help: "Sign with this SSH key, by ssh-keygen; a public key if an agent or token has the private one. Repeatable.")
@@ -22,6 +27,7 @@ struct PublishCommand: AsyncParsableCommand {
   @Option(help: "After this time it must not be adopted any more: 12h, 30d.") var expires: TimeSpan?
   @Flag(help: "Add one archive of all documents, which the manifest names.") var bundle = false
   @Flag(help: "Remove documents and signatures that only older manifests name.") var prune = false
+  @OptionGroup var transport: TransportOptions
   @Flag(help: "Print one JSON object.") var json = false
 
   func validate() throws {
@@ -30,15 +36,7 @@ struct PublishCommand: AsyncParsableCommand {
 
   func run() async throws {
     do {
-      let writer = DropWriter(path: to)
-      let now = Date()
-      let published = try await writer.publish(
-        try await writer.documents(in: documentsDirectory),
-        options: PublicationOptions(
-          version: version, device: device, issued: now,
-          expires: expires.map { now.addingTimeInterval($0.duration.timeInterval) },
-          bundle: bundle, prune: prune),
-        signer: key.isEmpty ? nil : SSHKeygenSigner(keys: key))
+      let published = GitPublisher.serves(to) ? try await publishInRepository() : try await publish(in: to)
       if !published.isSigned {
         Output.complain("the drop is not signed; devices adopt it only with --accept-unsigned (sign with --key)")
       }
@@ -50,5 +48,41 @@ struct PublishCommand: AsyncParsableCommand {
       Output.complain("\(error)")
       throw ExitCode.failure
     }
+  }
+
+  private func publish(in directory: String) async throws -> Publication {
+    let writer = DropWriter(path: directory)
+    let now = Date()
+    return try await writer.publish(
+      try await writer.documents(in: documentsDirectory),
+      options: PublicationOptions(
+        version: version, device: device, issued: now,
+        expires: expires.map { now.addingTimeInterval($0.duration.timeInterval) },
+        bundle: bundle, prune: prune),
+      signer: key.isEmpty ? nil : SSHKeygenSigner(keys: key))
+  }
+
+  /// The drop is written beside the repository, committed, and pushed; the commit is signed with the first of the keys.
+  private func publishInRepository() async throws -> Publication {
+    let publisher: GitPublisher
+    do {
+      publisher = try GitPublisher(
+        try SourceAddress(to), context: BackendContext(device: "publisher", settings: transport.settings))
+    } catch let error as SourceAddressError {
+      throw ValidationError(error.description)
+    }
+    var sign: (@Sendable ([UInt8]) async throws -> [UInt8])?
+    if let key = key.first {
+      let signer = SSHKeygenSigner(keys: [key], namespace: "git")
+      sign = { try await signer.sign($0) }
+    }
+    let published = Mutex<Publication?>(nil)
+    try await publisher.publish(at: Date(), sign: sign) { directory in
+      let publication = try await publish(in: directory)
+      published.withLock { $0 = publication }
+      return "Publish version \(publication.manifest.version ?? 0)"
+    }
+    guard let publication = published.withLock({ $0 }) else { throw PublicationError("nothing was published") }
+    return publication
   }
 }

@@ -6,6 +6,8 @@ import Subprocess
 struct SSHKeygenSigner: ManifestSigner {
   /// Private keys, or public ones whose private half an agent holds.
   let keys: [String]
+  /// What the signatures are for (PROTOCOL.sshsig): `desired-state` for manifests, `git` for commits.
+  var namespace = "desired-state"
 
   /// The armored signatures of all keys, one after the other.
   func sign(_ manifest: [UInt8]) async throws -> [UInt8] {
@@ -13,7 +15,7 @@ struct SSHKeygenSigner: ManifestSigner {
     for key in keys {
       // ssh-keygen asks for a passphrase, or for a touch, on the terminal itself.
       let result = try await Subprocess.run(
-        .name("ssh-keygen"), arguments: ["-q", "-Y", "sign", "-n", "desired-state", "-f", key],
+        .name("ssh-keygen"), arguments: ["-q", "-Y", "sign", "-n", namespace, "-f", key],
         input: .array(manifest), output: .bytes(limit: 1 << 20), error: .string(limit: 1 << 16))
       guard result.terminationStatus.isSuccess else {
         let complaint = result.standardError.split(separator: "\n").joined(separator: "; ")

@@ -18,6 +18,14 @@ struct TransportOptions: ParsableArguments {
     help: ArgumentHelp(
       "Sign requests with this private key (PEM), as a fleet manager of the client-id form wants.", valueName: "file"))
   var requestKey: String?
+  @Option(
+    help: ArgumentHelp("Show this SSH key to git+ssh: sources, instead of what ssh finds by itself.", valueName: "file")
+  )
+  var sshKey: String?
+  @Option(help: ArgumentHelp("Believe only SSH hosts whose keys are in this file.", valueName: "file"))
+  var knownHosts: String?
+  @Flag(help: "Believe an SSH host that is seen for the first time, and add its key to --known-hosts.")
+  var acceptNewHostKey = false
   @Flag(help: "Allow http: to other machines: everybody on the way sees and can change what is sent.")
   var insecureHttp = false
 
@@ -31,6 +39,9 @@ struct TransportOptions: ParsableArguments {
     settings["proxy-ca"] = proxyCa
     settings["token-file"] = tokenFile
     settings["request-key"] = requestKey
+    settings["ssh-key"] = sshKey
+    settings["known-hosts"] = knownHosts
+    if acceptNewHostKey { settings["accept-new-host-key"] = "true" }
     if insecureHttp { settings["insecure-http"] = "true" }
     return settings
   }

@@ -1,7 +1,7 @@
 import DesiredStateTesting
 import Testing
 
-@Suite struct GitConformanceTests {
+@Suite(.serialized) struct GitConformanceTests {
   let table = ConformanceTable("Documentation/Conformance.md")
 
   @Test(arguments: Law.allCases) func `a drop in a repository on a disk keeps`(law: Law) async throws {
@@ -33,7 +33,8 @@ import Testing
   }
 
   @Test(arguments: Law.allCases) func `a plain tree in a repository over SSH keeps`(law: Law) async throws {
-    try await Conformance("GitBackend, tree over SSH", table: table) {
+    // A look is two connections, each of them a process here and two there.
+    try await Conformance("GitBackend, tree over SSH", patience: .seconds(20), table: table) {
       let repository = try await OperatorRepository()
       return RepositoryFixture(repository, try await SecureShellRoad(repository), .plain)
     }.check(law)

@@ -2,7 +2,7 @@ import Synchronization
 
 /// A value that one task waits for and that counts the first time it is given: by the work itself, by an alarm, or by
 /// the cancellation of the one who waits.
-final class Answer<Value: Sendable>: Sendable {
+package final class Answer<Value: Sendable>: Sendable {
   private enum State {
     case open
     case waiting(CheckedContinuation<Value, any Error>)
@@ -10,12 +10,14 @@ final class Answer<Value: Sendable>: Sendable {
   }
   private let state = Mutex(State.open)
 
-  var isGiven: Bool {
+  package init() {}
+
+  package var isGiven: Bool {
     state.withLock { if case .given = $0 { true } else { false } }
   }
 
   /// Waits for the value; called once.
-  func value() async throws -> Value {
+  package func value() async throws -> Value {
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         let early = state.withLock { state -> Result<Value, any Error>? in
@@ -34,7 +36,7 @@ final class Answer<Value: Sendable>: Sendable {
     }
   }
 
-  func give(_ result: Result<Value, any Error>) {
+  package func give(_ result: Result<Value, any Error>) {
     let continuation = state.withLock { state -> CheckedContinuation<Value, any Error>? in
       switch state {
       case .open:

@@ -52,6 +52,15 @@ package enum Files {
     return stat(path, &buffer) == 0 && FileStatus(buffer).isDirectory
   }
 
+  /// Makes a new directory for nobody but this user, below `TMPDIR` or `/tmp`. Whoever asked removes it.
+  package static func temporaryDirectory(_ prefix: String) throws(FileError) -> String {
+    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array(join(parent, "\(prefix)-XXXXXX").utf8) + [0]
+    let isMade = template.withUnsafeMutableBytes { mkdtemp($0.baseAddress!.assumingMemoryBound(to: CChar.self)) != nil }
+    guard isMade else { throw FileError("create directory", parent) }
+    return String(decoding: template.dropLast(), as: UTF8.self)
+  }
+
   /// The names in a directory, in no order, without `.` and `..`.
   package static func names(in path: String) throws(FileError) -> [String] {
     guard let stream = opendir(path) else { throw FileError("list", path) }

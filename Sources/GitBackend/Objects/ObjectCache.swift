@@ -31,7 +31,7 @@ final class ObjectCache: @unchecked Sendable {
     var place = try parent.flatMap { try Self.take(Files.join($0, name)) }
     isTemporary = place == nil
     if place == nil {
-      place = try Self.take(try Self.temporaryDirectory())
+      place = try Self.take(try Files.temporaryDirectory("desired-state-git"))
     }
     guard let place else { throw FileError("lock", name, code: EWOULDBLOCK) }
     (directory, lock) = place
@@ -56,14 +56,6 @@ final class ObjectCache: @unchecked Sendable {
   }
 
   deinit { if isTemporary { try? Files.remove(directory) } }
-
-  private static func temporaryDirectory() throws -> String {
-    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    var template = Array(Files.join(parent, "desired-state-git-XXXXXX").utf8) + [0]
-    let isMade = template.withUnsafeMutableBytes { mkdtemp($0.baseAddress!.assumingMemoryBound(to: CChar.self)) != nil }
-    guard isMade else { throw FileError("create directory", parent) }
-    return String(decoding: template.dropLast(), as: UTF8.self)
-  }
 
   /// The directory with its lock; nil if another process has it, or another user owns it.
   private static func take(_ directory: String) throws -> (String, FileLock)? {

@@ -1,5 +1,5 @@
 import CGit2
-import FoundationEssentials
+internal import FoundationEssentials
 import Glibc
 
 /// A file to put into a tree, or to take out of it.
@@ -59,5 +59,26 @@ extension ObjectStore {
     for parent in parents { text += "parent \(parent)\n" }
     text += "author \(author.line)\ncommitter \(author.line)\n\n\(message)"
     return Array(text.utf8)
+  }
+
+  /// Writes a commit, with an armored signature if there is one.
+  func writeCommit(_ content: [UInt8], signature: [UInt8]?) throws(GitFailure) -> ObjectID {
+    guard let signature else { return try write(content, as: GIT_OBJECT_COMMIT) }
+    let text = String(decoding: content, as: UTF8.self)
+    let armor = String(decoding: signature, as: UTF8.self).trimmingSuffix("\n")
+    var id = git_oid()
+    try LibGit2.call("write a signed commit") {
+      // git_commit_create_with_signature(3): nil means the field 'gpgsig'.
+      git_commit_create_with_signature(&id, repository, text, armor, nil)
+    }
+    return ObjectID(id)
+  }
+}
+
+extension String {
+  fileprivate func trimmingSuffix(_ end: Character) -> String {
+    var text = self[...]
+    while text.last == end { text.removeLast() }
+    return String(text)
   }
 }

@@ -37,11 +37,14 @@ final class PacketReader {
   private let source: any ByteSource
   /// Who is at the other end, for messages.
   private let name: String
+  /// Whether the stream ends with the answer; on a connection with state more answers follow.
+  private let endsWithAnswer: Bool
   private var buffer: [UInt8] = []
   private var offset = 0
 
-  init(_ source: any ByteSource, from name: String) {
+  init(_ source: any ByteSource, from name: String, endsWithAnswer: Bool) {
     self.source = source
+    self.endsWithAnswer = endsWithAnswer
     self.name = name
   }
 
@@ -76,8 +79,9 @@ final class PacketReader {
     return packet
   }
 
-  /// Reads on to the end of the stream, so that the connection can be used again.
+  /// Reads on to the end of an answer of which all that matters was read, so that the connection can be used again.
   func finish() async throws {
+    guard endsWithAnswer else { return }
     var ignored = buffer.count - offset
     while let bytes = try await source.next() {
       ignored += bytes.count

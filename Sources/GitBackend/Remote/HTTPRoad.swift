@@ -18,28 +18,20 @@ final class HTTPRoad: Road {
     var url = url
     while url.hasSuffix("/") { url.removeLast() }
     let (plain, user) = try Self.withoutUser(url)
-    do {
-      let origin = try HTTPOrigin(of: plain)
-      var configuration = try TransportSettings.configuration(settings, for: origin)
-      guard origin.scheme == "https" || Self.isLoopback(origin.host) || settings["insecure-http"] != nil else {
-        throw SourceAddressError(
-          "git+http: sends everything in the clear; use git+https:, or allow it with --insecure-http")
+    let address = try HTTPSourceAddress.parse(plain, allowsPlainHTTP: TransportSettings.allowsPlainHTTP(settings))
+    var configuration = try TransportSettings.configuration(settings, for: address.origin)
+    if let user {
+      // Hosts of repositories want a token as the password of a user, by basic authentication.
+      guard case .bearer(let token) = configuration.credentials?.scheme else {
+        throw SourceAddressError("the URL names a user, whose token or password is to be given with --token-file")
       }
-      if let user {
-        // Hosts of repositories want a token as the password of a user, by basic authentication.
-        guard case .bearer(let token) = configuration.credentials?.scheme else {
-          throw SourceAddressError("the URL names a user, whose token or password is to be given with --token-file")
-        }
-        configuration.credentials?.scheme = .basic(user: user, password: token)
-      }
-      // A look has its own time limit, and reading a pack another: see PackGate.
-      configuration.timeout = .seconds(24 * 3600)
-      configuration.limits = .body(.max)
-      transport = try HTTPTransport(configuration: configuration)
-      channel = origin.scheme == "https" ? "TLS to \(origin.host)" : nil
-    } catch let error as HTTPTransportError {
-      throw SourceAddressError(error.message)
+      configuration.credentials?.scheme = .basic(user: user, password: token)
     }
+    // A look has its own time limit, and reading a pack other limits: see PackGate.
+    configuration.timeout = .seconds(24 * 3600)
+    configuration.limits = .body(.max)
+    transport = try TransportSettings.transport(configuration)
+    channel = address.origin.scheme == "https" ? "TLS to \(address.origin)" : nil
     self.source = source
     base = Mutex(plain)
   }
@@ -55,12 +47,6 @@ final class HTTPRoad: Road {
     } catch let error as HTTPTransportError {
       throw sourceError(error)
     }
-  }
-
-  private static func isLoopback(_ host: String) -> Bool {
-    // Digits and dots: 127.example.org is a name like any other.
-    host == "localhost" || host == "[::1]"
-      || host.hasPrefix("127.") && host.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }
   }
 
   private static func withoutUser(_ url: String) throws(SourceAddressError) -> (String, user: String?) {
@@ -81,16 +67,12 @@ final class HTTPRoad: Road {
   fileprivate func send(
     _ method: HTTPRequest.Method, _ path: String, _ service: GitService, answer type: String, body: [UInt8]?
   ) async throws -> HTTPExchange {
-    let url = base.withLock { $0 } + path
-    let rest = url.drop { $0 != ":" }.dropFirst(3)
-    let authority = rest.prefix { $0 != "/" }
+    let address = try HTTPAddress(base.withLock { $0 } + path)
     var fields = HTTPFields()
     if service == .uploadPack { fields[.gitProtocol] = "version=2" }
     if body != nil { fields[.contentType] = "application/x-\(service.rawValue)-request" }
-    let request = HTTPRequest(
-      method: method, scheme: String(url.prefix { $0 != ":" }), authority: String(authority),
-      path: String(rest.dropFirst(authority.utf8.count)), headerFields: fields)
-    let exchange = try await transport.send(request, body: body.map { .bytes($0) } ?? .none)
+    let exchange = try await transport.send(
+      address.request(method, headerFields: fields), body: body.map { .bytes($0) } ?? .none)
     guard exchange.response.status == .ok else {
       if service == .receivePack, [401, 404].contains(exchange.response.status.code) {
         // Servers hide, or ask again for, what these credentials may not write to.
@@ -116,7 +98,7 @@ final class HTTPRoad: Road {
   }
 
   fileprivate func reader(_ exchange: HTTPExchange) -> PacketReader {
-    PacketReader(HTTPByteSource(exchange.body.makeAsyncIterator()), from: source)
+    PacketReader(HTTPByteSource(exchange.body.makeAsyncIterator()), from: source, endsWithAnswer: true)
   }
 }
 

@@ -42,7 +42,7 @@ extension RemoteRepository {
           }
         }
       }
-      if road.isStateless { try await packets.finish() }
+      try await packets.finish()
       return isMoved
     }
   }

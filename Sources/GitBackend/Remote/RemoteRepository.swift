@@ -60,11 +60,9 @@ final class RemoteRepository: GitRepository {
     if road.isStateless, let known = state.withLock({ $0.advertisement }) { return known }
     let packets = try await talk.advertisement()
     let advertisement = try await Advertisement.read(packets)
-    if road.isStateless {
-      try await packets.finish()
-      // Before protocol 2 it is the list of references, which is wanted anew each time.
-      if advertisement.isVersion2 { state.withLock { $0.advertisement = advertisement } }
-    }
+    try await packets.finish()
+    // Before protocol 2 it is the list of references, which is wanted anew each time.
+    if road.isStateless, advertisement.isVersion2 { state.withLock { $0.advertisement = advertisement } }
     return advertisement
   }
 
@@ -83,8 +81,12 @@ final class RemoteRepository: GitRepository {
       if tip == nil {
         do {
           try await fetch(target, .since(marker.time), into: cache, limits)
-        } catch let error as BackendError where error.code == .serverError {
-          // Nothing is newer: the clock of whoever committed is behind, or the branch was set back.
+        } catch let error as BackendError
+          where [.serverError, .protocolViolation, .unreachable].contains(error.code)
+          && !(error.underlying is GitFailure)
+        {
+          // If nothing is newer (the clock of whoever committed is behind, or the branch was set back), git's server ends
+          // without an answer.
           try await fetch(target, .generations(1), into: cache, limits)
         }
       }
@@ -128,7 +130,7 @@ final class RemoteRepository: GitRepository {
       while let piece = try await answer.next() {
         try await write(cache) { try intake.take(piece) }
       }
-      if road.isStateless { try await packets.finish() }
+      try await packets.finish()
       try await write(cache) { try intake.finish(target) }
     }
   }

@@ -10,6 +10,9 @@ final class SSHRoad: Road {
   let channel: String?
   var isStateless: Bool { false }
 
+  /// The settings that are honoured, without the dashes.
+  static let settingNames: Set<String> = ["ssh-key", "known-hosts", "accept-new-host-key"]
+
   /// - Throws: ``SourceAddressError`` if the URL or a setting cannot be used.
   init(url: String, source: String, settings: [String: String]) throws(SourceAddressError) {
     let (user, host, port, path) = try Self.parse(url)
@@ -104,7 +107,8 @@ final class SSHRoad: Road {
             try await talk(
               SSHConversation(
                 input: execution.standardInputWriter,
-                packets: PacketReader(SSHByteSource(execution.standardOutput.makeAsyncIterator()), from: source))))
+                packets: PacketReader(
+                  SSHByteSource(execution.standardOutput.makeAsyncIterator()), from: source, endsWithAnswer: false))))
           try? await execution.standardInputWriter.finish()
         } catch {
           value = .failure(error)

@@ -68,7 +68,8 @@ final class OperatorRepository: Sendable {
 
   func commit(treeNamed tree: String, signer: String? = "operator") async throws {
     var arguments = ["commit-tree", tree, "-m", "made by hand"]
-    if let tip = try? await git("rev-parse", "-q", "--verify", "HEAD") { arguments += ["-p", tip] }
+    let tip = try await git("for-each-ref", "--format=%(objectname)", "refs/heads/main")
+    if !tip.isEmpty { arguments += ["-p", tip] }
     if let signer { arguments.append("-S\(keys.folder[signer])") }
     try await git("update-ref", "refs/heads/main", try await git(arguments))
   }

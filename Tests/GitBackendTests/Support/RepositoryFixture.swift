@@ -17,9 +17,15 @@ protocol RoadUnderTest: Sendable {
   func stall() async throws
   func waitUntilStalled() async throws
   func resume() async throws
+  /// Asks for seven seconds of patience from now on.
+  func askForPatience() async throws
   /// How many bytes left the source; nil if nobody counts them.
   func bytes() async throws -> UInt64?
   func tearDown() async
+}
+
+extension RoadUnderTest {
+  func askForPatience() async throws { throw NotPossible("git has no words for it, only HTTP does") }
 }
 
 /// A repository, on any road, with a drop in its tree or with documents alone.
@@ -141,7 +147,10 @@ final class RepositoryFixture: ConformanceFixture {
     try await repository.commitTree()
   }
 
-  func askForPatience(_ duration: Duration) async throws { throw NotPossible("git has no words for it") }
+  func askForPatience(_ duration: Duration) async throws {
+    try #require(duration == .seconds(7))
+    try await road.askForPatience()
+  }
 
   func receivedAcknowledgements() async throws -> [ReceivedAcknowledgement] {
     let branch = "refs/heads/acknowledgements/conformance"

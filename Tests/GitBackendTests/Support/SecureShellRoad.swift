@@ -44,11 +44,11 @@ final class SecureShellRoad: RoadUnderTest {
   var settings: [String: String] { ["ssh-key": folder["device"], "known-hosts": folder["known_hosts"]] }
   var secrets: [String] { [] }
 
-  func makeUnreachable() async throws { sshd.stop() }
+  func makeUnreachable() async throws { await sshd.stop() }
   func makeReachable() async throws { try await sshd.start() }
   func stall() async throws { sshd.pause() }
   func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(100)) }
   func resume() async throws { sshd.proceed() }
   func bytes() async throws -> UInt64? { nil }
-  func tearDown() async { sshd.stop() }
+  func tearDown() async { await sshd.stop() }
 }

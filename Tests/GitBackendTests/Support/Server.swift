@@ -1,14 +1,20 @@
 import Foundation
 import Glibc
+import Subprocess
 import Synchronization
 
-/// A program that serves the tests: started when it is needed, stopped by its own process id, also when the test process
-/// dies (prctl(2), PR_SET_PDEATHSIG, by setpriv(1)).
+/// A program that serves the tests. A shell beside it ends it when its own standard input ends, which it does also when
+/// the test process dies.
 final class Server: Sendable {
+  private struct Running {
+    let identifier: pid_t
+    let task: Task<Void, Never>
+    let end: AsyncStream<Void>.Continuation
+  }
   private let arguments: [String]
   private let port: Int?
   private let log: String
-  private let process = Mutex<Process?>(nil)
+  private let running = Mutex<Running?>(nil)
 
   /// - Parameter port: where it listens when it is ready; nil if nobody need wait for it.
   init(_ arguments: [String], port: Int?, log: String) {
@@ -17,44 +23,60 @@ final class Server: Sendable {
     self.log = log
   }
 
-  deinit { stop() }
+  deinit { running.withLock { $0?.end.finish() } }
 
   func start() async throws {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
-    process.arguments = ["--pdeathsig", "KILL"] + arguments
-    process.environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"]
-    _ = FileManager.default.createFile(atPath: log, contents: nil)
-    let errors = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = errors
-    process.standardError = errors
-    try process.run()
-    self.process.withLock { $0 = process }
+    let script = """
+      "$@" </dev/null >>"$0" 2>&1 & pid=$!
+      echo $pid
+      read line
+      kill -CONT $pid; kill $pid; wait $pid
+      """
+    let (ends, end) = AsyncStream<Void>.makeStream()
+    let (identifiers, identifier) = AsyncStream<pid_t>.makeStream()
+    let command = Arguments(["-c", script, log] + arguments)
+    let task = Task {
+      _ = try? await Subprocess.run(
+        .name("sh"), arguments: command,
+        environment: .custom(["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"]),
+        input: .inputWriter, output: .sequence, error: .discarded
+      ) { execution in
+        var output = execution.standardOutput.makeAsyncIterator()
+        let line = try await output.next()?.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } ?? ""
+        identifier.yield(pid_t(line.prefix { $0 != "\n" }) ?? 0)
+        for await _ in ends {}
+        try await execution.standardInputWriter.finish()
+      }
+      identifier.finish()
+    }
+    var iterator = identifiers.makeAsyncIterator()
+    guard let process = await iterator.next(), process > 0 else {
+      throw ServerFailure(description: "\(arguments[0]) did not start")
+    }
+    running.withLock { $0 = Running(identifier: process, task: task, end: end) }
     guard let port else { return }
-    let end = ContinuousClock.now + .seconds(20)
+    let limit = ContinuousClock.now + .seconds(20)
     while !Self.answers(port) {
-      guard ContinuousClock.now < end, process.isRunning else {
-        throw ServerFailure(
-          description: "\(arguments[0]) did not start: \((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
+      guard ContinuousClock.now < limit, kill(process, 0) == 0 else {
+        let words = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+        throw ServerFailure(description: "\(arguments[0]) did not start: \(words)")
       }
       try await Task.sleep(for: .milliseconds(5))
     }
   }
 
-  func stop() {
-    process.withLock { process in
-      guard let running = process else { return }
-      // Foundation gives each process a group of its own, which holds what it started as well.
-      kill(-running.processIdentifier, SIGKILL)
-      while running.isRunning { usleep(1000) }
-      process = nil
+  func stop() async {
+    let running = running.withLock { running in
+      defer { running = nil }
+      return running
     }
+    running?.end.finish()
+    await running?.task.value
   }
 
   /// Makes it do nothing, while the kernel still takes connections for it.
-  func pause() { process.withLock { if let process = $0 { kill(process.processIdentifier, SIGSTOP) } } }
-  func proceed() { process.withLock { if let process = $0 { kill(process.processIdentifier, SIGCONT) } } }
+  func pause() { running.withLock { if let running = $0 { kill(running.identifier, SIGSTOP) } } }
+  func proceed() { running.withLock { if let running = $0 { kill(running.identifier, SIGCONT) } } }
 
   /// A port that nothing listens on.
   static func freePort() -> Int {

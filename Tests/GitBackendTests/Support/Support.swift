@@ -1,6 +1,7 @@
 import DesiredState
 import Foundation
-import Synchronization
+import Subprocess
+import SystemPackage
 import Testing
 
 /// A temporary directory that goes away with the test.
@@ -36,35 +37,24 @@ func names(in path: String) -> [String] {
 func run(
   _ arguments: [String], in directory: String? = nil, input: [UInt8]? = nil, environment: [String: String] = [:]
 ) async throws -> String {
-  let folder = Folder()
-  let process = Process()
-  process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-  process.arguments = arguments
-  if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
-  process.environment = ProcessInfo.processInfo.environment.merging(
-    [
-      // Whoever runs the tests has a configuration of their own, and an agent.
-      "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "SSH_AUTH_SOCK": "", "GIT_TERMINAL_PROMPT": "0",
-    ].merging(environment) { $1 }
-  ) { $1 }
-  for name in ["output", "errors"] { _ = FileManager.default.createFile(atPath: folder[name], contents: nil) }
-  process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: folder["output"]))
-  process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder["errors"]))
-  try write(input ?? [], to: folder["input"])
-  process.standardInput = try FileHandle(forReadingFrom: URL(fileURLWithPath: folder["input"]))
-  // Not waitUntilExit: it would block a thread of the cooperative pool, of which there may be two.
-  try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-    process.terminationHandler = { _ in continuation.resume() }
-    do {
-      try process.run()
-    } catch {
-      continuation.resume(throwing: error)
-    }
-  }
-  let text = String(decoding: try contents(of: folder["output"]), as: UTF8.self)
-  let errors = String(decoding: try contents(of: folder["errors"]), as: UTF8.self)
-  try #require(process.terminationStatus == 0, "\(arguments): \(text)\(errors)")
+  let result = try await Subprocess.run(
+    .name(arguments[0]), arguments: Arguments(Array(arguments.dropFirst())),
+    environment: .inherit.updating(
+      [
+        // Whoever runs the tests has a configuration of their own, and an agent.
+        "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "SSH_AUTH_SOCK": nil, "GIT_TERMINAL_PROMPT": "0",
+      ].merging(environment.mapKeys()) { $1 }),
+    workingDirectory: directory.map { FilePath($0) }, input: .array(input ?? []), output: .bytes(limit: 64 << 20),
+    error: .string(limit: 1 << 20))
+  let text = String(decoding: result.standardOutput, as: UTF8.self)
+  try #require(result.terminationStatus.isSuccess, "\(arguments): \(text)\(result.standardError)")
   return text.hasSuffix("\n") ? String(text.dropLast()) : text
+}
+
+extension [String: String] {
+  fileprivate func mapKeys() -> [Environment.Key: String?] {
+    [Environment.Key: String?](uniqueKeysWithValues: map { (Environment.Key(stringLiteral: $0.key), $0.value) })
+  }
 }
 
 /// SSH keys of people, made once a process by ssh-keygen.

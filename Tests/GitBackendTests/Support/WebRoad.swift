@@ -22,7 +22,7 @@ final class WebRoad: RoadUnderTest {
     try write(token + "\n", to: folder["token"])
     try await repository.git("config", "http.receivepack", takesPushes ? "true" : "false")
     let socket = folder["fcgi"]
-    wrapper = Server(["fcgiwrap", "-c", "4", "-s", "unix:\(socket)"], port: nil, log: folder["fcgiwrap.log"])
+    wrapper = Server(["fcgiwrap", "-s", "unix:\(socket)"], port: nil, log: folder["fcgiwrap.log"])
     let site = """
           listen 127.0.0.1:\(port) ssl http2;
           ssl_protocols TLSv1.3;
@@ -30,6 +30,8 @@ final class WebRoad: RoadUnderTest {
           ssl_verify_client on; ssl_client_certificate \(certificates.folder["ca.pem"]);
           if ($http_authorization != "Bearer \(token)") { return 401; }
           client_max_body_size 0;
+          if (-f \(folder["patience"])) { return 429; }
+          add_header Retry-After $retry always;
       """
     let passing = """
             fastcgi_pass unix:\(socket);
@@ -55,6 +57,7 @@ final class WebRoad: RoadUnderTest {
         client_body_temp_path \(folder.path); proxy_temp_path \(folder.path); fastcgi_temp_path \(folder.path);
         uwsgi_temp_path \(folder.path); scgi_temp_path \(folder.path);
         keepalive_requests 100000;
+        map $status $retry { 429 7; default ""; }
         server {
       \(site)
           location / {
@@ -78,11 +81,13 @@ final class WebRoad: RoadUnderTest {
   }
   var secrets: [String] { [token] }
 
-  func makeUnreachable() async throws { nginx.stop() }
+  func makeUnreachable() async throws { await nginx.stop() }
   func makeReachable() async throws { try await nginx.start() }
   func stall() async throws { nginx.pause() }
   func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(100)) }
   func resume() async throws { nginx.proceed() }
+
+  func askForPatience() async throws { try write("", to: folder["patience"]) }
 
   /// What nginx sent, by its log.
   func bytes() async throws -> UInt64? { requests().reduce(0) { $0 + $1.sent } }
@@ -98,7 +103,7 @@ final class WebRoad: RoadUnderTest {
   }
 
   func tearDown() async {
-    nginx.stop()
-    wrapper.stop()
+    await nginx.stop()
+    await wrapper.stop()
   }
 }

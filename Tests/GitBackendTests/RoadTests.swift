@@ -1,0 +1,127 @@
+import DesiredState
+import Foundation
+import Testing
+
+@testable import GitBackend
+
+/// What goes over the wire, and who is believed at the other end.
+@Suite(.timeLimit(.minutes(3))) struct RoadTests {
+  @Test func `a look that finds nothing new is one short question, whatever else is in the repository`() async throws {
+    let repository = try await OperatorRepository()
+    try await repository.commit(["press": "1"])
+    let road = try await WebRoad(repository)
+    let device = try Device(repository, over: road)
+    try await device.look()
+    var sizes: [UInt64] = []
+    for branches in [1, 5000] {
+      if branches > 1 {
+        let tip = try await repository.git("rev-parse", "main")
+        let lines = (0..<branches).map { "create refs/heads/other-\($0) \(tip)\n" }.joined()
+        try await repository.git(["update-ref", "--stdin"], input: Array(lines.utf8))
+      }
+      let before = road.requests()
+      #expect(try await device.look() == nil)
+      let asked = road.requests().dropFirst(before.count)
+      #expect(asked.map(\.method) == ["POST"])
+      sizes.append(asked.reduce(0) { $0 + $1.sent + $1.received })
+    }
+    #expect(sizes.allSatisfy { $0 <= 600 }, "\(sizes)")
+    #expect(sizes[0] == sizes[1])
+    await road.tearDown()
+  }
+
+  @Test func `one changed document of 200 is fetched in two questions and a few kilobytes`() async throws {
+    let repository = try await OperatorRepository()
+    var documents: [String: [UInt8]] = [:]
+    for number in 0..<200 { documents["document-\(number)"] = (0..<2000).map { _ in UInt8.random(in: 32...126) } }
+    try await repository.commit(documents)
+    let road = try await WebRoad(repository)
+    let device = try Device(repository, over: road)
+    try await device.look()
+    documents["document-7"] = (0..<2000).map { _ in UInt8.random(in: 32...126) }
+    try await repository.commit(documents)
+    let before = road.requests().count
+    try await device.look()
+    let asked = road.requests().dropFirst(before)
+    #expect(asked.map(\.method) == ["POST", "POST"])
+    // 2000 random bytes of 95 kinds pack into 1650; the rest is the commit with its signature and the tree's delta.
+    #expect(asked.reduce(0) { $0 + $1.sent } < 4000, "\(asked)")
+    await road.tearDown()
+  }
+
+  @Test func `the first look at a long history fetches the newest commit alone`() async throws {
+    let repository = try await OperatorRepository()
+    for number in 0..<50 {
+      try await repository.commit(["press": (0..<10_000).map { _ in UInt8.random(in: 0...255) } + [UInt8(number)]])
+    }
+    let road = try await WebRoad(repository)
+    try await Device(repository, over: road).look()
+    #expect(road.requests().reduce(0) { $0 + $1.sent } < 16_000)
+    await road.tearDown()
+  }
+
+  @Test func `an SSH host whose key is not the known one is not believed`() async throws {
+    let repository = try await OperatorRepository()
+    try await repository.commit(["press": "1"])
+    let road = try await SecureShellRoad(repository)
+    func look(_ settings: [String: String]) async throws -> FetchResult {
+      try await GitBackend(
+        try SourceAddress("\(road.address)?ref=main"), context: BackendContext(device: "press-42", settings: settings)
+      ).fetch(FetchRequest())
+    }
+    let key = ["ssh-key": road.folder["device"]]
+    let wrong = try await thrown(BackendError.self) {
+      _ = try await look(key.merging(["known-hosts": road.folder["wrong_hosts"]]) { $1 })
+    }
+    #expect(wrong.code == .tlsUntrusted)
+    #expect(!wrong.isRetryable)
+    try write("", to: road.folder["empty_hosts"])
+    let unknown = try await thrown(BackendError.self) {
+      _ = try await look(key.merging(["known-hosts": road.folder["empty_hosts"]]) { $1 })
+    }
+    #expect(unknown.code == .tlsUntrusted)
+    #expect(names(in: road.folder.path).contains("empty_hosts"))
+    #expect(try contents(of: road.folder["empty_hosts"]).isEmpty)
+    // By name: believed once, and kept to.
+    let trusting = key.merging(["known-hosts": road.folder["empty_hosts"], "accept-new-host-key": "true"]) { $1 }
+    #expect(try await look(trusting).state != nil)
+    #expect(try !contents(of: road.folder["empty_hosts"]).isEmpty)
+    let stranger = try await thrown(BackendError.self) {
+      _ = try await look(["ssh-key": road.folder["other-device"], "known-hosts": road.folder["known_hosts"]])
+    }
+    #expect(stranger.code == .unauthorized)
+    await road.tearDown()
+  }
+
+  @Test func `a repository that is not there is unreachable on every road, and never absent`() async throws {
+    let repository = try await OperatorRepository()
+    let web = try await WebRoad(repository)
+    let ssh = try await SecureShellRoad(repository)
+    for road in [web, ssh, FileRoad(repository)] as [any RoadUnderTest] {
+      let backend = try GitBackend(
+        try SourceAddress(road.address.replacingOccurrences(of: "repository.git", with: "other.git")),
+        context: BackendContext(device: "press-42", settings: road.settings))
+      _ = try await thrown(BackendError.self) { _ = try await backend.fetch(FetchRequest()) }
+      await road.tearDown()
+    }
+  }
+
+  @Test(arguments: [
+    "git+https://user:password@host/repository.git", "git+http://other.example/repository.git",
+    "git+ssh://-oProxyCommand=x/repository.git", "git+ssh://host", "git+https://host/r.git?reff=main",
+    "git+https://host/r.git?ref=a..b", "git+https://host/r.git?ref=a%0Ab", "git+https://host/r.git?path=../x",
+    "git+https://host/r.git?history=none", "git+https:host/r.git",
+  ])
+  func `an address that cannot be used is refused in words, without its password`(address: String) throws {
+    let error = #expect(throws: SourceAddressError.self) {
+      try GitBackend(try SourceAddress(address), context: BackendContext(device: "press-42"))
+    }
+    #expect(error?.description.contains("password@") == false)
+  }
+
+  @Test func `the name of a source holds no user`() throws {
+    let backend = try GitBackend(
+      try SourceAddress("git+ssh://git@host/r.git?path=a&ref=main"), context: BackendContext(device: "press-42"))
+    #expect(backend.source == "git+ssh://host/r.git?path=a&ref=main")
+  }
+}

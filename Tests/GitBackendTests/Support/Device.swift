@@ -1,0 +1,64 @@
+import DesiredState
+import Foundation
+import Testing
+
+@testable import GitBackend
+
+/// What a device knows of one repository: its adopted state and marker, and the policy.
+final class Device {
+  let backend: GitBackend
+  let policy: TrustPolicy
+  private(set) var revision: Revision?
+  private(set) var marker: String?
+
+  init(
+    _ repository: OperatorRepository, _ query: String = "ref=main", over road: (any RoadUnderTest)? = nil,
+    policy: TrustPolicy? = nil, cache: String? = nil
+  ) throws {
+    let road = road ?? FileRoad(repository)
+    backend = try GitBackend(
+      try SourceAddress("\(road.address)?\(query)"),
+      context: BackendContext(device: "press-42", settings: road.settings, cacheDirectory: cache))
+    self.policy = try policy ?? repository.keys.policy()
+  }
+
+  init(_ backend: GitBackend, policy: TrustPolicy) {
+    self.backend = backend
+    self.policy = policy
+  }
+
+  func fetch(limits: Limits = Limits(), timeout: Duration = .seconds(30)) async throws -> FetchResult {
+    try await backend.fetch(
+      FetchRequest(current: revision, marker: marker, limits: limits, timeout: timeout))
+  }
+
+  /// Looks once and adopts what is there.
+  ///
+  /// - Returns: the documents by id; nil if nothing changed.
+  @discardableResult
+  func look(limits: Limits = Limits(), timeout: Duration = .seconds(30)) async throws -> [String: String]? {
+    let result = try await fetch(limits: limits, timeout: timeout)
+    switch result.outcome {
+    case .absent: return [:]
+    case .unchanged:
+      marker = result.marker
+      return nil
+    case .changed(let state):
+      let verified = try await backend.verify(state, with: Verifier(policy: policy, device: "press-42", now: Date()))
+      var documents: [String: String] = [:]
+      for document in verified.manifest.documents {
+        documents[document.id] = String(decoding: try await collect(verified.open(document)), as: UTF8.self)
+      }
+      revision = verified.revision
+      marker = result.marker
+      return documents
+    }
+  }
+
+  /// The code with which a look is refused.
+  func refusal(limits: Limits = Limits(), at location: SourceLocation = #_sourceLocation) async throws
+    -> VerificationError
+  {
+    try await thrown(VerificationError.self, at: location) { try await look(limits: limits) }
+  }
+}

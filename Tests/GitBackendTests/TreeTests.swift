@@ -1,0 +1,105 @@
+import DesiredState
+import Foundation
+import Testing
+
+@testable import GitBackend
+
+/// What a tree may hold, and what not.
+@Suite(.timeLimit(.minutes(2))) struct TreeTests {
+  @Test func `a directory of the tree is followed alone`() async throws {
+    let repository = try await OperatorRepository()
+    let device = try Device(repository, "ref=main&path=sites/north")
+    try await repository.commit(["sites/north/press": "1", "sites/south/press": "2", "README": "words"])
+    #expect(try await device.look() == ["press": "1"])
+    try await repository.commit(["sites/north/press": "1", "sites/south/press": "3", "README": "words"])
+    // The same documents: looked at again because the commit is another, and adopted as it is.
+    #expect(try await device.look() == ["press": "1"])
+    #expect(try await device.look() == nil)
+  }
+
+  @Test func `what is not there is absent, and a directory without files an empty state`() async throws {
+    let repository = try await OperatorRepository()
+    #expect(try await Device(repository).fetch().isAbsent)
+    try await repository.commit(["a/press": "1", "b/.gitkeep": ""])
+    #expect(try await Device(repository, "ref=main&path=c").fetch().isAbsent)
+    #expect(try await Device(repository, "ref=gone").fetch().isAbsent)
+    let empty = try Device(repository, "ref=main&path=b")
+    let state = try #require(try await empty.fetch().state)
+    #expect(try StateManifest(parsing: state.manifest, requiresVersion: false).documents.isEmpty)
+    let error = try await thrown(VerificationError.self) {
+      _ = try await Device(repository, "ref=main&path=a/press").fetch()
+    }
+    #expect(error.code == .manifestMalformed)
+  }
+
+  @Test func `a deleted branch is absent, not empty`() async throws {
+    let repository = try await OperatorRepository()
+    let device = try Device(repository)
+    try await repository.commit(["press": "1"])
+    try await device.look()
+    try await repository.git("update-ref", "-d", "refs/heads/main")
+    #expect(try await device.fetch().isAbsent)
+  }
+
+  @Test func `a symbolic link, a submodule and a Git LFS pointer are refused in words`() async throws {
+    let repository = try await OperatorRepository()
+    let blob = try await repository.git(["hash-object", "-w", "--stdin"], input: Array("press".utf8))
+    try await repository.commitEntries("120000 blob \(blob)\tlink\n")
+    #expect(try await Device(repository).refusal().reason.contains("symbolic link"))
+    try await repository.commitEntries("160000 commit \(String(repeating: "7", count: 40))\tmodule\n")
+    #expect(try await Device(repository).refusal().reason.contains("submodule"))
+    let pointer = """
+      version https://git-lfs.github.com/spec/v1
+      oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393
+      size 12345
+
+      """
+    try await repository.commit(["big": pointer])
+    #expect(try await Device(repository).refusal().reason.contains("LFS"))
+  }
+
+  @Test(arguments: ["..", ".", ".git", ".GIT", "a/b"])
+  func `a tree entry that git itself would not check out is refused`(name: String) async throws {
+    let repository = try await OperatorRepository()
+    let blob = try await repository.git(["hash-object", "-w", "--stdin"], input: Array("x".utf8))
+    let bytes = stride(from: 0, to: 40, by: 2).map {
+      UInt8(String(decoding: Array(blob.utf8)[$0...$0 + 1], as: UTF8.self), radix: 16)!
+    }
+    let tree = try await repository.git(
+      ["hash-object", "-t", "tree", "-w", "--stdin", "--literally"], input: Array("100644 \(name)\0".utf8) + bytes)
+    try await repository.commit(treeNamed: tree)
+    #expect(try await Device(repository).refusal().code == .unsafeDocumentID)
+  }
+
+  @Test(arguments: [HistoryTests.Way.file, .https])
+  func `a tree of 100,000 entries ends at the limit`(way: HistoryTests.Way) async throws {
+    let repository = try await OperatorRepository()
+    let blob = try await repository.git(["hash-object", "-w", "--stdin"], input: Array("x".utf8))
+    try await repository.commitEntries((0...100_000).map { "100644 blob \(blob)\tdocument-\($0)\n" }.joined())
+    let road: any RoadUnderTest = way == .file ? FileRoad(repository) : try await WebRoad(repository)
+    #expect(try await Device(repository, over: road).refusal().code == .limitExceeded)
+    await road.tearDown()
+  }
+
+  @Test func `a tree that is in itself a thousand times a thousand times ends at the limit`() async throws {
+    let repository = try await OperatorRepository()
+    let blob = try await repository.git(["hash-object", "-w", "--stdin"], input: Array("x".utf8))
+    var tree = try await repository.git(["mktree"], input: Array("100644 blob \(blob)\tdocument\n".utf8))
+    for _ in 0..<4 {
+      tree = try await repository.git(
+        ["mktree"], input: Array((0..<1000).map { "040000 tree \(tree)\tdirectory-\($0)\n" }.joined().utf8))
+    }
+    try await repository.commit(treeNamed: tree)
+    #expect(try await Device(repository).refusal().code == .limitExceeded)
+  }
+
+  @Test func `documents are the blobs as they are, whatever .gitattributes says`() async throws {
+    let repository = try await OperatorRepository()
+    let blob = try await repository.git(
+      ["hash-object", "-w", "--no-filters", "--stdin"], input: Array("a\r\n$Id$\n".utf8))
+    let attributes = try await repository.git(
+      ["hash-object", "-w", "--stdin"], input: Array("* text eol=lf ident filter=lfs\n".utf8))
+    try await repository.commitEntries("100644 blob \(attributes)\t.gitattributes\n100644 blob \(blob)\tpress\n")
+    #expect(try await Device(repository).look() == ["press": "a\r\n$Id$\n"])
+  }
+}
