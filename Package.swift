@@ -147,7 +147,7 @@ let package = Package(
     .testTarget(
       name: "RESTBackendTests",
       dependencies: [
-        "DesiredState", "DesiredStateTesting", "FileBackend", "HTTPSource", "HTTPTestSupport", "HTTPTransport",
+        "DesiredState", "DesiredStateTesting", "HTTPMessageSignatures", "FileBackend", "HTTPSource", "HTTPTestSupport", "HTTPTransport",
         "RESTBackend", .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),

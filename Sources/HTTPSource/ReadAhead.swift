@@ -10,8 +10,9 @@ import Synchronization
 package final class ReadAhead: Sendable {
   package typealias Begin = @Sendable (DocumentReference) async throws -> DocumentExchange
 
-  /// As many as the servers in use let be under way on one connection (nginx: 128; RFC 9113 section 6.5.2: at least 100).
-  private static let window = 128
+  /// With the one that is being read, as many as the servers in use let be under way on one connection (nginx: 128;
+  /// RFC 9113 section 6.5.2: at least 100).
+  private static let window = 127
   /// What they may come to, by their own account. No more, or on a slow line the one that is waited for would be so long
   /// in coming, among all the others, that it would be given up.
   private static let windowBytes: UInt64 = 1 << 20

@@ -34,6 +34,14 @@ package struct Certificates: Sendable {
     try issue("client", names: "DNS:device")
     try issue("other-client", names: "DNS:device", by: "other-ca")
     try issue("untrusted", names: localhost, by: "other-ca")
+    // A fleet manager and its clients, by the names of Margo's WFM Identity Profile.
+    let manager = "spiffe://plant.example/margo/wfm/fleet-1"
+    try issue("wfm", names: "URI:\(manager)")
+    try issue("wfm-other", names: "\(localhost),URI:spiffe://plant.example/margo/wfm/fleet-2")
+    try issue("wfm-elsewhere", names: "\(localhost),URI:spiffe://other.example/margo/wfm/fleet-1")
+    try issue("wfm-two", names: "\(localhost),URI:\(manager),URI:spiffe://plant.example/margo/wfm/fleet-2")
+    try issue("wfm-client", names: "URI:\(manager)/client/press-42")
+    try issue("wfm-no-client", names: "URI:\(manager)/agent/press-42")
   }
 
   /// By `openssl ca`, the one command that takes both dates.

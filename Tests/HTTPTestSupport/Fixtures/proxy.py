@@ -128,8 +128,8 @@ def handle(client, context):
             server.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + rest)
         threading.Thread(target=copy, args=(client, server), daemon=True).start()
         copy(server, client)
-    except OSError:
-        pass
+    except OSError as error:
+        log(f"{error!r}")
     finally:
         client.close()
 

@@ -1,0 +1,393 @@
+import DesiredState
+import DesiredStateTesting
+import Foundation
+import HTTPMessageSignatures
+import HTTPTestSupport
+import HTTPTransport
+import HTTPTypes
+import Testing
+
+@testable import RESTBackend
+
+/// What the Margo Workload Management API demands of a client, tried against a manager.
+@Suite(.timeLimit(.minutes(2))) struct MargoTests {
+  static let documents: [String: [UInt8]] = [
+    "a3e2f5dc": Array("apiVersion: application.margo.org/v1alpha1\n".utf8), "b": Array("kind: b\n".utf8),
+  ]
+
+  private func look(
+    _ backend: MargoBackend, current: Revision? = nil, marker: String? = nil, held: Set<Digest> = [],
+    policy: TrustPolicy = .channel
+  ) async throws -> (documents: [String: [UInt8]], result: FetchResult) {
+    let result = try await backend.fetch(
+      FetchRequest(current: current, marker: marker, held: HeldDocuments { held.contains($0) }, timeout: .seconds(20)))
+    guard case .changed(let state) = result.outcome else { return ([:], result) }
+    let verified = try await backend.verify(state, with: Verifier(policy: policy, device: "press-42", now: Date()))
+    let missing = verified.manifest.documents.filter { !held.contains($0.digest) }
+    var documents: [String: [UInt8]] = [:]
+    for document in verified.readingOrder(of: missing) {
+      var bytes: [UInt8] = []
+      for try await piece in try await verified.open(document) { bytes += piece }
+      documents[document.id] = bytes
+    }
+    return (documents, result)
+  }
+
+  private func refusal(_ backend: MargoBackend, policy: TrustPolicy = .channel) async -> String? {
+    do {
+      _ = try await look(backend, policy: policy)
+      return nil
+    } catch let error as VerificationError {
+      return error.code.rawValue
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  private func unavailability(_ site: MargoSite, _ backend: MargoBackend) async throws -> BackendError {
+    try #require(await #expect(throws: BackendError.self) { _ = try await look(backend) })
+  }
+
+  // MARK: - Both forms
+
+  @Test func `rc.3 is spoken with a certificate, below any base`() async throws {
+    let site = try await MargoSite.start()
+    try site.publish(MargoState(version: 1, Self.documents))
+    #expect(try await look(site.backend()).documents == Self.documents)
+    #expect(try await look(site.backend(path: "/base")).documents == Self.documents)
+    let paths = site.requests.map(\.path)
+    #expect(paths.contains("/api/v1/deployments") && paths.contains("/base/api/v1/deployments"))
+    // What the manifest says from /api/v1 on is below the base as well.
+    #expect(paths.filter { $0.hasPrefix("/base/api/v1/deployments/") }.count == 2)
+    #expect(site.requests.allSatisfy { $0.fields["signature"] == nil })
+    #expect(site.requests.first?.fields["accept"] == "application/vnd.margo.manifest.v1+json")
+  }
+
+  @Test func `the client-id form signs every request, and onboards`() async throws {
+    let site = try await MargoSite.start(isSecure: false)
+    try site.publish(
+      MargoState(version: 1, Self.documents) { "/api/v1/clients/client-7/deployments/\($0)/\($1)" })
+    let transport = try HTTPTransport()
+    let pem = try String(contentsOfFile: site.certificates.key("wfm-client"), encoding: .utf8)
+    let key = try HTTPSigningKey(pem: pem)
+    let certificate = try String(contentsOfFile: site.certificates.certificate("wfm-client"), encoding: .utf8)
+    let client = try await MargoBackend.onboard(
+      base: site.base, certificate: certificate, key: key, transport: transport)
+    #expect(client == "client-7")
+    let backend = try MargoBackend(
+      base: site.base, clientID: client, device: "press-42", transport: transport,
+      signRequest: MargoBackend.signature(by: key, keyID: client))
+    #expect(try await look(backend, policy: .unsigned).documents == Self.documents)
+    try await backend.acknowledge(.installed("b", version: 1))
+    #expect(site.requests.map(\.path).contains("/api/v1/clients/client-7/deployments/b/status"))
+
+    let verification = try HTTPVerificationKey(pem: key.publicKeyPEM!)
+    #expect(site.requests.count == 5)
+    for request in site.requests {
+      let body = try #require(Data(base64Encoded: request.body))
+      let digest = try #require(request.fields["content-digest"])
+      try HTTPContentDigest.verify(digest, of: Array(body))
+      var fields: HTTPFields = [:]
+      for name in ["Content-Digest", "Signature", "Signature-Input"] {
+        fields[HTTPField.Name(name)!] = request.fields[name.lowercased()]
+      }
+      let received = HTTPRequest(
+        method: HTTPRequest.Method(rawValue: request.method)!, scheme: "http", authority: request.fields["host"],
+        path: request.path, headerFields: fields)
+      let signature = try HTTPSignedMessage.request(received).verifySignature(
+        .init(components: [.method, .targetURI, .field("content-digest")]), at: Date()
+      ) { _ in verification }
+      #expect(signature.label == "sig1")
+      #expect(request.path.hasSuffix("onboarding") || signature.parameters.keyID == "client-7")
+    }
+    let wanted = try JSONDecoder().decode(
+      [String: String].self, from: #require(Data(base64Encoded: site.requests[0].body)))
+    #expect(wanted["kind"] == "OnboardingRequest" && wanted["apiVersion"] == "onboarding.margo.org/v1alpha1")
+    #expect(certificate.filter { !$0.isNewline }.contains(wanted["certificate"] ?? "none"))
+  }
+
+  @Test func `plain HTTP vouches for nothing, and reaches this machine only unless it is allowed`() async throws {
+    let site = try await MargoSite.start(isSecure: false)
+    try site.publish(MargoState(version: 1, Self.documents))
+    let transport = try HTTPTransport()
+    let backend = try MargoBackend(base: site.base, device: "press-42", transport: transport)
+    #expect(await refusal(backend) == "signature-missing")
+    #expect(throws: SourceAddressError.self) {
+      try MargoBackend(base: "http://fleet.example", device: "press-42", transport: transport)
+    }
+    _ = try MargoBackend(
+      base: "http://fleet.example", device: "press-42", transport: transport, allowsPlainHTTP: true)
+  }
+
+  // MARK: - ETag
+
+  @Test(arguments: [#""sha256:0123""#, #"W/"weak""#, #""with spaces ;=,and more""#, "without-quotes"])
+  func `an ETag is given back as it came, whatever it is`(tag: String) async throws {
+    let site = try await MargoSite.start()
+    let state = MargoState(version: 1, Self.documents)
+    try site.publish(state)
+    try site.write("tag", tag)
+    let backend = try site.backend()
+    let first = try await look(backend).result
+    let second = try await look(backend, current: state.revision, marker: first.marker).result
+    guard case .unchanged = second.outcome else {
+      Issue.record("it is \(second)")
+      return
+    }
+    #expect(site.requests.last?.status == 304)
+    // A device that asks as if it had nothing, or has something else, sends no condition.
+    _ = try await look(backend, current: nil, marker: first.marker)
+    _ = try await look(backend, current: Revision(ofManifest: [1]), marker: first.marker)
+    let manifests = site.requests.filter { $0.path == "/api/v1/deployments" }
+    #expect(manifests.map { $0.fields["if-none-match"] != nil } == [false, true, false, false])
+    #expect(manifests.map(\.status) == [200, 304, 200, 200])
+  }
+
+  // MARK: - Artifacts
+
+  @Test func `digests are of what is decoded`() async throws {
+    let site = try await MargoSite.start()
+    try site.publish(MargoState(version: 1, ["long": Array(String(repeating: "a: 1\n", count: 1000).utf8)]))
+    try site.write("gzip", "")
+    #expect(try await look(site.backend()).documents["long"]?.count == 5000)
+    #expect(site.requests.contains { $0.path.hasPrefix("/api/v1/deployments/long") && $0.bytes < 500 })
+  }
+
+  @Test(arguments: [nil, 0, 1, 17, UInt64(1 << 30)]) func `what a manifest says of sizes decides nothing`(size: UInt64?)
+    async throws
+  {
+    let site = try await MargoSite.start()
+    try site.publish(MargoState(version: 1, Self.documents, size: .some(size)))
+    #expect(try await look(site.backend()).documents == Self.documents)
+  }
+
+  @Test func `an artifact that is not there is missing, and nothing is removed for it`() async throws {
+    let site = try await MargoSite.start()
+    try site.publish(MargoState(version: 1, Self.documents), leavingOut: "b")
+    #expect(await refusal(try site.backend()) == "document-missing")
+  }
+
+  @Test(arguments: [
+    "https://other.example/api/v1/deployments/b", "//other.example/x", "https://localhost:1/x", "ftp://localhost/x",
+    "http://localhost/x",
+  ])
+  func `a url leads to the manager or nowhere`(url: String) async throws {
+    let site = try await MargoSite.start()
+    try site.publish(MargoState(version: 1, Self.documents) { _, _ in url })
+    #expect(await refusal(try site.backend()) == "document-missing")
+    #expect(site.requests.count == 1)
+  }
+
+  @Test func `a url may be absolute, or relative to the base, or left out`() async throws {
+    let site = try await MargoSite.start()
+    for url in [site.base + "/api/v1/deployments/", "api/v1/deployments/", "/api/v1/deployments/"] {
+      try site.publish(MargoState(version: 1, Self.documents) { "\(url)\($0)/\($1)" })
+      #expect(try await look(site.backend()).documents == Self.documents)
+    }
+  }
+
+  // MARK: - Bundles
+
+  /// A `.tar.gz` as tar(1) makes it.
+  private func archive(_ documents: [String: [UInt8]]) async throws -> [UInt8] {
+    let directory = TemporaryDirectory()
+    try FileManager.default.createDirectory(atPath: directory.file("in"), withIntermediateDirectories: true)
+    for (id, bytes) in documents { try Data(bytes).write(to: URL(fileURLWithPath: directory.file("in/\(id).yaml"))) }
+    let path = directory.path
+    _ = try await onThread { try ChildProcess.run(["tar", "-czf", "\(path)/b.tar.gz", "-C", "\(path)/in", "."]) }
+    return Array(try Data(contentsOf: URL(fileURLWithPath: directory.file("b.tar.gz"))))
+  }
+
+  private var many: [String: [UInt8]] {
+    Dictionary(uniqueKeysWithValues: (0..<40).map { ("app-\($0)", Array("kind: \($0)\n".utf8)) })
+  }
+
+  @Test func `the bundle is taken where it is the cheaper road, and documents where few are missing`() async throws {
+    let site = try await MargoSite.start()
+    let bundle = try await archive(many)
+    try site.publish(MargoState(version: 1, many, bundle: bundle))
+    let backend = try site.backend()
+    #expect(try await look(backend).documents == many)
+    #expect(site.requests.map(\.path).filter { $0.contains("/bundles/") }.count == 1)
+    #expect(site.requests.count == 2, "one manifest and one bundle")
+    let held = Set(many.filter { $0.key != "app-7" }.values.map { Digest.of($0) })
+    #expect(try await look(backend, held: held).documents == ["app-7": many["app-7"]!])
+    #expect(site.requests.count == 4, "one manifest and one document")
+  }
+
+  @Test(arguments: [
+    "missing", "another digest", "no archive", "without one document", "a document changed", "truncated",
+  ])
+  func `a bundle that is not right is no reason to do without the documents`(fault: String) async throws {
+    let site = try await MargoSite.start()
+    var bundled = many
+    if fault == "without one document" { bundled["app-7"] = nil }
+    if fault == "a document changed" { bundled["app-7"] = Array("kind: evil\n".utf8) }
+    var bundle = try await archive(bundled)
+    if fault == "no archive" { bundle = Array("<html>".utf8) }
+    if fault == "truncated" { bundle.removeLast(bundle.count / 2) }
+    let state = MargoState(
+      version: 1, many, bundle: bundle, bundleDigest: fault == "another digest" ? Digest.of([1]) : nil)
+    try site.publish(state)
+    if fault == "missing" { site.remove("bundles/\(Digest.of(bundle).hexadecimal)") }
+    #expect(try await look(site.backend()).documents == many)
+  }
+
+  @Test func `a bundle that unpacks to far more than it is is given up`() async throws {
+    let site = try await MargoSite.start()
+    var bundled = many
+    bundled["bomb"] = [UInt8](repeating: 0, count: 64 << 20)
+    try site.publish(MargoState(version: 1, many, bundle: try await archive(bundled)))
+    #expect(try await look(site.backend()).documents == many)
+  }
+
+  // MARK: - Problems
+
+  @Test(arguments: [
+    (400, BackendError.Code.protocolViolation, false), (401, .unauthorized, false), (403, .forbidden, false),
+    (406, .protocolViolation, false), (429, .rateLimited, true), (500, .serverError, true), (503, .serverError, true),
+  ])
+  func `problems become errors, with the manager's words and its patience`(
+    status: Int, code: BackendError.Code, retryable: Bool
+  ) async throws {
+    let site = try await MargoSite.start()
+    let problem = """
+      {"type": "https://docs.margo.org/specification/problem-types#some", "title": "A title\\u001b[31m",
+       "detail": "\(String(repeating: "x", count: 5000))", "status": \(status), "retryAfterSeconds": 77}
+      """
+    let value =
+      ["status": status, "body": problem, "headers": status == 429 ? ["Retry-After": "9"] : [:]] as [String: Any]
+    try JSONSerialization.data(withJSONObject: value).write(to: URL(fileURLWithPath: site.file("problem")))
+    let error = try await unavailability(site, site.backend())
+    #expect(error.code == code && error.isRetryable == retryable, "\(error)")
+    #expect(error.retryAfter == (status == 429 ? .seconds(9) : .seconds(77)))
+    #expect(error.message.contains("A title") && error.message.contains("#some"))
+    #expect(!error.message.contains("\u{1b}") && error.message.utf8.count < 1000)
+  }
+
+  @Test func `what the manager says of retrying counts, and a web page is no manifest`() async throws {
+    let site = try await MargoSite.start()
+    try site.write("problem", #"{"status": 500, "body": "{\"title\": \"Never\", \"retryable\": false}"}"#)
+    #expect(try await unavailability(site, site.backend()).isRetryable == false)
+    try site.write("problem", #"{"status": 200, "body": "<html>", "type": "text/html"}"#)
+    #expect(try await unavailability(site, site.backend()).code == .protocolViolation)
+    try site.write("problem", #"{"status": 503, "body": "{{{"}"#)
+    #expect(try await unavailability(site, site.backend()).code == .serverError)
+  }
+
+  // MARK: - Statuses
+
+  @Test func `a status bears the version it came from, and the most severe of its components' states`() async throws {
+    let site = try await MargoSite.start()
+    let backend = try site.backend()
+    let status = DocumentStatus(
+      documentID: "app/1", state: .installed, error: .init(code: "E1", message: "no room"),
+      components: [
+        .init(name: "db", state: .installed),
+        .init(name: "web", state: .failed, error: .init(code: "E2", message: "m")),
+      ])
+    for _ in 1...2 {
+      try await backend.acknowledge(
+        Acknowledgement(
+          device: "press-42", revision: nil, adoptedManifestVersion: .max, time: Date(), statement: .document(status)))
+    }
+    #expect(site.requests.map(\.path) == Array(repeating: "/api/v1/deployments/app%2F1/status", count: 2))
+    let posted = try #require(site.statuses.first)
+    #expect(site.statuses == [posted, posted])
+    #expect(posted.deploymentId == "app/1" && posted.deviceId == "press-42" && posted.adoptedManifestVersion == .max)
+    #expect(posted.status.state == "failed")
+    #expect(posted.status.error == .init(code: "E1", source: "app/1", message: "no room"))
+    #expect(posted.components.map(\.state) == ["installed", "failed"])
+    #expect(posted.components[1].error == .init(code: "E2", source: "web", message: "m"))
+  }
+
+  @Test func `the API has no place for a state as a whole, and the backend says so`() async throws {
+    let site = try await MargoSite.start()
+    let backend = try site.backend()
+    #expect(backend.capabilities == [.acknowledgesDocuments])
+    let error = await #expect(throws: BackendError.self) {
+      try await backend.acknowledge(
+        Acknowledgement(device: "d", revision: nil, adoptedManifestVersion: 1, time: Date(), statement: .adopted))
+    }
+    #expect(error?.code == .unsupported)
+    #expect(site.requests.isEmpty)
+  }
+
+  @Test func `a name that is no device id is left out`() async throws {
+    let site = try await MargoSite.start()
+    let backend = try MargoBackend(base: site.base, device: "press 42", transport: try site.transport())
+    try await backend.acknowledge(.installed("b", version: 1))
+    #expect(site.statuses.map(\.deviceId) == [nil])
+  }
+
+  // MARK: - Identity
+
+  @Test(arguments: ["wfm-other", "wfm-elsewhere", "wfm-two", "server", "other-host"])
+  func `a server that is not this client's manager is sent nothing`(identity: String) async throws {
+    let site = try await MargoSite.start(identity: identity)
+    try site.publish(MargoState(version: 1, Self.documents))
+    let error = try await unavailability(site, site.backend())
+    #expect(error.code == .tlsUntrusted && !error.isRetryable, "\(error)")
+    #expect(site.requests.isEmpty)
+  }
+
+  @Test func `the manager is known by its name and not by its host's`() async throws {
+    // Its certificate has no host name at all.
+    let site = try await MargoSite.start(identity: "wfm")
+    try site.publish(MargoState(version: 1, Self.documents))
+    #expect(await refusal(try site.backend()) == nil)
+    // A client whose certificate is no SPIFFE one goes by the host name, which this certificate lacks.
+    let stranger = try MargoBackend(
+      base: site.base, device: "press-42", transport: try site.transport(client: "client"))
+    #expect(try await unavailability(site, stranger).code == .tlsUntrusted)
+  }
+
+  @Test func `a SPIFFE certificate that is not a client's is refused before anything is connected to`() async throws {
+    let site = try await MargoSite.start()
+    #expect(throws: SourceAddressError.self) { try site.transport(client: "wfm-no-client") }
+    #expect(throws: SourceAddressError.self) { try site.transport(client: "two-identities") }
+  }
+
+  @Test func `an inspecting proxy is refused outright, whatever the device trusts`() async throws {
+    let site = try await MargoSite.start()
+    try site.publish(MargoState(version: 1, Self.documents))
+    let certificates = site.certificates
+    let proxy = try await PythonServer.start(
+      "proxy",
+      ["--inspect", certificates.certificate("untrusted"), certificates.key("untrusted")]
+        + ["--client", certificates.certificate("wfm-client"), certificates.key("wfm-client")])
+    for authority in [certificates.authority, certificates.otherAuthority] {
+      let backend = try site.backend {
+        $0.proxy = .proxy(try HTTPProxy("http://127.0.0.1:\(proxy.port)"))
+        $0.tls.trust = .only(file: authority)
+      }
+      #expect(try await unavailability(site, backend).code == .tlsUntrusted)
+    }
+    #expect(!proxy.log.contains("/api/v1/deployments"))
+    #expect(site.requests.isEmpty)
+  }
+
+  @Test(arguments: [
+    (["spiffe://td/margo/wfm/f/client/c"], "spiffe://td/margo/wfm/f"), ([], nil), (["https://x"], nil),
+  ])
+  func `the manager follows from the client's own name`(names: [String], manager: String?) throws {
+    #expect(try WorkloadIdentity.manager(ofClientNamed: names) == manager)
+  }
+
+  @Test(arguments: [
+    ["spiffe://td/margo/wfm/f/client/c", "https://x"], ["spiffe://td/margo/wfm/f"], ["spiffe://td/margo/wfm/f/client/"],
+    ["spiffe:///margo/wfm/f/client/c"], ["spiffe://td/margo/wfm/../client/c"], ["spiffe://td/margo/wfm/f/client/c/d"],
+    ["spiffe://td/margo/wfm/f%20/client/c"],
+  ])
+  func `a name that only looks like a client's is refused`(names: [String]) {
+    #expect(throws: SourceAddressError.self) { try WorkloadIdentity.manager(ofClientNamed: names) }
+  }
+}
+
+extension Acknowledgement {
+  fileprivate static func installed(_ id: String, version: UInt64) -> Acknowledgement {
+    Acknowledgement(
+      device: "press-42", revision: nil, adoptedManifestVersion: version, time: Date(),
+      statement: .document(DocumentStatus(documentID: id, state: .installed)))
+  }
+}
