@@ -102,4 +102,16 @@ import Testing
     try await repository.commitEntries("100644 blob \(attributes)\t.gitattributes\n100644 blob \(blob)\tpress\n")
     #expect(try await Device(repository).look() == ["press": "a\r\n$Id$\n"])
   }
+
+  @Test(arguments: [HistoryTests.Way.file, .https])
+  func `a tag that leads to a file and not to a commit is refused in words`(way: HistoryTests.Way) async throws {
+    let repository = try await OperatorRepository()
+    let road: any RoadUnderTest = way == .file ? FileRoad(repository) : try await WebRoad(repository)
+    try await repository.commit(["press": "1"])
+    try await repository.git("tag", "file", "main:press")
+    #expect(try await Device(repository, "ref=file", over: road).refusal().code == .manifestMalformed)
+    // What else is in the repository is not affected.
+    #expect(try await Device(repository, over: road).look() == ["press": "1"])
+    await road.tearDown()
+  }
 }

@@ -1,4 +1,5 @@
 import CGit2
+import DesiredState
 
 /// A commit, as far as it matters here.
 struct Commit: Sendable {
@@ -23,8 +24,8 @@ extension ObjectStore {
 
   /// The commit that an object is, or that a tag leads to, with the tags on the way.
   ///
-  /// - Throws: ``GitFailure`` with `isNotFound` if it leads to something else.
-  func peel(_ id: ObjectID) throws(GitFailure) -> (commit: Commit, tags: [ObjectID]) {
+  /// - Throws: ``VerificationError`` with `manifest-malformed` if it leads to something else; ``GitFailure``.
+  func peel(_ id: ObjectID) throws -> (commit: Commit, tags: [ObjectID]) {
     var tags: [ObjectID] = []
     var current = id
     // A chain of tags has an end, and an honest one is short.
@@ -37,10 +38,10 @@ extension ObjectStore {
         let tag: OpaquePointer = try LibGit2.make("read tag \(id)") { git_tag_lookup($0, repository, &oid) }
         defer { git_tag_free(tag) }
         current = ObjectID(git_tag_target_id(tag))
-      default: throw GitFailure(code: GIT_ENOTFOUND.rawValue, message: "object \(id) leads to no commit")
+      default: throw VerificationError(.manifestMalformed, "the reference leads to object \(id), which is no commit")
       }
     }
-    throw GitFailure(code: GIT_ENOTFOUND.rawValue, message: "object \(id) is a chain of more than 8 tags")
+    throw VerificationError(.manifestMalformed, "tag \(id) leads to a chain of more than 8 tags")
   }
 
   /// How a commit stands to an older one.

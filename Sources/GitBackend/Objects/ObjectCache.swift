@@ -14,7 +14,7 @@ final class ObjectCache: @unchecked Sendable {
   let directory: String
   private let lock: FileLock
   private let isTemporary: Bool
-  let store: ObjectStore
+  private(set) var store: ObjectStore
   /// Commits that are here with all of their trees, the newest last; also on the disk.
   private(set) var tips: [ObjectID]
   private let damage = Damage()
@@ -121,8 +121,10 @@ final class ObjectCache: @unchecked Sendable {
     for folder in try Files.names(in: directory) where folder.utf8.count == 2 {
       try Files.remove(Files.join(directory, folder))
     }
+    // libgit2 keeps packs open that are gone; only opening anew lets go of them.
+    store = try ObjectStore(objects: directory)
+    objects.replace(with: store)
     tips = tips.filter { kept.contains($0) }
-    store.refresh()
     if let tip = tips.last { try note(tip) }
     mergedSize = try measure().size
   }
@@ -146,7 +148,7 @@ extension ObjectStore {
   /// Writes one pack with all of the trees of some commits, and with these alone of their history.
   ///
   /// - Returns: the pack's name.
-  func mergePack(of targets: [ObjectID], into directory: String) throws(GitFailure) -> String {
+  func mergePack(of targets: [ObjectID], into directory: String) throws -> String {
     let builder: OpaquePointer = try LibGit2.make("set up a pack") { git_packbuilder_new($0, repository) }
     defer { git_packbuilder_free(builder) }
     git_packbuilder_set_threads(builder, 1)

@@ -27,4 +27,7 @@ final class Objects: Sendable {
       }
     }
   }
+
+  /// Uses another store for the same objects from now on.
+  func replace(with store: ObjectStore) { self.store.withLock { $0 = store } }
 }

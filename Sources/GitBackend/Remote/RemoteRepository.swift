@@ -74,32 +74,33 @@ final class RemoteRepository: GitRepository {
   func objects(of target: ObjectID, history: HistoryNeed, limits: Limits) async throws -> Objects {
     let cache = try await openCache()
     let tip = try await tip(target, in: cache)
+    let adopted = history.adopted?.commit
     switch history {
     case .nothing:
       if tip == nil { try await fetch(target, .generations(1), into: cache, limits) }
     case .since(let marker):
       if tip == nil {
         do {
-          try await fetch(target, .since(marker.time), into: cache, limits)
+          try await fetch(target, .since(marker.time), after: adopted, into: cache, limits)
         } catch let error as BackendError
           where [.serverError, .protocolViolation, .unreachable].contains(error.code)
           && !(error.underlying is GitFailure)
         {
           // If nothing is newer (the clock of whoever committed is behind, or the branch was set back), git's server ends
           // without an answer.
-          try await fetch(target, .generations(1), into: cache, limits)
+          try await fetch(target, .generations(1), after: adopted, into: cache, limits)
         }
       }
     case .generations:
       // Once: if the adopted commit is not found then, it will not be found at the next look.
       if !state.withLock({ $0.deepened.contains(target) }) {
-        try await fetch(target, .generations(Self.generations), into: cache, limits)
+        try await fetch(target, .generations(Self.generations), after: adopted, into: cache, limits)
         state.withLock { _ = $0.deepened.insert(target) }
       }
     }
     if tip == nil {
       try await tidy(
-        cache, keeping: [history.adopted?.commit, try await self.tip(target, in: cache)].compactMap { $0 })
+        cache, keeping: [adopted, try await self.tip(target, in: cache)].compactMap { $0 })
     }
     return cache.objects
   }
@@ -115,9 +116,13 @@ final class RemoteRepository: GitRepository {
 
   /// Fetches a target, with so much of its history, beyond what the cache has.
   private func fetch(
-    _ target: ObjectID, _ depth: PackRequest.Depth, into cache: ObjectCache, _ limits: Limits
+    _ target: ObjectID, _ depth: PackRequest.Depth, after adopted: ObjectID? = nil, into cache: ObjectCache,
+    _ limits: Limits
   ) async throws {
-    let held = try await write(cache) { cache.tips }
+    // The adopted commit, and the newest where it is another one: naming more would cost more than it saves.
+    let held = try await write(cache) {
+      cache.tips.enumerated().filter { $0.element == adopted || $0.offset == cache.tips.count - 1 }.map(\.element)
+    }
     try await converse(with: .uploadPack) { [self] talk in
       let advertisement = try await advertisement(in: talk)
       let request = PackRequest(
