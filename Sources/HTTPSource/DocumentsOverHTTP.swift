@@ -28,6 +28,9 @@ package final class DocumentsOverHTTP: DocumentReader {
     var bundled: Task<[Digest: [UInt8]], any Error>?
   }
 
+  /// What vouched for the manifest when it came, in words, beside the connection; nil if nothing did.
+  package let endorsement: String?
+
   private let client: SourceClient
   private let manifest: [UInt8]
   private let limits: Limits
@@ -37,8 +40,12 @@ package final class DocumentsOverHTTP: DocumentReader {
   private let state = Mutex(State())
 
   /// - Parameter request: by whose limits and timeout documents are read.
-  package init(over client: SourceClient, manifest: [UInt8], for request: FetchRequest, at locations: Locations) {
+  package init(
+    over client: SourceClient, manifest: [UInt8], endorsement: String? = nil, for request: FetchRequest,
+    at locations: Locations
+  ) {
     self.client = client
+    self.endorsement = endorsement
     self.manifest = manifest
     self.locations = locations
     limits = request.limits

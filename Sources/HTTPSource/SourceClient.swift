@@ -18,9 +18,10 @@ package struct SourceClient: Sendable {
 
   /// An answer that was read to its end.
   package struct Answer: Sendable {
-    /// 200, or 304 if a condition was sent along.
-    package var status: Int
-    package var headerFields: HTTPFields
+    /// What was asked, as it was sent.
+    package var request: HTTPRequest
+    /// Its status is 200, or 304 if a condition was sent along.
+    package var response: HTTPResponse
     package var body: [UInt8]
     /// What answered, after redirects.
     package var address: HTTPAddress
@@ -32,10 +33,15 @@ package struct SourceClient: Sendable {
   package func send(
     _ request: HTTPRequest, body: [UInt8]? = nil, limits: HTTPLimits? = nil, deadline: ContinuousClock.Instant
   ) async throws -> HTTPExchange {
+    try await transport.send(
+      try signed(request, body ?? []), body: body.map(HTTPRequestBody.bytes) ?? .none, limits: limits,
+      deadline: deadline)
+  }
+
+  private func signed(_ request: HTTPRequest, _ body: [UInt8]) throws -> HTTPRequest {
     var request = request
-    try sign?(&request, body ?? [])
-    return try await transport.send(
-      request, body: body.map(HTTPRequestBody.bytes) ?? .none, limits: limits, deadline: deadline)
+    try sign?(&request, body)
+    return request
   }
 
   /// Delivers something small, and sees that it is taken.
@@ -73,15 +79,15 @@ package struct SourceClient: Sendable {
     deadline: ContinuousClock.Instant
   ) async throws -> Answer? {
     do {
-      let exchange = try await send(
-        address.request(headerFields: headerFields), limits: .body(Int64(limit)), deadline: deadline)
+      let request = try signed(address.request(headerFields: headerFields), [])
+      let exchange = try await transport.send(request, limits: .body(Int64(limit)), deadline: deadline)
       switch exchange.response.status.code {
       case 404, 410: return nil
       case 304 where headerFields.isConditional, 200:
         if exchange.response.status == .ok { try checkIsNoWebPage(exchange) }
         return Answer(
-          status: exchange.response.status.code, headerFields: exchange.response.headerFields,
-          body: try await exchange.body.collect(upTo: limit), address: exchange.effectiveAddress)
+          request: request, response: exchange.response, body: try await exchange.body.collect(upTo: limit),
+          address: exchange.effectiveAddress)
       default: throw await BackendError.reading(exchange, of: "\(address)")
       }
     } catch let error as HTTPTransportError {

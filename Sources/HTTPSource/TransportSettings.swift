@@ -69,13 +69,24 @@ package enum TransportSettings {
 
   /// The key that signs requests (`request-key`); nil if there is none.
   package static func requestKey(_ settings: [String: String]) throws(SourceAddressError) -> HTTPSigningKey? {
-    guard let path = settings["request-key"] else { return nil }
-    try readable(path, named: "request-key")
+    try key("request-key", settings) { pem throws(HTTPSignatureError) in try HTTPSigningKey(pem: pem) }
+  }
+
+  /// The key that responses are signed with (`response-key`); nil if there is none.
+  package static func responseKey(_ settings: [String: String]) throws(SourceAddressError) -> HTTPVerificationKey? {
+    try key("response-key", settings) { pem throws(HTTPSignatureError) in try HTTPVerificationKey(pem: pem) }
+  }
+
+  private static func key<Key>(
+    _ name: String, _ settings: [String: String], _ read: (String) throws(HTTPSignatureError) -> Key
+  ) throws(SourceAddressError) -> Key? {
+    guard let path = settings[name] else { return nil }
+    try readable(path, named: name)
     let bytes = (try? Files.read(path, limit: 1 << 16)) ?? nil
     do throws(HTTPSignatureError) {
-      return try HTTPSigningKey(pem: String(decoding: bytes ?? [], as: UTF8.self))
+      return try read(String(decoding: bytes ?? [], as: UTF8.self))
     } catch {
-      throw SourceAddressError("--request-key: \(path): \(error.message)")
+      throw SourceAddressError("--\(name): \(path): \(error.message)")
     }
   }
 

@@ -8,7 +8,7 @@ extension MargoBackend {
   /// `client=` in the query of the address chooses the client-id form. The context's device is `deviceId`.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in ["https", "http"] {
-      registry.register("margo+" + scheme, settings: TransportSettings.names.union(["request-key"])) {
+      registry.register("margo+" + scheme, settings: TransportSettings.names.union(["request-key", "response-key"])) {
         address, context in
         if let other = address.query.keys.first(where: { $0 != "client" }) {
           throw SourceAddressError("margo+\(scheme): has 'client' in its query, and nothing named '\(other)'")
@@ -24,7 +24,7 @@ extension MargoBackend {
           base: base, clientID: clientID, device: context.device,
           transport: try TransportSettings.transport(configuration),
           signRequest: key.flatMap { key in clientID.map { signature(by: key, keyID: $0) } },
-          allowsPlainHTTP: allowsPlainHTTP)
+          responseKey: try TransportSettings.responseKey(context.settings), allowsPlainHTTP: allowsPlainHTTP)
       }
     }
   }

@@ -23,6 +23,30 @@ extension MargoBackend {
     }
   }
 
+  /// Checks a manager's signature over its response: over the status, the digest of the body, and the request that it
+  /// answers, so that no other answer of the manager's can stand in for it. When it was made does not matter: an older
+  /// manifest is refused by its version, whatever the clock of this device says.
+  ///
+  /// - Returns: who signed, in words.
+  /// - Throws: ``VerificationError`` with `signature-missing` or `signature-invalid`.
+  static func signer(of answer: SourceClient.Answer, by key: HTTPVerificationKey) throws(VerificationError) -> String {
+    do throws(HTTPSignatureError) {
+      let signature = try HTTPSignedMessage.response(answer.response, to: answer.request).verifySignature(
+        HTTPSignatureRequirements(
+          components: [
+            .status, .field("content-digest"), HTTPSignatureComponent.method.ofRequest,
+            HTTPSignatureComponent.targetURI.ofRequest,
+          ], maximumAge: nil), at: Date()
+      ) { _ in key }
+      try HTTPContentDigest.verify(answer.response.headerFields[.contentDigest] ?? "", of: answer.body)
+      return "a response signed by \(quotedForMessage(signature.parameters.keyID ?? "the manager's key"))"
+    } catch {
+      throw VerificationError(
+        error.code == .missing ? .signatureMissing : .signatureInvalid,
+        "the manager's signature over its response does not count: \(error.message)")
+    }
+  }
+
   /// Onboards a device at a fleet manager of the client-id form: `POST /api/v1/onboarding`.
   ///
   /// - Parameters:

@@ -1,4 +1,5 @@
 public import DesiredState
+public import HTTPMessageSignatures
 import HTTPSource
 public import HTTPTransport
 public import HTTPTypes
@@ -19,6 +20,7 @@ public final class MargoBackend: DesiredStateBackend {
   private let api: MargoAPI
   private let device: String
   private let client: SourceClient
+  private let responseKey: HTTPVerificationKey?
 
   /// A fleet manager.
   ///
@@ -29,16 +31,19 @@ public final class MargoBackend: DesiredStateBackend {
   ///   - device: `deviceId` of the statuses that are reported.
   ///   - transport: how to get there. For 1.0.0-rc.3 see ``mutualTLS(_:)``.
   ///   - signRequest: signs each request, for the client-id form.
+  ///   - responseKey: the manager's key, if it signs its responses (RFC 9421): then every manifest has to bear its
+  ///     signature, which vouches for it also through proxies that inspect TLS. See ``verify(_:with:)``.
   ///   - allowsPlainHTTP: whether `http:` may be used to reach another machine than this one.
   /// - Throws: ``SourceAddressError`` if the address cannot be used.
   public init(
     base: String, clientID: String? = nil, device: String, transport: HTTPTransport, signRequest: SignRequest? = nil,
-    allowsPlainHTTP: Bool = false
+    responseKey: HTTPVerificationKey? = nil, allowsPlainHTTP: Bool = false
   ) throws(SourceAddressError) {
     api = MargoAPI(
       base: try HTTPSourceAddress.parse(base, allowsPlainHTTP: allowsPlainHTTP), clientID: clientID)
     source = "margo+\(api.root)"
     self.device = device
+    self.responseKey = responseKey
     client = SourceClient(transport: transport, sign: signRequest)
   }
 
@@ -72,24 +77,29 @@ public final class MargoBackend: DesiredStateBackend {
     if let known = Validator(marker: request.marker, current: request.current) {
       fields.append(contentsOf: known.condition)
     }
+    // RFC 9530 section 2: a content digest is of the bytes as they were sent, before any decoding.
+    if responseKey != nil { fields[.acceptEncoding] = "identity" }
     guard
       let answer = try await client.get(
         api.manifest, "the manifest", headerFields: fields, limit: request.limits.manifestSize, deadline: deadline)
     else { return .absent }
-    if answer.status == 304 { return FetchResult(.unchanged, marker: request.marker) }
+    if answer.response.status == .notModified { return FetchResult(.unchanged, marker: request.marker) }
     let revision = Revision(ofManifest: answer.body)
-    let marker = Validator(entityTagOf: answer.headerFields, revision: revision)?.marker
+    let marker = Validator(entityTagOf: answer.response.headerFields, revision: revision)?.marker
     if revision == request.current { return FetchResult(.unchanged, marker: marker) }
     let documents = DocumentsOverHTTP(
-      over: client, manifest: answer.body, for: request,
+      over: client, manifest: answer.body, endorsement: try responseKey.map { try Self.signer(of: answer, by: $0) },
+      for: request,
       at: .init(document: { [api] in try api.address(of: $0) }, bundle: { [api] in try api.address(of: $0) }))
     return FetchResult(
       .changed(FetchedState(manifest: answer.body, signatures: [], documents: documents)), marker: marker)
   }
 
-  /// The API's evidence is its channel: verified TLS to the manager that this client belongs to.
+  /// The API's evidence is its channel: verified TLS to the manager that this client belongs to, and the manager's
+  /// signature over its response, if it signs.
   public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
-    try verifier.admit(state, endorsements: api.channel.map { [.channel($0)] } ?? [])
+    let signer = (state.documents as? DocumentsOverHTTP)?.endorsement
+    return try verifier.admit(state, endorsements: [api.channel, signer].compactMap(\.self).map { .channel($0) })
   }
 
   /// The API takes how far deployments have come, each with the manifest version it came from. For the state as a whole

@@ -73,9 +73,9 @@ public final class RESTBackend: DesiredStateBackend {
       let answer = try await client.get(
         manifest, "the manifest", headerFields: fields, limit: request.limits.manifestSize, deadline: deadline)
     else { return .absent }
-    if answer.status == 304 { return FetchResult(.unchanged, marker: request.marker) }
+    if answer.response.status == .notModified { return FetchResult(.unchanged, marker: request.marker) }
     let revision = Revision(ofManifest: answer.body)
-    let marker = Validator(answer.headerFields, revision: revision).map { "\(binding) \($0.marker)" }
+    let marker = Validator(answer.response.headerFields, revision: revision).map { "\(binding) \($0.marker)" }
     if revision == request.current { return FetchResult(.unchanged, marker: marker) }
     let signatures = try await client.get(
       try answer.address.resolvingInDrop(Drop.signatures(of: revision)), "the signatures",

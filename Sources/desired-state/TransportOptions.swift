@@ -19,6 +19,11 @@ struct TransportOptions: ParsableArguments {
       "Sign requests with this private key (PEM), as a fleet manager of the client-id form wants.", valueName: "file"))
   var requestKey: String?
   @Option(
+    help: ArgumentHelp(
+      "Believe a fleet manager only if it signs its manifests (RFC 9421) with this public key (PEM).",
+      valueName: "file"))
+  var responseKey: String?
+  @Option(
     help: ArgumentHelp("Show this SSH key to git+ssh: sources, instead of what ssh finds by itself.", valueName: "file")
   )
   var sshKey: String?
@@ -39,6 +44,7 @@ struct TransportOptions: ParsableArguments {
     settings["proxy-ca"] = proxyCa
     settings["token-file"] = tokenFile
     settings["request-key"] = requestKey
+    settings["response-key"] = responseKey
     settings["ssh-key"] = sshKey
     settings["known-hosts"] = knownHosts
     if acceptNewHostKey { settings["accept-new-host-key"] = "true" }

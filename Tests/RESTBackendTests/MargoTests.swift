@@ -106,6 +106,24 @@ import Testing
     #expect(certificate.filter { !$0.isNewline }.contains(wanted["certificate"] ?? "none"))
   }
 
+  @Test func `a manager's signature over its response vouches, over plain HTTP too, and has to be there`() async throws
+  {
+    let site = try await MargoSite.start(isSecure: false)
+    try site.publish(MargoState(version: 1, Self.documents))
+    try site.write("gzip", "")
+    let backend = try MargoBackend(
+      base: site.base, device: "press-42", transport: try HTTPTransport(),
+      responseKey: HTTPVerificationKey(sharedSecret: Array("shared".utf8)))
+    #expect(await refusal(backend) == "signature-missing")
+    try site.write("secret", "another")
+    #expect(await refusal(backend) == "signature-invalid")
+    try site.write("secret", "shared")
+    #expect(try await look(backend).documents == Self.documents)
+    // A signature that fits the message, over other content.
+    try site.write("signed-as", "{}")
+    #expect(await refusal(backend) == "signature-invalid")
+  }
+
   @Test func `plain HTTP vouches for nothing, and reaches this machine only unless it is allowed`() async throws {
     let site = try await MargoSite.start(isSecure: false)
     try site.publish(MargoState(version: 1, Self.documents))

@@ -10,12 +10,14 @@ Prints its port, serves until standard input ends. In the folder:
     bundles/<hex>          bundles
     problem                a JSON object {status, headers, body} with which the manifest is answered instead
     endless                the name of what never ends: manifest, or the hexadecimal digest of an artifact
+    secret                 with which manifests are signed by hmac-sha256 (RFC 9421)
+    signed-as              what the signature is over instead of the manifest
     gzip                   whether answers are compressed for those who take it
     statuses               what was posted, one JSON object a line; written here
 
 Every request is a JSON object a line of the log: method, path, fields, body, status and bytes sent.
 """
-import argparse, base64, gzip, hashlib, json, os, re, ssl, sys, threading
+import argparse, base64, gzip, hashlib, hmac, json, os, re, ssl, sys, threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 arguments = argparse.ArgumentParser()
@@ -74,6 +76,18 @@ class Handler(BaseHTTPRequestHandler):
             "method": self.command, "path": self.path, "fields": fields, "status": status, "bytes": count,
             "body": base64.b64encode(self.body).decode()})
 
+    def signature(self, secret, body):
+        """The base of RFC 9421 section 2.5, written out."""
+        scheme = "https" if context else "http"
+        digest = "sha-256=:%s:" % base64.b64encode(hashlib.sha256(body).digest()).decode()
+        covered = '("@status" "content-digest" "@method";req "@target-uri";req);keyid="fleet"'
+        base = "\n".join([
+            '"@status": 200', '"content-digest": ' + digest, '"@method";req: ' + self.command,
+            '"@target-uri";req: %s://%s%s' % (scheme, self.headers["Host"], self.path),
+            '"@signature-params": ' + covered])
+        value = base64.b64encode(hmac.new(secret, base.encode(), hashlib.sha256).digest()).decode()
+        return [("Content-Digest", digest), ("Signature-Input", "sig1=" + covered), ("Signature", "sig1=:%s:" % value)]
+
     def problem(self, status, title):
         body = {"type": "about:blank", "title": title, "status": status}
         self.answer(status, json.dumps(body).encode(), "application/problem+json")
@@ -115,6 +129,9 @@ class Handler(BaseHTTPRequestHandler):
             fields = [("ETag", tag), ("Cache-Control", "private")]
             if self.headers.get("If-None-Match") == tag:
                 return self.answer(304, fields=fields)
+            secret = content("secret")
+            if secret:
+                fields += self.signature(secret, content("signed-as") or manifest)
             return self.answer(200, manifest, "application/vnd.margo.manifest.v1+json", fields)
         found = re.fullmatch(r"/(deployments/[^/]+|bundles)/sha256:([0-9a-f]{64})", rest)
         if found:
