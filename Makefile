@@ -2,11 +2,10 @@
 
 SWIFT ?= swift
 # What the command line and the demo need, and what the other modules, the tests and their servers need besides.
-DEMO_PACKAGES := libarchive-dev openssh-client
-TEST_PACKAGES := $(DEMO_PACKAGES) libcurl4-openssl-dev libssl-dev git strace faketime time util-linux python3 \
-  iproute2 nginx-light openssl libgit2-dev zlib1g-dev fcgiwrap openssh-server
-
-SERVER_PACKAGES := libarchive-dev libcurl4-openssl-dev libssl-dev libgit2-dev zlib1g-dev
+LIBRARIES := libarchive-dev libcurl4-openssl-dev libssl-dev libgit2-dev zlib1g-dev
+DEMO_PACKAGES := $(LIBRARIES) openssh-client
+TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 iproute2 nginx-light openssl fcgiwrap \
+  openssh-server
 # Packages of their own build into one place, so that what they share is built once.
 NESTED := --scratch-path .build-nested
 
@@ -22,17 +21,21 @@ requirements: ## install the Debian packages that building and testing need
 build: requirements ## build everything, with debug information
 	$(SWIFT) build --build-tests
 
-# The kit and the endurance tests count their process's memory and descriptors, the kill tests keep the disk busy, the
-# HTTP tests measure how soon a cancellation takes effect: each has a process to itself.
+# The kit and the endurance tests count their process's memory and descriptors, the kill tests keep the disk busy, others
+# keep servers busy or measure how soon a cancellation takes effect: each has a process to itself.
 KIT := 'ConformanceTests|MutantTests|ConformanceTableTests'
+SERVED := CommandLineTests|HTTPTransportTests|RESTBackendTests|GitBackendTests
+RUN := $(SWIFT) test --skip-build
 
 test: requirements ## install what is missing, build, and run every test
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build --skip $(KIT) --skip 'CommandLineTests|HTTPTransportTests|EnduranceTests'
-	$(SWIFT) test --skip-build --filter CommandLineTests
-	$(SWIFT) test --skip-build --filter HTTPTransportTests
-	$(SWIFT) test --skip-build --filter EnduranceTests
-	$(SWIFT) test --skip-build --filter $(KIT)
+	$(RUN) --skip $(KIT) --skip '$(SERVED)|Endurance'
+	$(RUN) --filter CommandLineTests
+	$(RUN) --filter HTTPTransportTests
+	for target in RESTBackendTests GitBackendTests; do $(RUN) --filter $$target --skip 'Conformance|Endurance' || exit; done
+	for target in FileBackendTests RESTBackendTests GitBackendTests; do $(RUN) --filter "$$target.*Endurance" || exit; done
+	$(RUN) --filter $(KIT) --skip '$(SERVED)'
+	for target in RESTBackendTests GitBackendTests; do $(RUN) --filter "$$target.*Conformance" || exit; done
 	$(MAKE) examples reference-server articles
 
 demo: ## a signed drop, followed end to end, as a story
@@ -41,7 +44,7 @@ demo: ## a signed drop, followed end to end, as a story
 	@Scripts/demo "$$($(SWIFT) build --show-bin-path)/desired-state"
 
 serve: ## a reference fleet manager with a demo client, on 127.0.0.1:8080 (PORT, ADMIN_PORT)
-	@Scripts/install-packages $(SERVER_PACKAGES)
+	@Scripts/install-packages $(LIBRARIES)
 	$(SWIFT) build $(NESTED) --package-path ReferenceServer --product reference-server
 	@Scripts/serve "$$($(SWIFT) build $(NESTED) --package-path ReferenceServer --show-bin-path)/reference-server"
 
