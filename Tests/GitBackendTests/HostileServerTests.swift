@@ -111,6 +111,10 @@ import Testing
     // A megabyte of zeros in a kilobyte, said to be 10 bytes.
     let zeros = try await deflated([UInt8](repeating: 0, count: 1_000_000))
     #expect(try refusal(of: header(1) + entry(type: 3, size: 10) + zeros) == "protocol-violation")
+    // Noticed while it comes, long before its end.
+    #expect(throws: BackendError.self) {
+      try PackGate(bounds()).pass(header(1) + entry(type: 3, size: 10) + zeros.prefix(zeros.count / 2))
+    }
     // Honest, and five of them too many in all.
     let honest = entry(type: 3, size: 1_000_000) + zeros
     #expect(try refusal(of: header(5) + honest + honest + honest + honest + honest) == "limit-exceeded")

@@ -8,7 +8,8 @@ import Synchronization
 /// It is laid out as `.git/objects` and belongs to one process at a time; another one works in a directory of its own.
 /// Nothing in it is trusted: libgit2 checks each object's SHA-1 as it is read, and the core each document's digest.
 ///
-/// Used on the thread of a ``Worker`` only, except for ``objects``.
+/// Sound to send: it is used on one thread only, that of the ``Worker`` that writes, except for what does not change and
+/// ``objects``, which has a lock.
 final class ObjectCache: @unchecked Sendable {
   let objects: Objects
   let directory: String
@@ -35,17 +36,20 @@ final class ObjectCache: @unchecked Sendable {
     }
     guard let place else { throw FileError("lock", name, code: EWOULDBLOCK) }
     (directory, lock) = place
+    let packs = place.0 + "/pack"
     for folder in ["/pack", "/info"] { try Files.createDirectories(directory + folder) }
     // What an interrupted fetch left.
-    for file in try Files.names(in: directory + "/pack") where !file.hasPrefix("pack-") {
-      try Files.remove(directory + "/pack/" + file)
+    for file in try Files.names(in: packs) where !file.hasPrefix("pack-") {
+      try Files.remove(Files.join(packs, file))
     }
     let store = try ObjectStore(objects: directory)
     self.store = store
     let text = (try? Files.read(directory + "/tips", limit: 4096)) ?? []
     tips = String(decoding: text, as: UTF8.self).split(separator: "\n").compactMap { ObjectID($0) }
       .filter { store.holds($0) }
-    mergedSize = 0
+    // The largest pack is what an earlier process merged, or the first fetch.
+    mergedSize =
+      try Files.names(in: packs).compactMap { FileStatus(at: Files.join(packs, $0))?.size }.max() ?? 0
     let (directory, damage) = (directory, damage)
     objects = Objects(store, worker: reading) {
       damage.note(in: directory)
