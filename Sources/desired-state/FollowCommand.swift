@@ -18,6 +18,11 @@ struct FollowCommand: AsyncParsableCommand {
   @Option(help: "The directory that keeps what is adopted; created if it is not there.") var store: String
   @Option(help: "Keep DIR/current, a symbolic link to a directory with each document as a file named by its id.")
   var into: String?
+  @Option(
+    help: ArgumentHelp(
+      "Send acknowledgements there, and not to the sources. Repeatable: the first that takes one gets it.",
+      valueName: "source"))
+  var acknowledgeTo: [String] = []
   @Flag(help: "Look once, and end with a status that says how it went.") var once = false
   @Option(help: "The time between looks: 30s, 5m.") var interval = TimeSpan(argument: "30s")!
   @OptionGroup var trust: TrustOptions
@@ -36,11 +41,14 @@ struct FollowCommand: AsyncParsableCommand {
       policy: try await trust.policy(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
       timeout: agent.timeout.duration, isStillApplied: { await tree?.holds($0.revision) ?? true },
       logger: agent.logger())
-    let backends = try agent.backends(for: sources, over: transport, store: store)
+    // All at once, so that an option counts as used that any of them uses.
+    let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
     let work = Task {
       try await reporting {
         let reconciler = Reconciler(
-          sources: backends, store: try await StateStore.open(store), configuration: configuration,
+          sources: Array(backends.prefix(sources.count)),
+          acknowledgingTo: acknowledgeTo.isEmpty ? nil : Array(backends.dropFirst(sources.count)),
+          store: try await StateStore.open(store), configuration: configuration,
           observe: { event in EventLine(event).map(output.write) }
         ) { update in
           try await tree?.put(update)

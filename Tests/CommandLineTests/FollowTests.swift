@@ -27,6 +27,19 @@ struct FollowTests {
     #expect(receipt.contains("\"state\" : \"adopted\""))
   }
 
+  @Test("Acknowledgements go where --acknowledge-to says, and nowhere else")
+  func acknowledgeTo() async throws {
+    let key = try await site.makeKey(trustedAs: "ops")
+    try await site.publishByHand(keys: [key])
+    let office = site.root + "/office"
+    try site.write("{}", to: office + "/manifest.json")
+    let run = try await site.follow(nil, "--acknowledge-to", office)
+    #expect(run.status == 0)
+    #expect(run.events.last { $0.event == "acknowledged" }?.source == office)
+    #expect(site.exists(office + "/acknowledgements/press-42/state.json"))
+    #expect(!site.exists(site.drop + "/acknowledgements"))
+  }
+
   @Test("Unchanged: nothing is adopted again, status 0")
   func unchanged() async throws {
     let key = try await site.makeKey(trustedAs: "ops")

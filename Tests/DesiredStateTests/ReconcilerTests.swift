@@ -269,6 +269,22 @@ struct ReconcilerTests {
     #expect(try await StoreStatus.read(agent.path).waiting == 0)
   }
 
+  @Test("State can come by one road and acknowledgements go by another") func recipients() async throws {
+    let office = MockBackend(source: "mock:office")
+    backend.publish(["a": "1"])
+    let reconciler = Reconciler(
+      sources: [backend], acknowledgingTo: [MockBackend(source: "mock:mute", capabilities: []), office],
+      store: try await StateStore.open(agent.path),
+      configuration: .init(policy: backend.policy, device: "press-42", clock: agent.clock)
+    ) { update in
+      try await update.report(DocumentStatus(documentID: "a", state: .installed))
+    }
+    #expect(try await reconciler.runOnce().word == "current")
+    #expect(backend.acknowledgements.isEmpty)
+    #expect(office.status(of: "a")?.state == .installed)
+    #expect(office.counts.fetches == 0)
+  }
+
   @Test("A source that takes no acknowledgements leaves them waiting") func noAcknowledgements() async throws {
     let silent = MockBackend(capabilities: [])
     silent.publish(["a": "1"])

@@ -10,6 +10,7 @@ public final class Reconciler: Sendable {
   public typealias ApplyHandler = @Sendable (Update) async throws -> Void
 
   let sources: [any DesiredStateBackend]
+  let recipients: [any DesiredStateBackend]
   /// Where the adopted state is kept.
   public let store: StateStore
   let configuration: Configuration
@@ -22,15 +23,19 @@ public final class Reconciler: Sendable {
 
   /// - Parameters:
   ///   - sources: where to look, in order of preference: the first that answers decides.
+  ///   - recipients: where acknowledgements go, in order of preference: the first that takes one gets it. Nil: to the
+  ///     sources. So state can come by one road and the answer go by another.
   ///   - store: where the adopted state is kept.
   ///   - configuration: what to trust, and how often to look.
   ///   - observe: told of everything that happens, in order. It must return quickly.
   ///   - apply: puts an adopted state to work.
   public init(
-    sources: [any DesiredStateBackend], store: StateStore, configuration: Configuration,
+    sources: [any DesiredStateBackend], acknowledgingTo recipients: [any DesiredStateBackend]? = nil,
+    store: StateStore, configuration: Configuration,
     observe: @escaping @Sendable (ReconcilerEvent) -> Void = { _ in }, apply: @escaping ApplyHandler
   ) {
     self.sources = sources
+    self.recipients = recipients ?? sources
     self.store = store
     self.configuration = configuration
     self.observe = observe
@@ -178,7 +183,7 @@ public final class Reconciler: Sendable {
 
   private func deliver() async throws {
     let result = try await store.outbox.deliver(
-      to: sources, within: configuration.timeout, clock: configuration.clock)
+      to: recipients, within: configuration.timeout, clock: configuration.clock)
     for (acknowledgement, source) in result.delivered {
       emit(.acknowledged(acknowledgement), source, acknowledgement.revision, acknowledgement.adoptedManifestVersion)
     }
