@@ -1,0 +1,115 @@
+import Foundation
+import HTTPTestSupport
+import Testing
+
+/// The program against a Margo fleet manager (`margo.py`), in both forms of the API.
+@Suite(.timeLimit(.minutes(1))) struct `Following a fleet manager` {
+  let site: Site
+  let certificates: Certificates
+
+  init() async throws {
+    site = try Site()
+    certificates = try await Certificates.shared.value
+  }
+
+  /// A manager, and the source by which it is followed.
+  private func manager(isSecure: Bool = true) async throws -> (server: PythonServer, source: String) {
+    let tls =
+      isSecure
+      ? [
+        "--tls", certificates.certificate("wfm"), certificates.key("wfm"), "--client-ca", certificates.authority,
+      ] : []
+    let server = try await PythonServer.start("margo", ["--root", site.root] + tls)
+    return (server, "margo+\(isSecure ? "https" : "http")://localhost:\(server.port)")
+  }
+
+  private func publish(_ documents: [String: String], version: Int, client: String? = nil) async throws {
+    var entries: [String] = []
+    for (id, text) in documents.sorted(by: { $0.key < $1.key }) {
+      let digest = try await site.sha256(text)
+      try site.write(text, to: "artifacts/\(digest)")
+      let prefix = client.map { "/api/v1/clients/\($0)" } ?? "/api/v1"
+      entries.append(
+        #"{"deploymentId": "\#(id)", "digest": "sha256:\#(digest)", "url": "\#(prefix)/deployments/\#(id)/sha256:\#(digest)"}"#
+      )
+    }
+    try site.write(
+      #"{"manifestVersion": \#(version), "bundle": null, "deployments": [\#(entries.joined(separator: ","))]}"#,
+      to: "manifest.json")
+  }
+
+  private func options(client: String = "wfm-client") -> [String] {
+    [
+      "--trust-channel", "--tls-ca", certificates.authority, "--tls-cert", certificates.certificate(client),
+      "--tls-key",
+      certificates.key(client),
+    ]
+  }
+
+  @Test func `adopts over mutual TLS, looks again, reports, and refuses a rollback`() async throws {
+    let (server, source) = try await manager()
+    defer { withExtendedLifetime(server) {} }
+    try await publish(["press": "press: 1\n", "belt": "belt: 1\n"], version: 7)
+    let first = try await site.follow(source, trust: options())
+    #expect(first.status == 0, "\(first)")
+    #expect(first.names == ["fetched", "verified", "adopted", "applied"])
+    #expect(try site.files(below: site.current) == ["press": "press: 1\n", "belt": "belt: 1\n"])
+    #expect(try await site.follow(source, trust: options()).names == ["unchanged"])
+
+    let told = try await Tool.run(
+      Tool.desiredState,
+      [
+        "acknowledge", source, "--store", site.store, "--document", "press", "--state", "failed", "--error-code", "E1",
+        "--error-message", "no room", "--device", "press-42", "--json", "--tls-ca", certificates.authority,
+        "--tls-cert",
+        certificates.certificate("wfm-client"), "--tls-key", certificates.key("wfm-client"),
+      ])
+    #expect(told.status == 0 && told.names == ["acknowledged"], "\(told)")
+    let posted = try site.read("statuses")
+    for part in [#""deploymentId": "press""#, #""adoptedManifestVersion": 7"#, #""code": "E1""#, #""state": "failed""#]
+    {
+      #expect(posted.contains(part), "\(posted)")
+    }
+
+    try await publish(["press": "press: 0\n"], version: 6)
+    let back = try await site.follow(source, trust: options())
+    #expect(back.status == 3 && back.events.last?.code == "version-rollback", "\(back)")
+    #expect(try await site.status().adopted?.version == 7)
+  }
+
+  @Test func `a manager that is not this client's, or a client without a certificate, ends in words`() async throws {
+    let (server, source) = try await manager()
+    defer { withExtendedLifetime(server) {} }
+    try await publish(["press": "press: 1\n"], version: 1)
+    let stranger = try await site.follow(source, trust: options(client: "client"))
+    #expect(stranger.status == 4 && stranger.events.last?.code == "tls-untrusted", "\(stranger)")
+    let none = try await site.follow(source, trust: ["--trust-channel", "--tls-ca", certificates.authority])
+    #expect(none.status == 4, "\(none)")
+    let wrong = try await site.follow(source, trust: options(client: "wfm-no-client"))
+    #expect(wrong.status == 64 && wrong.complaint.contains("spiffe://"), "\(wrong)")
+  }
+
+  @Test func `plain HTTP vouches for nothing`() async throws {
+    let (server, source) = try await manager(isSecure: false)
+    defer { withExtendedLifetime(server) {} }
+    try await publish(["press": "press: 1\n"], version: 1)
+    let run = try await site.follow(source, trust: ["--trust-channel"])
+    #expect(run.status == 3 && run.events.last?.code == "signature-missing", "\(run)")
+  }
+
+  @Test func `onboards, prints the client's id, and follows with signed requests`() async throws {
+    let (server, source) = try await manager(isSecure: false)
+    let key = certificates.key("wfm-client")
+    let arguments = ["onboard", source, "--certificate", certificates.certificate("wfm-client"), "--request-key", key]
+    #expect(try await Tool.succeed(Tool.desiredState, arguments) == "client-7\n")
+    #expect(try await Tool.succeed(Tool.desiredState, arguments + ["--json"]) == "{\"clientId\":\"client-7\"}\n")
+    try await publish(["press": "press: 1\n"], version: 1, client: "client-7")
+    let run = try await site.follow(source + "?client=client-7", trust: ["--accept-unsigned", "--request-key", key])
+    #expect(run.status == 0, "\(run)")
+    let asked = server.log.split(separator: "\n")
+    #expect(asked.count == 4 && asked.allSatisfy { $0.contains("\"signature-input\"") })
+    let broken = try await Tool.run(
+      Tool.desiredState, ["onboard", source, "--certificate", key, "--request-key", key])
+    #expect(broken.status == 64 && broken.complaint.contains("BEGIN CERTIFICATE"))
+  }
+}
