@@ -27,10 +27,14 @@ struct Repository {
       """)
   }
 
-  /// Changes one document.
+  /// Changes one document, a minute after the commit before: operators do not commit several times a second.
   func change() {
     _ = Measure.shell(
-      "cd \(path); head -c 2048 /dev/urandom > document-aaaa; git commit -q -a -m change; git push -q origin main")
+      """
+      cd \(path); head -c 2048 /dev/urandom > document-aaaa
+      export GIT_COMMITTER_DATE="$(($(git log -1 --format=%ct) + 60)) +0000"
+      git commit -q -a -m change; git push -q origin main
+      """)
   }
 
   /// A backend that looks at it by way of the relay.
