@@ -113,12 +113,20 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "FileBackendTests",
-      dependencies: ["DesiredState", "FileBackend", "DesiredStateTesting"],
+      dependencies: ["DesiredState", "FileBackend", "DesiredStateTesting", "TestSupport"],
+      swiftSettings: settings),
+    // Files, programs and ports, for the tests of whatever needs them.
+    .target(
+      name: "TestSupport",
+      dependencies: [
+        "DesiredState", "DesiredStateTesting", .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
+      path: "Tests/TestSupport",
       swiftSettings: settings),
     // Servers and proxies, real ones and hostile ones, for the tests of whatever speaks HTTP.
     .target(
       name: "HTTPTestSupport",
-      dependencies: ["HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types")],
+      dependencies: ["HTTPTransport", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types")],
       path: "Tests/HTTPTestSupport",
       exclude: ["Fixtures"],
       swiftSettings: settings),
@@ -126,14 +134,14 @@ let package = Package(
       name: "GitBackendTests",
       dependencies: [
         // The program itself is a dependency so that it is built; the tests only run it.
-        "desired-state", "DesiredState", "DesiredStateTesting", "FileBackend", "GitBackend",
-        .product(name: "Subprocess", package: "swift-subprocess"),
+        "desired-state", "DesiredState", "DesiredStateTesting", "FileBackend", "GitBackend", "HTTPTestSupport",
+        "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",
       dependencies: [
-        "HTTPTestSupport", "HTTPTransport", .product(name: "HTTPTypes", package: "swift-http-types"),
+        "HTTPTestSupport", "HTTPTransport", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
     .testTarget(
@@ -147,15 +155,15 @@ let package = Package(
     .testTarget(
       name: "RESTBackendTests",
       dependencies: [
-        "DesiredState", "DesiredStateTesting", "HTTPMessageSignatures", "FileBackend", "HTTPSource", "HTTPTestSupport", "HTTPTransport",
-        "RESTBackend", .product(name: "HTTPTypes", package: "swift-http-types"),
+        "DesiredState", "DesiredStateTesting", "HTTPMessageSignatures", "FileBackend", "HTTPSource", "HTTPTestSupport",
+        "HTTPTransport", "RESTBackend", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
     .testTarget(
       name: "CommandLineTests",
       // The program itself is a dependency so that it is built; the tests only run it.
       dependencies: [
-        "desired-state", "HTTPTestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
+        "desired-state", "HTTPTestSupport", "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: settings),
   ]

@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTestSupport
+import TestSupport
 import Testing
 
 /// The program against nginx, with everything a plant's web server may ask of a device.
@@ -26,7 +27,7 @@ import Testing
         """)
         + NginxServer.server(
           .plain, port: nginx.ports[1], certificates,
-          "root \(site.root); access_log \(nginx.directory.file("access.log")) lines;")
+          "root \(site.root); access_log \(nginx.directory["access.log"]) lines;")
     }
     try site.write(Self.token + "\n", to: "token")
     try site.write("press: 1\n", to: "documents/press.yaml")
@@ -73,7 +74,7 @@ import Testing
   @Test(.timeLimit(.minutes(1))) func `says why a server cannot be used, and shows no secret`() async throws {
     try await site.publish(keys: [key])
     try site.write("another-token", to: "other-token")
-    let gone = Nginx.freePorts(1)[0]
+    let gone = Endpoint.reservedPort()
     let cases: [(String, [String: String?], String)] = [
       (url, ["tls-ca": certificates.otherAuthority], "tls-untrusted"),
       (url, ["tls-ca": nil], "tls-untrusted"),

@@ -1,12 +1,13 @@
 import DesiredState
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FileBackend
 
 @Suite("Acknowledging to a drop")
 struct AcknowledgeTests {
-  let folder = Folder()
+  let folder = TemporaryDirectory()
   var drop: HandMadeDrop { .small(at: folder["drop"]) }
   var backend: FileBackend { FileBackend(path: folder["drop"]) }
   var receipts: String { folder["drop/acknowledgements/press-42"] }
@@ -75,9 +76,9 @@ struct AcknowledgeTests {
   @Test("A drop mounted read-only refuses receipts, which wait", .enabled(if: getuid() == 0))
   func readOnly() async throws {
     try drop.publish(version: 1)
-    try await run("mount", "--bind", folder["drop"], folder["drop"])
+    try await run(["mount", "--bind", folder["drop"], folder["drop"]])
     defer { _ = umount(folder["drop"]) }
-    try await run("mount", "-o", "remount,bind,ro", folder["drop"])
+    try await run(["mount", "-o", "remount,bind,ro", folder["drop"]])
     let error = try await thrown(BackendError.self) { try await backend.acknowledge(acknowledgement()) }
     #expect(error.code == .forbidden)
     #expect(error.message.contains("read-only") && error.message.contains("outbox"), "\(error)")

@@ -1,12 +1,13 @@
 import DesiredState
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FileBackend
 
 @Suite("Fetching a bundle")
 struct BundleTests {
-  let folder = Folder()
+  let folder = TemporaryDirectory()
   var drop: HandMadeDrop { .small(at: folder["drop"]) }
   var path: String { folder["drop.tar.gz"] }
   var backend: FileBackend { FileBackend(path: path) }
@@ -21,7 +22,7 @@ struct BundleTests {
           for k, v in more.items(): setattr(i, k, v)
           t.addfile(i, io.BytesIO(data) if data else None)
       """
-    try await run("python3", "-c", preamble + "\n" + script, path)
+    try await run(["python3", "-c", preamble + "\n" + script, path])
   }
 
   /// A good drop's files, then what the script adds.
@@ -43,7 +44,7 @@ struct BundleTests {
     let isFolder = entries == ["../drop"]
     let list = (isFolder ? ["drop"] : entries).joined(separator: " ")
     try await run(
-      "sh", "-c", "tar --format=\(format) -czf '\(path)' \(list)", in: isFolder ? folder.path : folder["drop"])
+      ["sh", "-c", "tar --format=\(format) -czf '\(path)' \(list)"], in: isFolder ? folder.path : folder["drop"])
     let state = try #require(try await backend.fetch(FetchRequest()).state)
     #expect(state.revision == revision)
     #expect(state.signatures == [Array("armored".utf8)])
@@ -57,11 +58,11 @@ struct BundleTests {
     var drop = HandMadeDrop(at: folder["drop"])
     drop.documents = (0..<200).map { ("document-\($0)", Array("content \($0)".utf8)) }
     try drop.publish(version: 1)
-    try await run("tar", "-czf", path, "-C", folder["drop"], "manifest.json", "signatures", "documents")
+    try await run(["tar", "-czf", path, "-C", folder["drop"], "manifest.json", "signatures", "documents"])
     let state = try #require(try await backend.fetch(FetchRequest()).state)
     let verified = try state.verified()
     let order = verified.readingOrder(of: verified.manifest.documents)
-    let listed = try await run("tar", "-tzf", path).split(separator: "\n").compactMap { line in
+    let listed = try await run(["tar", "-tzf", path]).split(separator: "\n").compactMap { line in
       line.hasPrefix("documents/sha") ? String(line) : nil
     }
     #expect(order.map { $0.url! } == listed)
@@ -77,7 +78,7 @@ struct BundleTests {
       ("large-\(index)", (0..<(1 << 20)).map { UInt8(truncatingIfNeeded: $0 &* (index + 3) >> 4) })
     }
     try drop.publish(version: 1)
-    try await run("tar", "-czf", path, "-C", folder["drop"], "manifest.json", "signatures", "documents")
+    try await run(["tar", "-czf", path, "-C", folder["drop"], "manifest.json", "signatures", "documents"])
     let verified = try #require(try await backend.fetch(FetchRequest()).state).verified()
     try await withThrowingTaskGroup(of: Void.self) { group in
       for document in verified.manifest.documents {
@@ -200,7 +201,7 @@ struct BundleTests {
     drop.documents.append(("noise", (0..<40_000).map { _ in UInt8.random(in: 0...255) }))
     let revision = try drop.publish(version: 1)
     try await run(
-      "tar", "-czf", folder["whole.tar.gz"], "-C", folder["drop"], "manifest.json", "signatures", "documents")
+      ["tar", "-czf", folder["whole.tar.gz"], "-C", folder["drop"], "manifest.json", "signatures", "documents"])
     let whole = try contents(of: folder["whole.tar.gz"])
     let backend = backend
     for count in [0, 1, 2, 3, 10, 18, 100, 500, 1000, whole.count / 2, whole.count - 2000] {
@@ -221,13 +222,13 @@ struct BundleTests {
     let drop = folder["drop"]
     switch kind {
     case "text": try write("this is a text", to: path)
-    case "tar": try await run("tar", "-cf", path, "-C", drop, ".")
+    case "tar": try await run(["tar", "-cf", path, "-C", drop, "."])
     case "double":
-      try await run("tar", "-czf", folder["once.gz"], "-C", drop, ".")
-      try await run("sh", "-c", "gzip -c '\(folder["once.gz"])' > '\(path)'")
-    case "zip": try await run("python3", "-c", "import zipfile; zipfile.ZipFile('\(path)', 'w').writestr('a', 'b')")
-    case "gzip of text": try await run("sh", "-c", "seq 1 10000 | gzip > '\(path)'")
-    case "no manifest": try await run("tar", "-czf", path, "-C", drop, "documents")
+      try await run(["tar", "-czf", folder["once.gz"], "-C", drop, "."])
+      try await run(["sh", "-c", "gzip -c '\(folder["once.gz"])' > '\(path)'"])
+    case "zip": try await run(["python3", "-c", "import zipfile; zipfile.ZipFile('\(path)', 'w').writestr('a', 'b')"])
+    case "gzip of text": try await run(["sh", "-c", "seq 1 10000 | gzip > '\(path)'"])
+    case "no manifest": try await run(["tar", "-czf", path, "-C", drop, "documents"])
     case "two manifests":
       try await python(
         "t = tarfile.open(path, 'w:gz'); file('a/manifest.json', b'{}'); file('b/manifest.json', b'{}'); t.close()")
@@ -251,7 +252,7 @@ struct BundleTests {
     let first = drop.references[0]
     try write("omega\n", to: folder["drop/" + first.url!])
     try FileManager.default.removeItem(atPath: folder["drop/" + drop.references[1].url!])
-    try await run("tar", "-czf", path, "-C", folder["drop"], ".")
+    try await run(["tar", "-czf", path, "-C", folder["drop"], "."])
     let verified = try #require(try await backend.fetch(FetchRequest()).state).verified()
     for (index, code) in [(0, VerificationError.Code.digestMismatch), (1, .documentMissing)] {
       let error = try await thrown(VerificationError.self) {
@@ -264,7 +265,7 @@ struct BundleTests {
   @Test("A bundle that is replaced while it is read is still read as it was")
   func replaced() async throws {
     try drop.publish(version: 1)
-    try await run("tar", "-czf", path, "-C", folder["drop"], ".")
+    try await run(["tar", "-czf", path, "-C", folder["drop"], "."])
     let backend = backend
     let state = try #require(try await backend.fetch(FetchRequest()).state)
     try write("another", to: folder["other"])
@@ -277,13 +278,13 @@ struct BundleTests {
   func remembered() async throws {
     try drop.publish(version: 1)
     // The manifest stands last: only remembering it saves reading everything.
-    try await run("tar", "-czf", path, "-C", folder["drop"], "signatures", "documents", "manifest.json")
+    try await run(["tar", "-czf", path, "-C", folder["drop"], "signatures", "documents", "manifest.json"])
     let backend = FileBackend(path: path, settling: .zero)
     let state = try #require(try await backend.fetch(FetchRequest()).state)
     let read = try bytesRead { _ = try await backend.fetch(FetchRequest(current: state.revision)) }
     #expect(try await read() < 4096)
     let again = try drop.publish(version: 2)
-    try await run("tar", "-czf", path, "-C", folder["drop"], "signatures", "documents", "manifest.json")
+    try await run(["tar", "-czf", path, "-C", folder["drop"], "signatures", "documents", "manifest.json"])
     #expect(try await backend.fetch(FetchRequest(current: state.revision)).state?.revision == again)
   }
 
@@ -311,9 +312,11 @@ struct BundleTests {
     drop.documents.append(("noise", (0..<3000).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 3) }))
     let revision = try drop.publish(version: 1)
     try await run(
-      "tar", "--format=pax", "-czf", folder["good.tar.gz"], "-C", folder["drop"], "manifest.json", "signatures",
-      "documents")
-    try await run("sh", "-c", "gzip -dc '\(folder["good.tar.gz"])' > '\(folder["good.tar"])'")
+      [
+        "tar", "--format=pax", "-czf", folder["good.tar.gz"], "-C", folder["drop"], "manifest.json", "signatures",
+        "documents",
+      ])
+    try await run(["sh", "-c", "gzip -dc '\(folder["good.tar.gz"])' > '\(folder["good.tar"])'"])
     let good = try contents(of: folder["good.tar.gz"])
     let tar = try contents(of: folder["good.tar"])
     let expected = Dictionary(uniqueKeysWithValues: drop.documents.map { ($0.id, $0.bytes) })

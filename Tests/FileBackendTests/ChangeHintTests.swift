@@ -1,12 +1,13 @@
 import DesiredState
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FileBackend
 
 @Suite("Change hints", .timeLimit(.minutes(2)))
 struct ChangeHintTests {
-  let folder = Folder()
+  let folder = TemporaryDirectory()
   var drop: HandMadeDrop { .small(at: folder["drop"]) }
 
   /// Looks until what is there is as expected, once a hint has come; the time limit fails a test for which none comes.

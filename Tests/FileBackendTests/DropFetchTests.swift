@@ -1,12 +1,13 @@
 import DesiredState
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FileBackend
 
 @Suite("Fetching a drop directory")
 struct DropFetchTests {
-  let folder = Folder()
+  let folder = TemporaryDirectory()
   var drop: HandMadeDrop { .small(at: folder["drop"]) }
   var backend: FileBackend { FileBackend(path: folder["drop"]) }
 
@@ -74,7 +75,7 @@ struct DropFetchTests {
     switch kind {
     case "fifo": try #require(mkfifo(manifest, 0o644) == 0)
     case "directory": try FileManager.default.createDirectory(atPath: manifest, withIntermediateDirectories: true)
-    case "socket": try await run("python3", "-c", "import socket; socket.socket(socket.AF_UNIX).bind('\(manifest)')")
+    case "socket": try await run(["python3", "-c", "import socket; socket.socket(socket.AF_UNIX).bind('\(manifest)')"])
     case "loop": try #require(symlink("manifest.json", manifest) == 0)
     case "device": try #require(mknod(manifest, S_IFCHR | 0o644, makedev(1, 5)) == 0)
     default:
@@ -109,7 +110,7 @@ struct DropFetchTests {
   @Test("A manifest longer than its limit is refused while it is read")
   func manifestLimit() async throws {
     try FileManager.default.createDirectory(atPath: folder["drop"], withIntermediateDirectories: true)
-    try await run("truncate", "-s", "1G", folder["drop/manifest.json"])
+    try await run(["truncate", "-s", "1G", folder["drop/manifest.json"]])
     let error = try await thrown(VerificationError.self) { _ = try await backend.fetch(FetchRequest()) }
     #expect(error.code == .limitExceeded)
   }

@@ -1,5 +1,6 @@
 import DesiredState
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FileBackend
@@ -18,7 +19,7 @@ struct SignerFailed: Error {}
 
 @Suite("Publishing a drop")
 struct DropWriterTests {
-  let folder = Folder()
+  let folder = TemporaryDirectory()
   var source: String { folder["source"] }
   var target: String { folder["drop"] }
   var writer: DropWriter { DropWriter(path: target) }
@@ -116,7 +117,7 @@ struct DropWriterTests {
     case "link": try #require(symlink("a.yaml", path) == 0)
     case "dangling": try #require(symlink("nowhere", path) == 0)
     case "fifo": try #require(mkfifo(path, 0o644) == 0)
-    default: try await run("python3", "-c", "import socket; socket.socket(socket.AF_UNIX).bind('\(path)')")
+    default: try await run(["python3", "-c", "import socket; socket.socket(socket.AF_UNIX).bind('\(path)')"])
     }
     let error = try await thrown(VerificationError.self) { try await publish() }
     #expect(error.reason.contains("special"), "\(error)")
@@ -261,14 +262,14 @@ struct DropWriterTests {
     #expect(Digest.of(bytes) == bundle.digest)
     #expect(bundle.advisorySize == UInt64(bytes.count))
     #expect(bundle.url == "bundles/\(bundle.digest.fileName).tar.gz")
-    let listed = try await run("tar", "tzf", path).split(separator: "\n").map(String.init)
+    let listed = try await run(["tar", "tzf", path]).split(separator: "\n").map(String.init)
     #expect(listed.sorted() == Set(publication.manifest.documents.map(\.digest.fileName)).sorted())
     try FileManager.default.createDirectory(atPath: folder["out"], withIntermediateDirectories: true)
-    try await run("tar", "xzf", path, "-C", folder["out"])
+    try await run(["tar", "xzf", path, "-C", folder["out"]])
     for document in publication.manifest.documents {
       #expect(Digest.of(try contents(of: folder["out/" + document.digest.fileName])) == document.digest)
     }
-    try await run("gzip", "-t", path)
+    try await run(["gzip", "-t", path])
   }
 
   @Test("One file with a whole drop unpacks with tar into a drop, and the same drop packs into the same bytes")
@@ -277,12 +278,12 @@ struct DropWriterTests {
     let publication = try await publish(options, to: folder["one.tar.gz"], signer: TestSigner())
     try await publish(options, to: folder["two.tar.gz"], signer: TestSigner())
     #expect(try contents(of: folder["one.tar.gz"]) == contents(of: folder["two.tar.gz"]))
-    let listed = try await run("tar", "tvzf", folder["one.tar.gz"]).split(separator: "\n")
+    let listed = try await run(["tar", "tvzf", folder["one.tar.gz"]]).split(separator: "\n")
     #expect(listed.count == 5)
     #expect(listed[0].hasSuffix("manifest.json") && listed[1].hasSuffix(".sig"))
     #expect(listed.allSatisfy { $0.hasPrefix("-rw-r--r-- 0/0") && $0.contains("1970-01-01") })
     try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: true)
-    try await run("tar", "xzf", folder["one.tar.gz"], "-C", target)
+    try await run(["tar", "xzf", folder["one.tar.gz"], "-C", target])
     #expect(try await fetched().revision == publication.revision)
     #expect(try await fetched().allDocuments().count == 3)
   }

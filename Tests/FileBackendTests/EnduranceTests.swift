@@ -1,12 +1,13 @@
 import DesiredState
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FileBackend
 
 @Suite("The file backend under way", .serialized)
 struct EnduranceTests {
-  let folder = Folder()
+  let folder = TemporaryDirectory()
 
   func publish(_ name: String, count: Int = 3) async throws -> Publication {
     for index in 0..<count { try write("document \(index)", to: folder["source/\(index)"]) }
@@ -70,11 +71,12 @@ struct EnduranceTests {
     _ = try await publish("drop.tar.gz", count: 3000)
     for name in ["drop", "drop.tar.gz"] {
       let state = try #require(try await FileBackend(path: folder[name]).fetch(FetchRequest()).state)
-      let before = memory()
+      let before = Holdings().memory
       let began = clock()
       #expect(try await state.allDocuments().count == 3000)
       let seconds = Double(clock() - began) / Double(CLOCKS_PER_SEC)
-      print("3000 documents of \(name) in \(seconds) s of processor time, memory grew by \(memory() - before) kB")
+      print(
+        "3000 documents of \(name) in \(seconds) s of processor time, memory grew by \(Holdings().memory - before) kB")
     }
   }
 
@@ -84,35 +86,29 @@ struct EnduranceTests {
   @Test("One large document is read in flat memory", .disabled(if: isSanitized), arguments: ["drop", "drop.tar.gz"])
   func flatMemory(name: String) async throws {
     try FileManager.default.createDirectory(atPath: folder["source"], withIntermediateDirectories: true)
-    try await run("sh", "-c", "head -c 300000000 /dev/urandom > '\(folder["source/large"])'")
+    try await run(["sh", "-c", "head -c 300000000 /dev/urandom > '\(folder["source/large"])'"])
     _ = try await publish(name)
     let state = try #require(try await FileBackend(path: folder[name]).fetch(FetchRequest()).state)
     let verified = try state.verified()
     let large = try #require(verified.manifest.documents.first { $0.id == "large" })
-    let before = memory()
+    let before = Holdings().memory
     var most = before
-    for try await _ in try await verified.open(large) { most = max(most, memory()) }
+    for try await _ in try await verified.open(large) { most = max(most, Holdings().memory) }
     print("reading 300 MB from \(name): memory grew by \(most - before) kB")
     #expect(most - before < 30_000)
-  }
-
-  /// Resident memory in kB.
-  private func memory() -> Int {
-    let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
-    return (Int(text.split(separator: " ")[1]) ?? 0) * 4
   }
 
   @Test("Descriptors are level after 500 fetches of each kind", arguments: ["drop", "drop.tar.gz", "source"])
   func descriptors(name: String) async throws {
     _ = try await publish(name == "source" ? "drop" : name)
     let backend = FileBackend(path: folder[name])
-    let before = openDescriptors()
+    let before = Holdings().descriptors
     for round in 0..<500 {
       let state = try #require(try await backend.fetch(FetchRequest()).state)
       if round % 10 == 0 { _ = try await state.allDocuments() }
     }
     // Other tests open some of their own.
-    #expect(openDescriptors() < before + 100)
+    #expect(Holdings().descriptors < before + 100)
   }
 
   @Test("Many fetches at once, of one backend, all see the state", arguments: ["drop", "drop.tar.gz", "source"])
@@ -172,7 +168,7 @@ struct EnduranceTests {
     "Cancelling ends a fetch and a reading at once, and the backend stays usable", arguments: ["drop.tar.gz", "source"])
   func cancellation(name: String) async throws {
     try FileManager.default.createDirectory(atPath: folder["source"], withIntermediateDirectories: true)
-    try await run("sh", "-c", "head -c 200000000 /dev/urandom > '\(folder["source/large"])'")
+    try await run(["sh", "-c", "head -c 200000000 /dev/urandom > '\(folder["source/large"])'"])
     _ = try await publish(name == "source" ? "drop" : name)
     let backend = FileBackend(path: folder[name])
     for delay in [0, 1, 20, 50] {

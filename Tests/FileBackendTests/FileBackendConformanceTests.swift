@@ -3,6 +3,7 @@ import DesiredStateTesting
 import FileBackend
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct FileBackendConformanceTests {
@@ -27,7 +28,7 @@ private final class DropFixture: ConformanceFixture {
     var published: TestPublication?
     var stalled: StalledDirectory?
   }
-  private let folder = Folder()
+  private let folder = TemporaryDirectory()
   private let opened: OpenCount
   private let state = Mutex(State())
 
@@ -98,7 +99,7 @@ private final class DropFixture: ConformanceFixture {
 
 /// A drop packed into one file, replaced as a whole.
 private final class BundleFixture: ConformanceFixture {
-  private let folder = Folder()
+  private let folder = TemporaryDirectory()
   private let files = Mutex<[TestPublication.File]>([])
   private let stalled = Mutex<StalledDirectory?>(nil)
 
@@ -155,14 +156,14 @@ private final class BundleFixture: ConformanceFixture {
   }
 
   private func pack() async throws {
-    try await run("tar", "-C", folder["drop"], "-I", "gzip -1", "-cf", folder["packing"], ".")
+    try await run(["tar", "-C", folder["drop"], "-I", "gzip -1", "-cf", folder["packing"], "."])
     try #require(rename(folder["packing"], bundle) == 0)
   }
 }
 
 /// A directory of documents, without a manifest.
 private final class PlainDirectoryFixture: ConformanceFixture {
-  private let folder = Folder()
+  private let folder = TemporaryDirectory()
   private let stalled = Mutex<StalledDirectory?>(nil)
 
   var directory: String { folder["plain"] }

@@ -1,12 +1,13 @@
 import DesiredState
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FileBackend
 
 @Suite("Fetching a plain directory")
 struct PlainDirectoryTests {
-  let folder = Folder()
+  let folder = TemporaryDirectory()
   var path: String { folder["plain"] }
 
   func backend(settling: Duration = .seconds(3)) -> FileBackend { FileBackend(path: path, settling: settling) }
@@ -79,7 +80,7 @@ struct PlainDirectoryTests {
     case "dangling": try #require(symlink("nowhere", special) == 0)
     case "linked directory": try #require(symlink("/etc", special) == 0)
     case "fifo": try #require(mkfifo(special, 0o644) == 0)
-    default: try await run("python3", "-c", "import socket; socket.socket(socket.AF_UNIX).bind('\(special)')")
+    default: try await run(["python3", "-c", "import socket; socket.socket(socket.AF_UNIX).bind('\(special)')"])
     }
     let error = try await thrown(VerificationError.self) { _ = try await backend().fetch(FetchRequest()) }
     #expect(error.code == .manifestMalformed)
@@ -131,7 +132,7 @@ struct PlainDirectoryTests {
   @Test("A directory too large for one slice is looked at in several, also over several fetches")
   func large() async throws {
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    try await run("truncate", "-s", "300M", path + "/a", path + "/b")
+    try await run(["truncate", "-s", "300M", path + "/a", path + "/b"])
     let backend = backend(settling: .zero)
     var timeouts = 0
     while true {

@@ -1,5 +1,6 @@
 import DesiredState
 import Foundation
+import TestSupport
 import Testing
 
 @testable import GitBackend
@@ -17,22 +18,11 @@ import Testing
 
   private let branch = "refs/heads/acknowledgements/press-42"
 
-  private func road(_ way: HistoryTests.Way, _ repository: OperatorRepository) async throws -> any RoadUnderTest {
-    switch way {
-    case .file: FileRoad(repository)
-    case .https: try await WebRoad(repository)
-    case .httpsVersion0: try await WebRoad(repository, speaksVersion2: false)
-    case .ssh: try await SecureShellRoad(repository)
-    case .sshVersion0: try await SecureShellRoad(repository, speaksVersion2: false)
-    }
-  }
-
-  @Test(arguments: HistoryTests.Way.allCases)
-  func `receipts are commits on the device's branch, and the same one twice is one`(way: HistoryTests.Way) async throws
-  {
+  @Test(arguments: Way.allCases)
+  func `receipts are commits on the device's branch, and the same one twice is one`(way: Way) async throws {
     let repository = try await OperatorRepository()
-    let road = try await road(way, repository)
-    let cache = Folder()
+    let road = try await way.road(to: repository)
+    let cache = TemporaryDirectory()
     for (document, state, id) in [
       ("press", DocumentStatus.State.pending, "1"), ("belt", .failed, "2"), ("press", .installed, "3"),
     ] {
@@ -81,10 +71,10 @@ import Testing
     await road.tearDown()
   }
 
-  @Test(arguments: [HistoryTests.Way.file, .https])
-  func `devices that share a branch all get their receipts in`(way: HistoryTests.Way) async throws {
+  @Test(arguments: [Way.file, .https])
+  func `devices that share a branch all get their receipts in`(way: Way) async throws {
     let repository = try await OperatorRepository()
-    let road = try await road(way, repository)
+    let road = try await way.road(to: repository)
     try await withThrowingTaskGroup(of: Void.self) { group in
       for number in 0..<4 {
         group.addTask {

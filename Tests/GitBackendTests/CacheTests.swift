@@ -1,16 +1,17 @@
 import DesiredState
 import Foundation
+import TestSupport
 import Testing
 
 @testable import GitBackend
 
 /// What is kept of a remote repository: bounded, and rebuilt whenever it is not right.
 @Suite(.timeLimit(.minutes(3))) struct CacheTests {
-  private func packs(in cache: Folder) -> [String] {
+  private func packs(in cache: TemporaryDirectory) -> [String] {
     names(in: cache.path).flatMap { folder in names(in: cache["\(folder)/pack"]).map { "\(folder)/pack/\($0)" } }
   }
 
-  private func size(of cache: Folder) -> Int {
+  private func size(of cache: TemporaryDirectory) -> Int {
     let files = FileManager.default.enumerator(atPath: cache.path)?.compactMap { $0 as? String } ?? []
     return files.reduce(0) { total, file in
       let attributes = try? FileManager.default.attributesOfItem(atPath: cache[file])
@@ -23,7 +24,7 @@ import Testing
   @Test(arguments: Damage.allCases) func `a cache that is not right is rebuilt`(damage: Damage) async throws {
     let repository = try await OperatorRepository()
     let road = try await WebRoad(repository)
-    let cache = Folder()
+    let cache = TemporaryDirectory()
     try await repository.commit(["press": "1", "belt": String(repeating: "speed: 2\n", count: 5000)])
     let first = try Device(repository, over: road, cache: cache.path)
     try await first.look()
@@ -62,7 +63,7 @@ import Testing
   @Test func `what an interrupted fetch left is removed`() async throws {
     let repository = try await OperatorRepository()
     let road = try await WebRoad(repository)
-    let cache = Folder()
+    let cache = TemporaryDirectory()
     try await repository.commit(["press": "1"])
     try await Device(repository, over: road, cache: cache.path).look()
     let left = cache["\(names(in: cache.path)[0])/pack/pack_git2_left"]
@@ -76,7 +77,7 @@ import Testing
   @Test func `two backends with one cache do not get in each other's way`() async throws {
     let repository = try await OperatorRepository()
     let road = try await WebRoad(repository)
-    let cache = Folder()
+    let cache = TemporaryDirectory()
     let devices = try (0..<2).map { _ in try Device(repository, over: road, cache: cache.path) }
     for number in 0..<3 {
       try await repository.commit(["press": "\(number)"])
@@ -88,7 +89,7 @@ import Testing
   @Test func `after 200 updates the cache is as small as it was, and a temporary one goes away`() async throws {
     let repository = try await OperatorRepository()
     let road = try await WebRoad(repository)
-    let cache = Folder()
+    let cache = TemporaryDirectory()
     var generator = SystemRandomNumberGenerator()
     var documents: [String: [UInt8]] = [:]
     for number in 0..<200 {
@@ -113,7 +114,7 @@ import Testing
   @Test func `a full disk is an error that says so, and is over when there is room`() async throws {
     let repository = try await OperatorRepository()
     let road = try await WebRoad(repository)
-    let cache = Folder()
+    let cache = TemporaryDirectory()
     try await run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", cache.path])
     try await repository.commit([
       "press": (0..<200_000).map { _ in UInt8.random(in: 0...255) }

@@ -1,29 +1,18 @@
 import DesiredState
 import Foundation
+import TestSupport
 import Testing
 
 @testable import GitBackend
 
 /// That commits follow on the adopted one, on every road: the history is fetched only as far as it is needed.
 @Suite(.timeLimit(.minutes(2))) struct HistoryTests {
-  enum Way: String, CaseIterable, Sendable { case file, https, httpsVersion0, ssh, sshVersion0 }
-
-  private func road(_ way: Way, _ repository: OperatorRepository) async throws -> any RoadUnderTest {
-    switch way {
-    case .file: FileRoad(repository)
-    case .https: try await WebRoad(repository)
-    case .httpsVersion0: try await WebRoad(repository, speaksVersion2: false)
-    case .ssh: try await SecureShellRoad(repository)
-    case .sshVersion0: try await SecureShellRoad(repository, speaksVersion2: false)
-    }
-  }
-
   @Test(arguments: Way.allCases)
   func `an amended and force-pushed branch is refused, and one on top of the adopted commit adopted`(
     way: Way
   ) async throws {
     let repository = try await OperatorRepository()
-    let road = try await road(way, repository)
+    let road = try await way.road(to: repository)
     let device = try Device(repository, over: road)
     try await repository.commit(["press": "0"])
     let adopted = try await repository.commit(["press": "1"])
@@ -40,7 +29,7 @@ import Testing
   @Test(arguments: [Way.https, .httpsVersion0, .sshVersion0])
   func `a merge of a branch that is older than the adopted commit follows on it`(way: Way) async throws {
     let repository = try await OperatorRepository()
-    let road = try await road(way, repository)
+    let road = try await way.road(to: repository)
     let device = try Device(repository, over: road)
     let old = ["GIT_COMMITTER_DATE": "2024-01-01T00:00:00Z", "GIT_AUTHOR_DATE": "2024-01-01T00:00:00Z"]
     try await repository.commit(["press": "0"])
@@ -61,7 +50,7 @@ import Testing
   @Test(arguments: [Way.https, .file])
   func `a branch that is set back to an older commit is refused`(way: Way) async throws {
     let repository = try await OperatorRepository()
-    let road = try await road(way, repository)
+    let road = try await way.road(to: repository)
     let device = try Device(repository, over: road)
     let first = try await repository.commit(["press": "1"])
     try await repository.commit(["press": "2"])
@@ -97,7 +86,7 @@ import Testing
   @Test func `a device that lost its cache still knows which commit it adopted`() async throws {
     let repository = try await OperatorRepository()
     let road = try await WebRoad(repository)
-    let cache = Folder()
+    let cache = TemporaryDirectory()
     let device = try Device(repository, over: road, cache: cache.path)
     try await repository.commit(["press": "1"])
     try await repository.commit(["press": "2"])

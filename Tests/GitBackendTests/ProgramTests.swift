@@ -1,6 +1,7 @@
 import DesiredState
 import Foundation
 import Subprocess
+import TestSupport
 import Testing
 
 @testable import GitBackend
@@ -37,7 +38,7 @@ import Testing
     road.settings.flatMap { $0.value == "true" ? ["--\($0.key)"] : ["--\($0.key)", $0.value] }
   }
 
-  private func trust(_ repository: OperatorRepository, _ folder: Folder) throws -> String {
+  private func trust(_ repository: OperatorRepository, _ folder: TemporaryDirectory) throws -> String {
     try write(
       "operator@plant.example namespaces=\"git,desired-state\" \(try repository.keys.publicKey("operator"))\n",
       to: folder["allowed_signers"])
@@ -45,7 +46,7 @@ import Testing
   }
 
   private func follow(
-    _ address: String, _ folder: Folder, _ trust: String, _ flags: [String] = []
+    _ address: String, _ folder: TemporaryDirectory, _ trust: String, _ flags: [String] = []
   ) async throws -> Finished {
     try await tool(
       [
@@ -55,18 +56,11 @@ import Testing
         + ["--once", "--json"] + flags)
   }
 
-  enum Way: String, CaseIterable, Sendable { case file, https, ssh }
-
-  @Test(arguments: Way.allCases) func `a drop is published in a repository and followed from it`(way: Way) async throws
-  {
+  @Test(arguments: [Way.file, .https, .ssh])
+  func `a drop is published in a repository and followed from it`(way: Way) async throws {
     let repository = try await OperatorRepository()
-    let road: any RoadUnderTest =
-      switch way {
-      case .file: FileRoad(repository)
-      case .https: try await WebRoad(repository)
-      case .ssh: try await SecureShellRoad(repository)
-      }
-    let folder = Folder()
+    let road = try await way.road(to: repository)
+    let folder = TemporaryDirectory()
     let trust = try trust(repository, folder)
     let address = "\(road.address)?ref=main&path=drops/north"
     for (version, recipe) in [(1, "7"), (2, "8")] {
@@ -105,7 +99,7 @@ import Testing
   {
     let repository = try await OperatorRepository()
     let road = try await WebRoad(repository)
-    let folder = Folder()
+    let folder = TemporaryDirectory()
     let trust = try trust(repository, folder)
     let address = "\(road.address)?ref=main"
     try await repository.commit(["press": "1"])
@@ -129,7 +123,7 @@ import Testing
 
   @Test func `a new policy does not forget which commit was adopted`() async throws {
     let repository = try await OperatorRepository()
-    let folder = Folder()
+    let folder = TemporaryDirectory()
     let trust = try trust(repository, folder)
     let address = "git+file://\(repository.path)?ref=main"
     try await repository.commit(["press": "1"])
@@ -144,7 +138,7 @@ import Testing
 
   @Test func `the same drop from a disk and from Git is one revision, and one version floor`() async throws {
     let repository = try await OperatorRepository()
-    let folder = Folder()
+    let folder = TemporaryDirectory()
     let trust = try trust(repository, folder)
     let key = repository.keys.folder["operator"]
     try write("recipe: 7\n", to: folder["documents/press"])
@@ -171,7 +165,7 @@ import Testing
   @Test func `killed at any moment of a fetch, the next run recovers by itself`() async throws {
     let repository = try await OperatorRepository()
     let road = try await WebRoad(repository)
-    let folder = Folder()
+    let folder = TemporaryDirectory()
     let trust = try trust(repository, folder)
     let address = "\(road.address)?ref=main"
     for round in 0..<12 {
@@ -192,7 +186,7 @@ import Testing
 
   @Test func `a repository is published in by two at once, and nothing is lost`() async throws {
     let repository = try await OperatorRepository()
-    let folder = Folder()
+    let folder = TemporaryDirectory()
     try write("recipe: 7\n", to: folder["documents/press"])
     let statuses = try await withThrowingTaskGroup(of: Int32.self) { group in
       for site in ["north", "south", "east"] {

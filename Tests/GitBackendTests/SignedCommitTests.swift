@@ -1,5 +1,6 @@
 import DesiredState
 import Foundation
+import TestSupport
 import Testing
 
 @testable import GitBackend

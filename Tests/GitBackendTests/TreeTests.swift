@@ -1,5 +1,6 @@
 import DesiredState
 import Foundation
+import TestSupport
 import Testing
 
 @testable import GitBackend
@@ -71,12 +72,12 @@ import Testing
     #expect(try await Device(repository).refusal().code == .unsafeDocumentID)
   }
 
-  @Test(arguments: [HistoryTests.Way.file, .https])
-  func `a tree of 100,000 entries ends at the limit`(way: HistoryTests.Way) async throws {
+  @Test(arguments: [Way.file, .https])
+  func `a tree of 100,000 entries ends at the limit`(way: Way) async throws {
     let repository = try await OperatorRepository()
     let blob = try await repository.git(["hash-object", "-w", "--stdin"], input: Array("x".utf8))
     try await repository.commitEntries((0...100_000).map { "100644 blob \(blob)\tdocument-\($0)\n" }.joined())
-    let road: any RoadUnderTest = way == .file ? FileRoad(repository) : try await WebRoad(repository)
+    let road = try await way.road(to: repository)
     #expect(try await Device(repository, over: road).refusal().code == .limitExceeded)
     await road.tearDown()
   }
@@ -103,10 +104,10 @@ import Testing
     #expect(try await Device(repository).look() == ["press": "a\r\n$Id$\n"])
   }
 
-  @Test(arguments: [HistoryTests.Way.file, .https])
-  func `a tag that leads to a file and not to a commit is refused in words`(way: HistoryTests.Way) async throws {
+  @Test(arguments: [Way.file, .https])
+  func `a tag that leads to a file and not to a commit is refused in words`(way: Way) async throws {
     let repository = try await OperatorRepository()
-    let road: any RoadUnderTest = way == .file ? FileRoad(repository) : try await WebRoad(repository)
+    let road = try await way.road(to: repository)
     try await repository.commit(["press": "1"])
     try await repository.git("tag", "file", "main:press")
     #expect(try await Device(repository, "ref=file", over: road).refusal().code == .manifestMalformed)

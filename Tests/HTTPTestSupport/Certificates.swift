@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A private certificate authority and what it issued, made once a process with the openssl program.
 package struct Certificates: Sendable {
@@ -6,10 +7,10 @@ package struct Certificates: Sendable {
 
   package static let shared = Task { try await onThread { try Certificates() } }
 
-  package var authority: String { directory.file("ca.pem") }
-  package var otherAuthority: String { directory.file("other-ca.pem") }
-  package func certificate(_ name: String) -> String { directory.file("\(name).pem") }
-  package func key(_ name: String) -> String { directory.file("\(name).key") }
+  package var authority: String { directory["ca.pem"] }
+  package var otherAuthority: String { directory["other-ca.pem"] }
+  package func certificate(_ name: String) -> String { directory["\(name).pem"] }
+  package func key(_ name: String) -> String { directory["\(name).key"] }
 
   package static let identity = "spiffe://plant.example/server"
 
@@ -55,7 +56,7 @@ package struct Certificates: Sendable {
       [ca]
       default_ca=it
       [it]
-      database=\(directory.file("\(name).index"))
+      database=\(directory["\(name).index"])
       rand_serial=yes
       new_certs_dir=\(directory.path)
       default_md=sha256
@@ -73,11 +74,11 @@ package struct Certificates: Sendable {
     try directory.write("\(name).index", "")
     try ChildProcess.run([
       "openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch", "-keyout",
-      key(name), "-out", directory.file("\(name).csr"), "-subj", "/CN=\(name)", "-config", configuration,
+      key(name), "-out", directory["\(name).csr"], "-subj", "/CN=\(name)", "-config", configuration,
     ])
     try ChildProcess.run([
       "openssl", "ca", "-batch", "-notext", "-config", configuration, "-cert", certificate(authority), "-keyfile",
-      key(authority), "-in", directory.file("\(name).csr"), "-out", certificate(name), "-startdate", from, "-enddate",
+      key(authority), "-in", directory["\(name).csr"], "-out", certificate(name), "-startdate", from, "-enddate",
       to,
     ])
   }

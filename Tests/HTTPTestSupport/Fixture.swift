@@ -2,50 +2,7 @@ import Foundation
 import Glibc
 import HTTPTransport
 import HTTPTypes
-
-/// A directory of the test's own, gone when let go of.
-package final class TemporaryDirectory: Sendable {
-  package let path: String
-
-  /// Everything of this process, gone at its end with what is shared by its tests.
-  private static let base: String = {
-    atexit { try? FileManager.default.removeItem(atPath: "\(NSTemporaryDirectory())http-transport-\(getpid())") }
-    return "\(NSTemporaryDirectory())http-transport-\(getpid())/"
-  }()
-
-  package init() {
-    path = Self.base + UUID().uuidString
-    try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  package func file(_ name: String) -> String { "\(path)/\(name)" }
-
-  @discardableResult
-  package func write(_ name: String, _ text: String) throws -> String {
-    try Data(text.utf8).write(to: URL(fileURLWithPath: file(name)))
-    return file(name)
-  }
-
-  /// By hand: Foundation leaks a buffer for every empty file it reads.
-  package func read(_ name: String) -> String {
-    let descriptor = open(file(name), O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return "" }
-    defer { close(descriptor) }
-    var text: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    while case let count = Glibc.read(descriptor, &buffer, buffer.count), count > 0 { text += buffer[..<count] }
-    return String(decoding: text, as: UTF8.self)
-  }
-}
-
-/// Runs what may block on a thread of its own.
-package func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
-  try await withCheckedThrowingContinuation { continuation in
-    Thread { continuation.resume(with: Result { try body() }) }.start()
-  }
-}
+import TestSupport
 
 /// One of the Python programs in Fixtures, listening on a port of its own.
 package final class PythonServer: Sendable {
@@ -62,7 +19,7 @@ package final class PythonServer: Sendable {
   package init(_ program: String, _ arguments: [String] = []) throws {
     let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .appendingPathComponent("Fixtures/\(program).py").path
-    process = try ChildProcess(["python3", "-B", file, "--log", directory.file("log")] + arguments)
+    process = try ChildProcess(["python3", "-B", file, "--log", directory["log"]] + arguments)
     // It prints its port when it listens.
     guard let port = process.readLine().flatMap(Int.init) else {
       throw ChildProcess.Failure(description: "\(program).py did not start")

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import Synchronization
+import TestSupport
 
 /// nginx, with servers of a test's own choosing on ports of its own.
 package final class Nginx: Sendable {
@@ -8,9 +8,9 @@ package final class Nginx: Sendable {
   package let directory = TemporaryDirectory()
   package let ports: [Int]
   private let servers: @Sendable (Nginx) throws -> String
-  private let process = Mutex<ChildProcess?>(nil)
+  private let process: ServerProcess
 
-  /// Starts nginx, off the cooperative pool.
+  /// Starts nginx.
   ///
   /// - Parameters:
   ///   - count: how many ports it needs.
@@ -18,57 +18,33 @@ package final class Nginx: Sendable {
   package static func start(ports count: Int, servers: @escaping @Sendable (Nginx) throws -> String) async throws
     -> Nginx
   {
-    try await onThread {
-      // Another program may take a port before nginx does.
-      for _ in 0..<4 { if let nginx = try? Nginx(count, servers) { return nginx } }
-      return try Nginx(count, servers)
-    }
+    let nginx = Nginx(count, servers)
+    try await nginx.start()
+    return nginx
   }
 
-  private init(_ count: Int, _ servers: @escaping @Sendable (Nginx) throws -> String) throws {
-    ports = Self.freePorts(count)
+  private init(_ count: Int, _ servers: @escaping @Sendable (Nginx) throws -> String) {
+    ports = (0..<count).map { _ in Endpoint.reservedPort() }
     self.servers = servers
-    try launch()
+    process = ServerProcess(
+      ["nginx", "-c", directory["nginx.conf"], "-e", "stderr"], listeningAt: ports.map { .port($0) },
+      output: directory["output"])
   }
 
   /// Starts it again after ``stop()``, on the same ports, with what belongs into its configuration now.
   package func start() async throws {
-    try await onThread { [self] in
-      // A connection of somebody else's may have been given one of the ports for the moment.
-      for _ in 0..<4 where (try? launch()) != nil { return }
-      try launch()
-    }
-  }
-
-  /// Ends it, and returns when its ports are closed.
-  package func stop() async throws { try await onThread { [self] in process.withLock { $0 = nil } } }
-
-  /// Makes it stop answering, without closing anything.
-  package func freeze() { signal(SIGSTOP) }
-
-  /// Ends ``freeze()``.
-  package func thaw() { signal(SIGCONT) }
-
-  private func signal(_ number: Int32) {
-    let text = directory.read("pid")
-    if let identifier = pid_t(text.filter(\.isNumber)) { kill(identifier, number) }
-  }
-
-  private func launch() throws {
-    for name in ["error.log", "pid"] { try? FileManager.default.removeItem(atPath: directory.file(name)) }
-    let file = try directory.write(
+    try directory.write(
       "nginx.conf",
       """
       daemon off;
       # One process, which can be stopped by its number.
       master_process off;
-      pid \(directory.file("pid"));
-      error_log \(directory.file("error.log"));
+      pid \(directory["pid"]);
       \(getuid() == 0 ? "user root;" : "")
       events { worker_connections 512; }
       http {
         # For servers that are asked what was asked of them.
-        log_format lines '$connection $request_method $status $bytes_sent $request_uri';
+        log_format lines '$connection $request_method $status $bytes_sent $request_length $request_uri';
         access_log off;
         default_type application/octet-stream;
         types { application/json json; }
@@ -78,47 +54,40 @@ package final class Nginx: Sendable {
         keepalive_requests 100000;
       \(try servers(self))}
       """)
-    // The shell ends nginx when it is stopped itself, or when its standard input ends with the test process.
-    let end = "kill $pid 2>&-; kill -CONT $pid 2>&-; wait $pid"
-    let started = try ChildProcess([
-      "sh", "-c",
-      "PATH=$PATH:/usr/sbin nginx -c \(file) -e \(directory.file("error.log")) </dev/null & pid=$!; trap '\(end)' TERM; read line; \(end)",
-    ])
-    guard waitUntilListening() else {
-      throw ChildProcess.Failure(description: "nginx did not start: \(directory.read("error.log"))")
-    }
-    process.withLock { $0 = started }
-  }
-}
-
-extension Nginx {
-  /// Ports that nothing listens on.
-  package static func freePorts(_ count: Int) -> [Int] {
-    let sockets = (0..<count).map { _ in socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) }
-    defer { for socket in sockets { close(socket) } }
-    return sockets.map { socket in
-      var address = sockaddr_in()
-      address.sin_family = sa_family_t(AF_INET)
-      address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-      var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-      return withUnsafeMutablePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-          bind(socket, $0, length)
-          getsockname(socket, $0, &length)
-        }
-        return Int(UInt16(bigEndian: $0.pointee.sin_port))
-      }
-    }
+    try await process.start()
   }
 
-  /// Waits, for at most 20 seconds, until nginx has written its number, which it does when it listens, or says that it
-  /// cannot. That somebody answers at a port would not tell who does.
-  private func waitUntilListening() -> Bool {
-    let end = ContinuousClock.now + .seconds(20)
-    while ContinuousClock.now < end, !directory.read("error.log").contains("[emerg] ") {
-      if directory.read("pid").contains("\n") { return true }
-      usleep(5000)
+  /// Ends it, and returns when its ports are closed.
+  package func stop() async throws { try await process.stop() }
+
+  /// Makes it stop answering, without closing anything.
+  package func freeze() { process.freeze() }
+
+  /// Ends ``freeze()``.
+  package func thaw() { process.thaw() }
+
+  /// A request that it has answered, as the log format `lines` has it.
+  package struct Line: Sendable {
+    package var connection: Int
+    package var method: String
+    package var status: Int
+    /// Bytes of the answer, and of the request.
+    package var sent: UInt64
+    package var received: UInt64
+    /// With the query.
+    package var path: String
+  }
+
+  /// What the file `access.log` in its directory says so far.
+  package var log: [Line] {
+    directory.read("access.log").split(separator: "\n").compactMap { line in
+      let parts = line.split(separator: " ")
+      guard parts.count == 6, let connection = Int(parts[0]), let status = Int(parts[2]), let sent = UInt64(parts[3]),
+        let received = UInt64(parts[4])
+      else { return nil }
+      return Line(
+        connection: connection, method: String(parts[1]), status: status, sent: sent, received: received,
+        path: String(parts[5]))
     }
-    return false
   }
 }

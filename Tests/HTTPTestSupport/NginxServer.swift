@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 
 /// nginx with one server for each way of doing TLS, all serving the same directory.
 package final class NginxServer: Sendable {
@@ -55,6 +56,4 @@ package final class NginxServer: Sendable {
   }
 
   package func port(_ site: Site) -> Int { nginx.ports[Site.allCases.firstIndex(of: site) ?? 0] }
-
-  package static func freePorts(_ count: Int) -> [Int] { Nginx.freePorts(count) }
 }

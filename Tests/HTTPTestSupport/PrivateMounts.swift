@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 
 /// Mounts that only the calling thread, and threads and programs it starts, can see. Only root may make them.
 package enum PrivateMounts {

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 
 /// A network of a thread's own, in which this machine's name server is there and never answers.
 ///

@@ -2,6 +2,7 @@ import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import HTTPTypes
+import TestSupport
 import Testing
 
 @Suite struct Cancellation {

@@ -2,6 +2,7 @@ import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import HTTPTypes
+import TestSupport
 import Testing
 
 /// In processes of their own, whose environment is theirs to spoil before libcurl first looks at it.
@@ -11,7 +12,7 @@ import Testing
       await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
         let server = try await PythonServer.start("hostile")
         let proxy = try await PythonServer.start("proxy")
-        let nowhere = "http://127.0.0.1:\(NginxServer.freePorts(1)[0])"
+        let nowhere = "http://127.0.0.1:\(Endpoint.reservedPort())"
         for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] { setenv(name, nowhere, 1) }
         let request = HTTPRequest.get("http://127.0.0.1:\(server.port)/chunked")
         #expect(try await HTTPTransport().text(request) == "hello world")
@@ -37,7 +38,7 @@ import Testing
           setenv(name, certificates.authority, 1)
         }
         setenv("SSL_CERT_DIR", certificates.directory.path, 1)
-        setenv("SSLKEYLOGFILE", directory.file("keys"), 1)
+        setenv("SSLKEYLOGFILE", directory["keys"], 1)
         let nginx = try await NginxServer.shared.value
         let request = HTTPRequest.get(nginx.url(.good, "/small"))
         let first = try HTTPTransport()

@@ -2,6 +2,7 @@ import Glibc
 import HTTPTestSupport
 import HTTPTransport
 import HTTPTypes
+import TestSupport
 import Testing
 
 @Suite struct `A hostile server` {
@@ -156,7 +157,7 @@ import Testing
   }
 
   @Test func `may not be there`() async throws {
-    let port = NginxServer.freePorts(1)[0]
+    let port = Endpoint.reservedPort()
     let error = await transport.failure(.get("http://127.0.0.1:\(port)/"))
     #expect(error?.code == .unreachable && error?.isRetryable == true)
     #expect(error?.message.contains("127.0.0.1:\(port)") == true)

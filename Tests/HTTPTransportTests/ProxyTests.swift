@@ -1,6 +1,7 @@
 import HTTPTestSupport
 import HTTPTransport
 import HTTPTypes
+import TestSupport
 import Testing
 
 @Suite struct `Through a proxy` {
@@ -93,7 +94,7 @@ import Testing
   }
 
   @Test func `that is not there`() async throws {
-    let port = NginxServer.freePorts(1)[0]
+    let port = Endpoint.reservedPort()
     let error = try await transport("http://127.0.0.1:\(port)").failure(.get(nginx.url(.good, "/small")))
     #expect(error?.code == .unreachable)
     #expect(error?.message.contains("proxy http://127.0.0.1:\(port)") == true)

@@ -3,6 +3,7 @@ import Glibc
 import HTTPTestSupport
 import HTTPTransport
 import HTTPTypes
+import TestSupport
 import Testing
 
 /// In processes of their own, where nothing else opens files, starts threads or takes memory.

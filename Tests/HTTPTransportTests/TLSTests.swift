@@ -2,6 +2,7 @@ import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import HTTPTypes
+import TestSupport
 import Testing
 
 @Suite struct TLS {
@@ -59,7 +60,7 @@ import Testing
         ] {
           let transport = try await onThread {
             let system = TemporaryDirectory()
-            let file = system.file("ca-certificates.crt")
+            let file = system["ca-certificates.crt"]
             try FileManager.default.copyItem(atPath: certificates.otherAuthority, toPath: file)
             try ChildProcess.run(["openssl", "rehash", system.path])
             try PrivateMounts.mount(system.path, over: "/etc/ssl/certs")

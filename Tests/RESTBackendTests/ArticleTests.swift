@@ -4,6 +4,7 @@ import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import TestSupport
 import Testing
 
 /// The configuration of nginx in the article about drops over HTTP, as it stands there but for its paths and its port.
@@ -39,7 +40,7 @@ import Testing
       return text
     }
     let publication = TestPublication.version(5)
-    try publication.write(to: directory.file("press"))
+    try publication.write(to: directory["press"])
     var configuration = HTTPTransportConfiguration()
     configuration.tls.trust = .only(file: certificates.authority)
     let transport = try HTTPTransport(configuration: configuration)
@@ -53,7 +54,7 @@ import Testing
       device: "press-42", revision: publication.revision, adoptedManifestVersion: 5, time: Date(), statement: .adopted)
     try await backend.acknowledge(acknowledgement)
     let receipt = try Data(
-      contentsOf: URL(fileURLWithPath: directory.file("press/acknowledgements/press-42/state.json")))
+      contentsOf: URL(fileURLWithPath: directory["press/acknowledgements/press-42/state.json"]))
     #expect(try Array(receipt) == Receipt(acknowledgement).bytes)
 
     func caching(_ path: String) async throws -> String? {

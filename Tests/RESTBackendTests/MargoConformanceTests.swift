@@ -3,6 +3,7 @@ import DesiredStateTesting
 import Foundation
 import RESTBackend
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct MargoConformanceTests {

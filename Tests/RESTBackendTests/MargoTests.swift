@@ -5,6 +5,7 @@ import HTTPMessageSignatures
 import HTTPTestSupport
 import HTTPTransport
 import HTTPTypes
+import TestSupport
 import Testing
 
 @testable import RESTBackend
@@ -209,11 +210,11 @@ import Testing
   /// A `.tar.gz` as tar(1) makes it.
   private func archive(_ documents: [String: [UInt8]]) async throws -> [UInt8] {
     let directory = TemporaryDirectory()
-    try FileManager.default.createDirectory(atPath: directory.file("in"), withIntermediateDirectories: true)
-    for (id, bytes) in documents { try Data(bytes).write(to: URL(fileURLWithPath: directory.file("in/\(id).yaml"))) }
+    try FileManager.default.createDirectory(atPath: directory["in"], withIntermediateDirectories: true)
+    for (id, bytes) in documents { try Data(bytes).write(to: URL(fileURLWithPath: directory["in/\(id).yaml"])) }
     let path = directory.path
     _ = try await onThread { try ChildProcess.run(["tar", "-czf", "\(path)/b.tar.gz", "-C", "\(path)/in", "."]) }
-    return Array(try Data(contentsOf: URL(fileURLWithPath: directory.file("b.tar.gz"))))
+    return Array(try Data(contentsOf: URL(fileURLWithPath: directory["b.tar.gz"])))
   }
 
   private var many: [String: [UInt8]] {

@@ -4,6 +4,7 @@ import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import TestSupport
 import Testing
 
 /// What a look costs that finds nothing new, and that it never overlooks what is.
@@ -127,7 +128,7 @@ final class Agent: Sendable {
 
   init(_ sources: [any DesiredStateBackend], timeout: Duration = .seconds(30)) async throws {
     reconciler = Reconciler(
-      sources: sources, store: try await StateStore.open(directory.file("store")),
+      sources: sources, store: try await StateStore.open(directory["store"]),
       configuration: .init(policy: TestSigner.policy([TestSigner()]), device: "press-42", timeout: timeout)
     ) { _ in }
   }

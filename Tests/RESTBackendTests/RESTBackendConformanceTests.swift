@@ -72,7 +72,7 @@ private final class DropFixture: ConformanceFixture {
     }
     let manifests = requests.filter { $0.path == "/drop/manifest.json" && $0.status == 200 }
     return SourceTraffic(
-      manifestReads: manifests.count, documentReads: reads, bytes: requests.map(\.bytes).reduce(0, +))
+      manifestReads: manifests.count, documentReads: reads, bytes: requests.map(\.sent).reduce(0, +))
   }
 
   func receivedAcknowledgements() async throws -> [ReceivedAcknowledgement] {

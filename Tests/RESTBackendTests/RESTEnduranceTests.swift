@@ -5,6 +5,7 @@ import Glibc
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import TestSupport
 import Testing
 
 @Suite(.serialized) struct RESTEnduranceTests {

@@ -5,6 +5,7 @@ import Glibc
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import TestSupport
 import Testing
 
 /// Documents are fetched before they are asked for, and that is all anybody notices of it.
@@ -24,7 +25,7 @@ import Testing
     let began = ContinuousClock.now
     guard case .current = try await agent.reconciler.runOnce() else { throw ChildProcess.Failure(description: "no") }
     measured("a thousand documents: \(ContinuousClock.now - began)")
-    func reads() async throws -> [DropSite.Line] { try await site.requests().filter { $0.method == "GET" } }
+    func reads() async throws -> [Nginx.Line] { try await site.requests().filter { $0.method == "GET" } }
     let first = try await reads()
     #expect(first.count == 1002)
     #expect(Set(first.map(\.path)).count == 1002)
@@ -80,7 +81,7 @@ import Testing
   {
     let site = try await DropSite.start()
     // A thousand documents of 64 MB, by their own account of one byte.
-    try site.replace(site.directory.file("drop/long"), with: [])
+    try site.replace(site.directory["drop/long"], with: [])
     truncate(site.drop + "/long", 64 << 20)
     try await site.restart(with: "gzip off;")
     try site.publish(
@@ -89,7 +90,7 @@ import Testing
     let requests = try await site.requests().filter { $0.path == "/drop/long" }
     // The first is read to its end, as nobody knew that it was wrong; of the others, what was under way.
     #expect(requests.count < 300)
-    let bytes = requests.map(\.bytes).reduce(0, +)
+    let bytes = requests.map(\.sent).reduce(0, +)
     #expect(bytes < 64 << 20 + 130 << 20, "\(bytes) bytes for \(requests.count) requests")
     measured("\(requests.count) requests, \(bytes >> 20) MiB")
   }

@@ -2,6 +2,7 @@ import DesiredState
 import DesiredStateTesting
 import FileBackend
 import Foundation
+import TestSupport
 import Testing
 
 /// The same directory, untouched, followed from the disk and from nginx.
@@ -95,7 +96,7 @@ import Testing
   @Test(.timeLimit(.minutes(2)), arguments: cases) func `is one and the same`(_ given: Case) async throws {
     let site = try await DropSite.start()
     // What a way up would lead to.
-    try site.replace(site.directory.file("secret"), with: Array("secret".utf8))
+    try site.replace(site.directory["secret"], with: Array("secret".utf8))
     try given.prepare(site)
     let disk = try await FileBackend(path: site.drop).sight(floor: given.floor)
     let nginx = try await site.backend().sight(floor: given.floor)

@@ -32,11 +32,11 @@ final class LocalRepository: GitRepository {
   func advance(
     _ reference: String, _ make: @escaping @Sendable (Objects, Commit?) async throws -> ObjectID?
   ) async throws {
-    for _ in 0..<8 {
+    try await Contention.untilMoved(reference, of: source) {
       let objects = try await objects(on: worker)
       let tip = try await objects.use { store in try store.target(of: reference).map { try store.commit($0) } }
-      guard let new = try await make(objects, tip) else { return }
-      let isMoved = try await objects.use { store in
+      guard let new = try await make(objects, tip) else { return true }
+      return try await objects.use { store in
         do throws(GitFailure) {
           try store.move(reference, from: tip?.id, to: new)
           return true
@@ -45,9 +45,7 @@ final class LocalRepository: GitRepository {
           throw error
         }
       }
-      if isMoved { return }
     }
-    throw BackendError(.busy, "\(reference) of \(source) is being changed by others all the time; try again later")
   }
 
   /// Opened on the thread at every look, because a disk can be taken away, and kept for as long as somebody reads.

@@ -4,18 +4,18 @@ extension RemoteRepository {
   func advance(
     _ reference: String, _ make: @escaping @Sendable (Objects, Commit?) async throws -> ObjectID?
   ) async throws {
-    for _ in 0..<8 {
+    try await Contention.untilMoved(reference, of: source) {
       let cache = try await openCache()
       let old = try await target(of: [reference])
       var tip: Commit?
       if let old { tip = try await commit(old, in: cache) }
-      guard let new = try await make(cache.objects, tip) else { return }
+      guard let new = try await make(cache.objects, tip) else { return true }
       let pack = try await cache.objects.use { [tip] store in try store.pack(of: new, without: tip) }
-      guard try await push(new, to: reference, from: old, pack) else { continue }
+      guard try await push(new, to: reference, from: old, pack) else { return false }
       try await write(cache) { try cache.note(new) }
-      return try await tidy(cache, keeping: [new])
+      try await tidy(cache, keeping: [new])
+      return true
     }
-    throw BackendError(.busy, "\(reference) of \(source) is being changed by others all the time; try again later")
   }
 
   /// Pushes one reference (gitprotocol-pack(5), pushing data to a server).

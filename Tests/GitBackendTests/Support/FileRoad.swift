@@ -1,6 +1,7 @@
 import DesiredStateTesting
 import Foundation
 import Synchronization
+import TestSupport
 
 /// A repository on this disk.
 final class FileRoad: RoadUnderTest {

@@ -1,11 +1,12 @@
 import DesiredState
 import DesiredStateTesting
 import Foundation
+import TestSupport
 import Testing
 
 /// A bare repository, and the operator who commits to it with the git program.
 final class OperatorRepository: Sendable {
-  let folder = Folder()
+  let folder = TemporaryDirectory()
   let keys: Keys
   var path: String { folder["site/repository.git"] }
   var tree: String { folder["tree"] }

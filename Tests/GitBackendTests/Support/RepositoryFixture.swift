@@ -2,6 +2,7 @@ import DesiredState
 import DesiredStateTesting
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import GitBackend
@@ -35,7 +36,7 @@ final class RepositoryFixture: ConformanceFixture {
   let repository: OperatorRepository
   let road: any RoadUnderTest
   let content: Content
-  let cache = Folder()
+  let cache = TemporaryDirectory()
   private let published = Mutex<TestPublication?>(nil)
 
   init(_ repository: OperatorRepository, _ road: any RoadUnderTest, _ content: Content) {

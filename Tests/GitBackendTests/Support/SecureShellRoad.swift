@@ -1,12 +1,13 @@
 import Foundation
 import Glibc
+import TestSupport
 
 /// A repository behind sshd, with a host key of its own.
 final class SecureShellRoad: RoadUnderTest {
   let repository: OperatorRepository
-  let port = Server.freePort()
-  let folder = Folder()
-  private let sshd: Server
+  let port = Endpoint.reservedPort()
+  let folder = TemporaryDirectory()
+  private let sshd: ServerProcess
 
   /// - Parameter speaksVersion2: whether sshd passes on which protocol the client would like; by itself it does not.
   init(_ repository: OperatorRepository, speaksVersion2: Bool = true, command: String? = nil) async throws {
@@ -36,7 +37,9 @@ final class SecureShellRoad: RoadUnderTest {
       """, to: folder["sshd_config"])
     // sshd(8) run by root wants a directory to lock itself into.
     if getuid() == 0 { try FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true) }
-    sshd = Server(["/usr/sbin/sshd", "-D", "-e", "-f", folder["sshd_config"]], port: port, log: folder["sshd.log"])
+    sshd = ServerProcess(
+      ["/usr/sbin/sshd", "-D", "-e", "-f", folder["sshd_config"]], listeningAt: [.port(port)],
+      output: folder["sshd.log"])
     try await sshd.start()
   }
 
@@ -44,11 +47,11 @@ final class SecureShellRoad: RoadUnderTest {
   var settings: [String: String] { ["ssh-key": folder["device"], "known-hosts": folder["known_hosts"]] }
   var secrets: [String] { [] }
 
-  func makeUnreachable() async throws { await sshd.stop() }
+  func makeUnreachable() async throws { try await sshd.stop() }
   func makeReachable() async throws { try await sshd.start() }
-  func stall() async throws { sshd.pause() }
+  func stall() async throws { sshd.freeze() }
   func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(100)) }
-  func resume() async throws { sshd.proceed() }
+  func resume() async throws { sshd.thaw() }
   func bytes() async throws -> UInt64? { nil }
-  func tearDown() async { await sshd.stop() }
+  func tearDown() async { try? await sshd.stop() }
 }

@@ -6,6 +6,7 @@ import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
 import Synchronization
+import TestSupport
 
 /// A drop in a directory that nginx serves: with TLS 1.3, client certificates, HTTP/2, gzip, and WebDAV for receipts.
 final class DropSite: Sendable {
@@ -19,7 +20,7 @@ final class DropSite: Sendable {
   private let clock = Mutex(0)
 
   /// The directory that is the drop, which a file backend may follow as well.
-  var drop: String { directory.file("drop") }
+  var drop: String { directory["drop"] }
   var manifestURL: String { url("manifest.json") }
   var port: Int { nginx.ports[0] }
 
@@ -32,7 +33,7 @@ final class DropSite: Sendable {
   private init(_ site: NginxServer.Site) async throws {
     certificates = try await Certificates.shared.value
     let (directory, certificates, directives) = (directory, certificates, Directives())
-    try FileManager.default.createDirectory(atPath: directory.file("drop"), withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(atPath: directory["drop"], withIntermediateDirectories: true)
     self.directives = directives
     nginx = try await Nginx.start(ports: 1) { nginx in
       """
@@ -41,7 +42,7 @@ final class DropSite: Sendable {
         site, port: nginx.ports[0], certificates,
         """
         root \(directory.path);
-        access_log \(nginx.directory.file("access.log")) lines;
+        access_log \(nginx.directory["access.log"]) lines;
         if ($http_authorization != "Bearer \(Self.token)") { return 401; }
         \(directives.text)
         location /drop/acknowledgements/ { dav_methods PUT; create_full_put_path on; }
@@ -73,17 +74,9 @@ final class DropSite: Sendable {
     try await nginx.start()
   }
 
-  struct Line: Sendable {
-    var connection: Int
-    var method: String
-    var status: Int
-    var bytes: UInt64
-    var path: String
-  }
-
   /// Every request that nginx has answered. nginx notes a request when it has sent the answer; whoever asks here waits
   /// for a request of its own, which comes after all others.
-  func requests() async throws -> [Line] {
+  func requests() async throws -> [Nginx.Line] {
     let number = mark.withLock { mark in
       mark += 1
       return mark
@@ -91,16 +84,9 @@ final class DropSite: Sendable {
     let transport = try transport()
     _ = try await transport.send(.get("https://localhost:\(port)/mark-\(number)")).body.collect(upTo: 1 << 16)
     while true {
-      let lines = nginx.directory.read("access.log").split(separator: "\n")
-      if lines.contains(where: { $0.hasSuffix("/mark-\(number)") }) {
-        return lines.compactMap { line in
-          let parts = line.split(separator: " ")
-          guard parts.count == 5, !parts[4].hasPrefix("/mark-"), let connection = Int(parts[0]),
-            let status = Int(parts[2]), let bytes = UInt64(parts[3])
-          else { return nil }
-          return Line(
-            connection: connection, method: String(parts[1]), status: status, bytes: bytes, path: String(parts[4]))
-        }
+      let lines = nginx.log
+      if lines.contains(where: { $0.path == "/mark-\(number)" }) {
+        return lines.filter { !$0.path.hasPrefix("/mark-") }
       }
       try await Task.sleep(for: .milliseconds(2))
     }
@@ -142,7 +128,7 @@ final class DropSite: Sendable {
 
   /// Puts a file in place as a whole.
   func replace(_ path: String, with bytes: [UInt8]) throws {
-    let temporary = directory.file(".new")
+    let temporary = directory[".new"]
     try FileManager.default.createDirectory(
       atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
     try Data(bytes).write(to: URL(fileURLWithPath: temporary))

@@ -4,6 +4,7 @@ import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import TestSupport
 
 /// A drop behind `hostile.py`, which serves it well but for one part, of which it does what no server should.
 final class HostileSite: Sendable {

@@ -6,6 +6,7 @@ import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
 import Synchronization
+import TestSupport
 
 /// A fleet manager (`margo.py`) that serves what a test puts into its folder.
 final class MargoSite: Sendable {
@@ -67,7 +68,7 @@ final class MargoSite: Sendable {
   }
 
   var base: String { "\(isSecure ? "https" : "http")://localhost:\(port)" }
-  func file(_ name: String) -> String { directory.file(name) }
+  func file(_ name: String) -> String { directory[name] }
 
   /// - Parameter certificate: the name of the client's certificate; nil for none.
   func transport(

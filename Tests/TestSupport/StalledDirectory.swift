@@ -5,11 +5,11 @@ import Glibc
 /// Makes everybody who opens a directory, or a file in it, wait until this goes away: the disk that does not answer.
 ///
 /// The kernel asks a listener before each such open, fanotify(7) `FAN_OPEN_PERM`, and this one never answers.
-final class StalledDirectory: Sendable {
+package final class StalledDirectory: Sendable {
   private let descriptor: Int32
 
   /// - Throws: ``NotPossible`` without the capability to administer the system, which fanotify(7) asks for.
-  init(_ path: String) throws {
+  package init(_ path: String) throws {
     // Not in Swift's Glibc module. Prototypes of fanotify_init(2) and fanotify_mark(2).
     typealias Initialize = @convention(c) (UInt32, UInt32) -> Int32
     typealias Mark = @convention(c) (Int32, UInt32, UInt64, Int32, UnsafePointer<CChar>) -> Int32

@@ -1,0 +1,28 @@
+import DesiredState
+import TestSupport
+
+/// SSH keys of people, made once a process by ssh-keygen.
+struct Keys: Sendable {
+  let folder = TemporaryDirectory()
+
+  static let shared = Task { try await Keys() }
+
+  private init() async throws {
+    for name in ["operator", "second", "stranger"] {
+      try await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", folder[name]])
+    }
+  }
+
+  func publicKey(_ name: String) throws -> String {
+    String(decoding: try contents(of: folder["\(name).pub"]), as: UTF8.self)
+      .split(separator: " ").prefix(2).joined(separator: " ")
+  }
+
+  /// The policy that trusts these people's keys, each under its own name.
+  func policy(
+    _ names: [String] = ["operator"], namespaces: String = "git", threshold: Int = 1
+  ) throws -> TrustPolicy {
+    let lines = try names.map { "\($0)@plant.example namespaces=\"\(namespaces)\" \(try publicKey($0))\n" }
+    return .signatures(by: try AllowedSigners(parsing: lines.joined()), threshold: threshold)
+  }
+}
