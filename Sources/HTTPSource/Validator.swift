@@ -46,10 +46,10 @@ package struct Validator: Sendable, Equatable {
   }
 
   /// Reads a marker; nil if it is none, or stands for another revision than the device has.
-  package init?(marker: String?, current: Revision?) {
+  package init?(marker: Substring.UTF8View?, current: Revision?) {
     // By bytes and not by characters: this is part of every poll.
-    guard let current, let marker, marker.utf8.starts(with: "\(current) ".utf8) else { return nil }
-    let rest = marker.utf8.dropFirst("\(current) ".utf8.count)
+    guard let current, let marker, case let name = "\(current) ".utf8, marker.starts(with: name) else { return nil }
+    let rest = marker.dropFirst(name.count)
     let kindEnd = rest.firstIndex(of: UInt8(ascii: " ")) ?? rest.endIndex
     guard let kind = Kind(rawValue: String(rest[..<kindEnd]) ?? ""),
       let value = String(rest[kindEnd...].dropFirst()), !value.isEmpty

@@ -198,11 +198,13 @@ private final class EngineLoop {
   private var spareHandles: [EasyHandle] = []
   private var nextDeadline: ContinuousClock.Instant?
   private var nextStallLook: ContinuousClock.Instant?
+  private let stallInterval: Duration?
 
   init(_ engine: Engine) {
     self.engine = engine
     context = EngineContext(engine)
     multi = engine.multiPointer
+    stallInterval = engine.configuration.stallLimit.map(StallWatch.interval)
   }
 
   func run() {
@@ -218,7 +220,7 @@ private final class EngineLoop {
       expire()
       endStalled()
       wakeWaiters()
-      if hasFinished, !queue.isEmpty { continue }
+      if hasFinished && !queue.isEmpty || hasMoreToDo { continue }
       // curl_multi_poll(3): returns early for libcurl's own timers, for sockets, and for curl_multi_wakeup,
       // also one that came before the call.
       curl_multi_poll(multi, nil, 0, timeout, nil)
@@ -230,6 +232,14 @@ private final class EngineLoop {
     spareHandles = []
     wakeWaiters()
     engine.end()
+  }
+
+  /// Whether libcurl wants to go on at once (curl_multi_timeout(3)), as it does between the end of an answer and saying so:
+  /// waiting for sockets would be a system call for nothing.
+  private var hasMoreToDo: Bool {
+    var milliseconds = -1
+    curl_multi_timeout(multi, &milliseconds)
+    return milliseconds == 0
   }
 
   private func wakeWaiters() {
@@ -357,13 +367,13 @@ private final class EngineLoop {
 
   /// Looks at every transfer now and then; not at all while there is none, so that an idle engine sleeps.
   private func endStalled() {
-    guard let limit = engine.configuration.stallLimit, !running.isEmpty else {
+    guard let stallInterval, !running.isEmpty else {
       nextStallLook = nil
       return
     }
     let now = ContinuousClock.now
     if let nextStallLook, nextStallLook > now { return }
-    nextStallLook = now + StallWatch.interval(of: limit)
+    nextStallLook = now + stallInterval
     for transfer in running.values where transfer.isStalled(now) {
       transfer.end(.stalled("\(transfer.plan.address.origin)"))
       remove(transfer.transfer)

@@ -74,7 +74,7 @@ public final class MargoBackend: DesiredStateBackend {
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let deadline = ContinuousClock.now + request.timeout
     var fields: HTTPFields = [.accept: StateManifest.mediaType]
-    if let known = Validator(marker: request.marker, current: request.current) {
+    if let known = Validator(marker: request.marker?[...].utf8, current: request.current) {
       fields.append(contentsOf: known.condition)
     }
     // RFC 9530 section 2: a content digest is of the bytes as they were sent, before any decoding.

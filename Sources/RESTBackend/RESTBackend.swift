@@ -15,6 +15,9 @@ public final class RESTBackend: DesiredStateBackend {
   public let source: String
 
   private let manifest: HTTPAddress
+  /// What a marker begins with: `source` leaves the query out, and under another query the same tag may be that of another
+  /// state.
+  private let binding: String
   private let receipts: HTTPAddress?
   private let client: SourceClient
 
@@ -33,6 +36,7 @@ public final class RESTBackend: DesiredStateBackend {
   ) throws(SourceAddressError) {
     let manifest = try HTTPSourceAddress.parse(manifest, allowsPlainHTTP: allowsPlainHTTP)
     self.manifest = manifest
+    binding = Digest.of(manifest.url.utf8).fileName + " "
     self.receipts = try receipts.map { text throws(SourceAddressError) in
       // A folder, whether it is written with its slash or without.
       let folder = text.hasSuffix("/") ? text : text + "/"
@@ -75,7 +79,7 @@ public final class RESTBackend: DesiredStateBackend {
     else { return .absent }
     if answer.response.status == .notModified { return FetchResult(.unchanged, marker: request.marker) }
     let revision = Revision(ofManifest: answer.body)
-    let marker = Validator(answer.response.headerFields, revision: revision).map { "\(binding) \($0.marker)" }
+    let marker = Validator(answer.response.headerFields, revision: revision).map { binding + $0.marker }
     if revision == request.current { return FetchResult(.unchanged, marker: marker) }
     let signatures = try await client.get(
       try answer.address.resolvingInDrop(Drop.signatures(of: revision)), "the signatures",
@@ -92,13 +96,9 @@ public final class RESTBackend: DesiredStateBackend {
       marker: marker)
   }
 
-  /// What a marker begins with: `source` leaves the query out, and under another query the same tag may be that of another
-  /// state.
-  private var binding: String { Digest.of(manifest.url.utf8).fileName }
-
   private func validator(_ request: FetchRequest) -> Validator? {
-    guard let marker = request.marker, marker.hasPrefix(binding + " ") else { return nil }
-    return Validator(marker: String(marker.dropFirst(binding.utf8.count + 1)), current: request.current)
+    guard let marker = request.marker, marker.utf8.starts(with: binding.utf8) else { return nil }
+    return Validator(marker: marker.utf8.dropFirst(binding.utf8.count), current: request.current)
   }
 
   /// RFC 9110 section 12.5.1; any server of files has one of them.
