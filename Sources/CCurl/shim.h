@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 // CURLOPT_QUICK_EXIT and CURLOPT_CA_CACHE_TIMEOUT are what cancellation and trust reloading rest on.

@@ -107,6 +107,8 @@ final class Engine: Sendable {
     }
   }
 
+  fileprivate func wait(milliseconds: Int32) { multi.wait(milliseconds: milliseconds) }
+
   fileprivate func end() {
     multi.close()
     // OPENSSL_thread_stop(3): frees what OpenSSL keeps for this thread. It would do so itself when the thread
@@ -134,14 +136,22 @@ final class EngineOwner: Sendable {
 
 /// libcurl's multi handle.
 ///
-/// `@unchecked Sendable` is sound because the pointer never changes, everything but `wake` is called
-/// on the engine's thread alone, and curl_multi_wakeup(3) may be called from any thread.
+/// `@unchecked Sendable` is sound because the pointer never changes, and everything but `wake` is called on the engine's
+/// thread alone.
 private final class MultiHandle: @unchecked Sendable {
   let pointer: UnsafeMutableRawPointer
+  /// Ends a wait. An eventfd(2) takes one system call on either side, curl_multi_wakeup(3) of this libcurl three in all.
+  private let alarm: Int32
 
   init(_ configuration: HTTPTransportConfiguration) throws(HTTPTransportError) {
     guard let pointer = curl_multi_init() else {
       throw HTTPTransportError(code: .internalFailure, message: "libcurl is out of memory.", isRetryable: true)
+    }
+    alarm = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+    guard alarm >= 0 else {
+      curl_multi_cleanup(pointer)
+      throw HTTPTransportError(
+        code: .internalFailure, message: "No event descriptor can be made (error \(errno)).", isRetryable: true)
     }
     self.pointer = pointer
     _ = ccurl_multi_set_long(pointer, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
@@ -158,13 +168,22 @@ private final class MultiHandle: @unchecked Sendable {
 
   /// Does nothing once the handle is closed.
   func wake() {
-    isOpen.withLock { if $0 { curl_multi_wakeup(pointer) } }
+    isOpen.withLock { if $0 { eventfd_write(alarm, 1) } }
+  }
+
+  /// Returns when a socket is ready, libcurl has something to do, or somebody calls ``wake()``, also before this was called.
+  func wait(milliseconds: Int32) {
+    var alarm = curl_waitfd(fd: alarm, events: Int16(CURL_WAIT_POLLIN), revents: 0)
+    curl_multi_poll(pointer, &alarm, 1, milliseconds, nil)
+    var count: eventfd_t = 0
+    if alarm.revents != 0 { eventfd_read(alarm.fd, &count) }
   }
 
   /// Once, after every easy handle has been removed.
   func close() {
     isOpen.withLock { $0 = false }
     curl_multi_cleanup(pointer)
+    Glibc.close(alarm)
   }
 }
 
@@ -221,9 +240,7 @@ private final class EngineLoop {
       endStalled()
       wakeWaiters()
       if hasFinished && !queue.isEmpty || hasMoreToDo { continue }
-      // curl_multi_poll(3): returns early for libcurl's own timers, for sockets, and for curl_multi_wakeup,
-      // also one that came before the call.
-      curl_multi_poll(multi, nil, 0, timeout, nil)
+      engine.wait(milliseconds: timeout)
     }
     for transfer in running.values { transfer.end(.shutDown) }
     for transfer in queue { context.waiters += transfer.finish(.failure(.shutDown)) }
