@@ -92,7 +92,9 @@ public final class GitBackend: DesiredStateBackend {
     if let marker, marker.target == target, marker.revision == request.current {
       return FetchResult(.unchanged, marker: marker.text)
     }
-    let adopted = address.acceptsAnyHistory ? nil : marker
+    // If another repository brought what the device is on, a mirror perhaps, the next commit must follow on that one.
+    let elsewhere = request.adoptedMarker.flatMap { GitMarker($0) }
+    let adopted = address.acceptsAnyHistory ? nil : elsewhere ?? marker
     let limits = request.limits
     var objects = try await repository.objects(
       of: target, history: adopted.map { .since($0) } ?? .nothing, limits: limits)
@@ -107,15 +109,17 @@ public final class GitBackend: DesiredStateBackend {
         documents: GitDocuments(objects: objects, place: .drop(tree), limits: limits, evidence: nil))
     case .plain(let entries):
       var descent = try await descent(of: found.commit, from: adopted, in: objects)
-      if let adopted, case .unproven(isCut: true) = descent {
-        objects = try await repository.objects(of: target, history: .generations(adopted), limits: limits)
+      for generations in HistoryNeed.generations {
+        guard let adopted, case .unproven(isCut: true) = descent else { break }
+        objects = try await repository.objects(
+          of: target, history: .generations(adopted, count: generations), limits: limits)
         descent = try await self.descent(of: found.commit, from: adopted, in: objects)
       }
       let references = try await digests.references(of: entries, in: objects, limits: limits)
       state = FetchedState(
         synthesisedFrom: references,
         documents: GitDocuments(
-          objects: objects, place: .plain(Dictionary(uniqueKeysWithValues: entries.map { ($0.path, $0) })),
+          objects: objects, place: .plain(Dictionary(entries.map { ($0.path, $0) }) { first, _ in first }),
           limits: limits,
           evidence: GitEvidence(
             commit: found.commit.id, signatures: found.signatures,
@@ -123,10 +127,12 @@ public final class GitBackend: DesiredStateBackend {
     }
     let next = GitMarker(target: target, commit: found.commit, revision: state.revision).text
     guard state.revision == request.current else { return FetchResult(.changed(state), marker: next) }
-    if !state.isSynthesised || marker?.commit == found.commit.id { return FetchResult(.unchanged, marker: next) }
+    if !state.isSynthesised || [marker?.commit, elsewhere?.commit].contains(found.commit.id) {
+      return FetchResult(.unchanged, marker: next)
+    }
     // The same documents in another commit. Later ones must descend from it, so it counts only when it is verified; if no
     // commit of this source was adopted so far, this is not the one.
-    return marker == nil ? .unchanged : FetchResult(.changed(state), marker: next)
+    return marker == nil && elsewhere == nil ? .unchanged : FetchResult(.changed(state), marker: next)
   }
 
   private func descent(

@@ -58,11 +58,10 @@ struct GitEvidence: Sendable {
     guard let history, case .unproven(let isCut) = history.descent else { return }
     let reason =
       isCut
-      ? "commit \(commit) does not show the adopted commit \(history.adopted) among its newest ancestors"
-      : "commit \(commit) does not descend from the adopted commit \(history.adopted)"
+      ? "commit \(commit) does not show the adopted commit \(history.adopted) among its newest \(HistoryNeed.generations.last ?? 0) generations: the branch was rewritten, or is very far ahead"
+      : "commit \(commit) does not descend from the adopted commit \(history.adopted): the branch was rewritten"
     throw VerificationError(
-      .historyRewritten,
-      "\(reason): the branch was rewritten; publish on top of the adopted commit, or allow it with 'history=any'",
+      .historyRewritten, "\(reason); publish on top of the adopted commit, or allow it with 'history=any'",
       evidence: ["commit \(commit)", "adopted commit \(history.adopted)"])
   }
 }

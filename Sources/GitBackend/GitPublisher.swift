@@ -44,21 +44,24 @@ package struct GitPublisher: Sendable {
     _ write: @escaping @Sendable (String) async throws -> String
   ) async throws {
     let author = CommitAuthor(name: "desired-state", time: time)
-    try await repository.advance(branch) { [path] objects, tip in
-      let directory = try Files.temporaryDirectory("desired-state-publish")
-      defer { try? Files.remove(directory) }
-      let before = try await objects.use { try $0.exportDrop(below: tip?.tree, at: path, to: directory) }
-      let message = try await write(directory)
-      let content = try await objects.use { store -> [UInt8]? in
-        let changes = try store.changes(in: directory, since: before, at: path)
-        guard !changes.isEmpty else { return nil }
-        let tree = try store.tree(tip?.tree, changing: changes)
-        return store.commitContent(
-          tree: tree, parents: tip.map { [$0.id] } ?? [], author: author, message: message + "\n")
+    // Whatever the server does, this has an end: a large drop over a slow line may take its time.
+    try await limited(to: .seconds(3600)) { [self] in
+      try await repository.advance(branch) { objects, tip in
+        let directory = try Files.temporaryDirectory("desired-state-publish")
+        defer { try? Files.remove(directory) }
+        let before = try await objects.use { try $0.exportDrop(below: tip?.tree, at: path, to: directory) }
+        let message = try await write(directory)
+        let content = try await objects.use { store -> [UInt8]? in
+          let changes = try store.changes(in: directory, since: before, at: path)
+          guard !changes.isEmpty else { return nil }
+          let tree = try store.tree(tip?.tree, changing: changes)
+          return store.commitContent(
+            tree: tree, parents: tip.map { [$0.id] } ?? [], author: author, message: message + "\n")
+        }
+        guard let content else { return nil }
+        let signature = try await sign?(content)
+        return try await objects.use { try $0.writeCommit(content, signature: signature) }
       }
-      guard let content else { return nil }
-      let signature = try await sign?(content)
-      return try await objects.use { try $0.writeCommit(content, signature: signature) }
     }
   }
 }
@@ -72,8 +75,12 @@ extension ObjectStore {
   ) throws -> [String: ObjectID] {
     guard let root else { return [:] }
     var drop = root
-    if !path.isEmpty {
-      guard let entry = try entry(at: path, below: root), entry.mode == GIT_FILEMODE_TREE else { return [:] }
+    for name in path.split(separator: "/") {
+      guard let entry = try entry(at: String(name), below: drop) else { return [:] }
+      guard entry.mode == GIT_FILEMODE_TREE else {
+        throw BackendError(
+          .forbidden, "'path=\(path)' leads through '\(name)', which is no directory in the repository")
+      }
       drop = entry.id
     }
     var blobs: [String: ObjectID] = [:]

@@ -32,5 +32,8 @@ enum HistoryNeed: Sendable {
   /// What shows that it descends from an adopted commit, if that can be had cheaply: what is newer than it.
   case since(GitMarker)
   /// The same, if the cheap way did not show it: so many generations.
-  case generations(GitMarker)
+  case generations(GitMarker, count: Int)
+
+  /// How many generations are looked through for the adopted commit, one after the other.
+  static let generations = [256, 4096]
 }

@@ -58,16 +58,30 @@ import Testing
     await road.tearDown()
   }
 
-  @Test func `a branch that the server protects is forbidden`() async throws {
+  @Test(arguments: [Way.https, .ssh, .sshVersion0])
+  func `a branch that the server protects is forbidden`(way: Way) async throws {
     let repository = try await OperatorRepository()
     try write("#!/bin/sh\necho >&2 not here; exit 1\n", to: "\(repository.path)/hooks/pre-receive")
     try await run(["chmod", "+x", "\(repository.path)/hooks/pre-receive"])
-    let road = try await WebRoad(repository)
+    let road = try await way.road(to: repository)
     let error = try await thrown(BackendError.self) {
       try await Device(repository, over: road).backend.acknowledge(statement("press", .installed, id: "1"))
     }
     #expect(error.code == .forbidden)
     #expect(error.message.contains("hook"), "\(error)")
+    await road.tearDown()
+  }
+
+  @Test(arguments: [Way.https, .ssh])
+  func `a branch whose name is another's directory is forbidden, and not busy`(way: Way) async throws {
+    let repository = try await OperatorRepository()
+    try await repository.commit(["press": "1"])
+    try await repository.git("branch", "acknowledgements")
+    let road = try await way.road(to: repository)
+    let error = try await thrown(BackendError.self) {
+      try await Device(repository, over: road).backend.acknowledge(statement("press", .installed, id: "1"))
+    }
+    #expect(error.code == .forbidden, "\(error)")
     await road.tearDown()
   }
 

@@ -19,7 +19,9 @@ import Testing
     }
   }
 
-  enum Damage: String, CaseIterable, Sendable { case cutPack, noPack, noIndex, wrongBytes, foreignFiles, unwritable }
+  enum Damage: String, CaseIterable, Sendable {
+    case cutPack, noPack, noIndex, wrongBytes, foreignFiles, unwritable, fileInPlace, linkToNowhere, noPlace
+  }
 
   @Test(arguments: Damage.allCases) func `a cache that is not right is rebuilt`(damage: Damage) async throws {
     let repository = try await OperatorRepository()
@@ -49,6 +51,17 @@ import Testing
       let folder = names(in: cache.path)[0]
       try FileManager.default.removeItem(atPath: cache["\(folder)/pack"])
       try write("a file where a directory should be", to: cache["\(folder)/pack"])
+    case .fileInPlace, .linkToNowhere:
+      let place = cache[names(in: cache.path)[0]]
+      try FileManager.default.removeItem(atPath: place)
+      if damage == .fileInPlace {
+        try write("no directory", to: place)
+      } else {
+        try #require(symlink("/none", place) == 0)
+      }
+    case .noPlace:
+      try FileManager.default.removeItem(atPath: cache.path)
+      try write("no directory", to: cache.path)
     }
     // Another process, which knows what was adopted; and one that knows nothing.
     for current in [false, true] {

@@ -74,6 +74,49 @@ import Testing
     await road.tearDown()
   }
 
+  @Test(arguments: [Way.https, .file])
+  func `a mirror that is behind is refused, whatever it is called`(way: Way) async throws {
+    let repository = try await OperatorRepository()
+    let road = try await way.road(to: repository)
+    let device = try Device(repository, over: road)
+    try await repository.commit(["press": "1"])
+    try await repository.git("branch", "behind")
+    try await repository.commit(["press": "2"])
+    try await repository.git("branch", "same")
+    try await device.look()
+    for (branch, isBehind) in [("refs/heads/behind", true), ("same", false), ("refs/heads/main", false)] {
+      let mirror = try Device(repository, "ref=\(branch)", over: road)
+      mirror.adoptedMarker = device.marker
+      if isBehind {
+        #expect(try await mirror.refusal().code == .historyRewritten)
+      } else {
+        #expect(try await mirror.look() == ["press": "2"])
+      }
+    }
+    await road.tearDown()
+  }
+
+  @Test func `a branch that is hundreds of commits ahead of a clock that was wrong is followed`() async throws {
+    let repository = try await OperatorRepository()
+    let road = try await WebRoad(repository)
+    let device = try Device(repository, over: road)
+    try write("1", to: repository.tree + "/press")
+    try await repository.git("add", "-A")
+    try await repository.git(
+      "commit", "-q", "-m", "ahead", "-S", environment: ["GIT_COMMITTER_DATE": "2037-01-01T00:00:00Z"])
+    try await device.look()
+    var commits = "reset refs/heads/main\nfrom \(try await repository.git("rev-parse", "main"))\n\n"
+    for number in 0..<300 {
+      commits +=
+        "commit refs/heads/main\ncommitter Operator <o@plant.example> \(1_700_000_000 + number) +0000\ndata 1\nx\n\n"
+    }
+    try await repository.git(["fast-import", "--quiet", "--force"], input: Array(commits.utf8))
+    try await repository.git("reset", "-q", "--hard")
+    try await repository.commit(["press": "2"])
+    #expect(try await device.look() == ["press": "2"])
+    await road.tearDown()
+  }
+
   @Test func `with history=any a rewritten branch is followed`() async throws {
     let repository = try await OperatorRepository()
     let device = try Device(repository, "ref=main&history=any")

@@ -33,6 +33,31 @@ import Testing
     await road.tearDown()
   }
 
+  @Test(arguments: ["-001", "+010", "0x10", "0003", "    "])
+  func `a packet whose length is no length is a protocol violation`(length: String) async throws {
+    let repository = try await OperatorRepository()
+    let (device, road) = try await device(running: "printf '%s' '\(length)version 2 and more'", repository)
+    #expect(try await thrown(BackendError.self) { try await device.look() }.code == .protocolViolation)
+    await road.tearDown()
+  }
+
+  @Test func `a list of references without end is given up`() async throws {
+    let repository = try await OperatorRepository()
+    // Names that go on after what was asked for, 100 bytes each.
+    let program = repository.folder["server"]
+    try write(
+      """
+      import os
+      line = b"0064" + b"7" * 40 + b" refs/heads/main" + b"x" * 39 + b"\\n"
+      os.write(1, b"000eversion 2\\n000aagent\\n0000")
+      while True: os.write(1, line * 1000)
+      """, to: program)
+    let (device, road) = try await device(running: "python3 \(program)", repository)
+    let error = try await thrown(BackendError.self) { try await device.look(timeout: .seconds(30)) }
+    #expect(error.code == .protocolViolation, "\(error)")
+    await road.tearDown()
+  }
+
   @Test func `a server that stops in the middle of a pack is an error, and the next look works`() async throws {
     let repository = try await OperatorRepository()
     try await repository.commit(["press": (0..<300_000).map { _ in UInt8.random(in: 0...255) }])
@@ -123,6 +148,17 @@ import Testing
     let huge: [UInt8] = [10, 0x80, 0x80, 0x80, 0x80, 0x28, 0x90, 10]
     let delta = entry(type: 7, size: UInt64(huge.count)) + [UInt8](repeating: 7, count: 20)
     #expect(try refusal(of: header(1) + delta + (try await deflated(huge))) == "limit-exceeded")
+    // The same size, written with more bytes than it needs: libgit2 reads such numbers too.
+    let zeros7 = [UInt8](repeating: 0x80, count: 7)
+    for padded in [
+      [10, 0x80, 0x80, 0x80, 0x80, 0xa8] + zeros7 + [0, 0x90, 10], [0x8a] + zeros7 + zeros7 + [0, 10, 0x90, 10],
+    ] as [[UInt8]] {
+      let delta = entry(type: 7, size: UInt64(padded.count)) + [UInt8](repeating: 7, count: 20)
+      #expect(try refusal(of: header(1) + delta + (try await deflated(padded))) == "protocol-violation")
+    }
+    // One that ends before it has said its size.
+    let cut = entry(type: 7, size: 1) + [UInt8](repeating: 7, count: 20)
+    #expect(try refusal(of: header(1) + cut + (try await deflated([10]))) == "protocol-violation")
   }
 
   @Test func `a pack that git made passes, in whatever pieces`() async throws {

@@ -56,6 +56,46 @@ import Testing
         + ["--once", "--json"] + flags)
   }
 
+  @Test func `a branch that somebody works on is not published on`() async throws {
+    let repository = try await OperatorRepository()
+    let folder = TemporaryDirectory()
+    try await repository.commit(["README": "words"])
+    try await run(["git", "clone", "-q", repository.path, folder["work"]])
+    try write("recipe: 7\n", to: folder["documents/press"])
+    let published = try await tool(
+      ["publish", folder["documents"], "--to", "git+file://\(folder["work"])?ref=main&path=drop"])
+    #expect(published.status != 0 && published.complaint.contains("checked out"), "\(published)")
+    #expect(try await run(["git", "-C", folder["work"], "status", "--porcelain"]).isEmpty)
+    let other = try await tool(["publish", folder["documents"], "--to", "git+file://\(folder["work"])?ref=drops"])
+    #expect(other.status == 0, "\(other)")
+    let through = try await tool(
+      ["publish", folder["documents"], "--to", "git+file://\(repository.path)?ref=main&path=README/drop"])
+    #expect(through.status != 0 && through.complaint.contains("README"), "\(through)")
+  }
+
+  @Test func `a mirror that is behind never takes a device back`() async throws {
+    let repository = try await OperatorRepository()
+    let folder = TemporaryDirectory()
+    let trust = try trust(repository, folder)
+    try await repository.commit(["press": "1"])
+    try await run(["git", "clone", "-q", "--mirror", repository.path, folder["mirror.git"]])
+    try await repository.commit(["press": "2"])
+    func look() async throws -> Finished {
+      try await tool(
+        [
+          "follow", "git+file://\(repository.path)?ref=main", "git+file://\(folder["mirror.git"])?ref=main", "--store",
+          folder["store"], "--into", folder["into"], "--trust", trust, "--device", "press-42", "--once", "--json",
+        ])
+    }
+    #expect(try await look().status == 0)
+    try FileManager.default.moveItem(atPath: repository.path, toPath: repository.path + ".away")
+    let behind = try await look()
+    #expect(behind.has("history-rewritten"), "\(behind)")
+    #expect(String(decoding: try contents(of: folder["into/current/press"]), as: UTF8.self) == "2")
+    try await run(["git", "-C", folder["mirror.git"], "fetch", "-q", repository.path + ".away", "+refs/*:refs/*"])
+    #expect(try await look().status == 0)
+  }
+
   @Test(arguments: [Way.file, .https, .ssh])
   func `a drop is published in a repository and followed from it`(way: Way) async throws {
     let repository = try await OperatorRepository()

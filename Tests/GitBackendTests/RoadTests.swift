@@ -27,7 +27,8 @@ import Testing
       sizes.append(asked.reduce(0) { $0 + $1.sent + $1.received })
     }
     #expect(sizes.allSatisfy { $0 <= 600 }, "\(sizes)")
-    #expect(sizes[0] == sizes[1])
+    // The date of the answer may be a byte longer or shorter, as HTTP/2 packs it.
+    #expect(max(sizes[0], sizes[1]) - min(sizes[0], sizes[1]) < 16)
     await road.tearDown()
   }
 
@@ -58,6 +59,26 @@ import Testing
     let road = try await WebRoad(repository)
     try await Device(repository, over: road).look()
     #expect(road.requests().reduce(0) { $0 + $1.sent } < 16_000)
+    await road.tearDown()
+  }
+
+  @Test func `a redirect that is over is not followed any more`() async throws {
+    let repository = try await OperatorRepository()
+    let flag = repository.folder["moved"]
+    let road = try await WebRoad(
+      repository,
+      directives: "if (-f \(flag)) { rewrite ^/old.git/info/refs$ /repository.git/info/refs redirect; }")
+    try write("", to: flag)
+    let device = Device(
+      try GitBackend(
+        try SourceAddress("\(road.address.replacingOccurrences(of: "repository", with: "old"))?ref=main"),
+        context: BackendContext(device: "press-42", settings: road.settings)), policy: try repository.keys.policy())
+    try await repository.commit(["press": "1"])
+    #expect(try await device.look() == ["press": "1"])
+    try FileManager.default.removeItem(atPath: flag)
+    try FileManager.default.moveItem(atPath: repository.path, toPath: repository.folder["site/old.git"])
+    _ = try await thrown(BackendError.self) { try await device.look() }
+    #expect(try await device.look() == nil)
     await road.tearDown()
   }
 

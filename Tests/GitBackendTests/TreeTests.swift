@@ -59,16 +59,56 @@ import Testing
     #expect(try await Device(repository).refusal().reason.contains("LFS"))
   }
 
-  @Test(arguments: ["..", ".", ".git", ".GIT", "a/b"])
-  func `a tree entry that git itself would not check out is refused`(name: String) async throws {
-    let repository = try await OperatorRepository()
+  /// Raw names, as a program that is not git may write them.
+  private func commit(entriesNamed names: [[UInt8]], in repository: OperatorRepository) async throws {
     let blob = try await repository.git(["hash-object", "-w", "--stdin"], input: Array("x".utf8))
-    let bytes = stride(from: 0, to: 40, by: 2).map {
+    let id = stride(from: 0, to: 40, by: 2).map {
       UInt8(String(decoding: Array(blob.utf8)[$0...$0 + 1], as: UTF8.self), radix: 16)!
     }
     let tree = try await repository.git(
-      ["hash-object", "-t", "tree", "-w", "--stdin", "--literally"], input: Array("100644 \(name)\0".utf8) + bytes)
+      ["hash-object", "-t", "tree", "-w", "--stdin", "--literally"],
+      input: names.flatMap { Array("100644 ".utf8) + $0 + [0] + id })
     try await repository.commit(treeNamed: tree)
+  }
+
+  @Test(arguments: [
+    // An accent by itself and one with its letter; not UTF-8 at all; the same name twice.
+    [Array("cafe\u{301}.yaml".utf8), Array("caf\u{e9}.yaml".utf8)], [[0x78, 0xfe], [0x78, 0xff]], [[0x78], [0x78]],
+  ])
+  func `names that are one to people, or none, are refused and crash nobody`(names: [[UInt8]]) async throws {
+    let repository = try await OperatorRepository()
+    try await commit(entriesNamed: names, in: repository)
+    #expect(try await Device(repository).refusal().code == .unsafeDocumentID)
+  }
+
+  @Test(arguments: [Way.https, .file])
+  func `a commit that is not as git makes it is refused, and the cache kept`(way: Way) async throws {
+    let repository = try await OperatorRepository()
+    let road = try await way.road(to: repository)
+    let cache = TemporaryDirectory()
+    let device = try Device(repository, over: road, cache: cache.path)
+    let good = try await repository.commit(["press": "1"])
+    try await device.look()
+    let held = names(in: cache.path).flatMap { names(in: cache["\($0)/pack"]) }
+    let text = try await repository.git("cat-file", "commit", good)
+    let bad = text.split(separator: "\n", omittingEmptySubsequences: false).map {
+      $0.hasPrefix("committer ") ? "committer nobody" : String($0)
+    }
+    let id = try await repository.git(
+      ["hash-object", "-t", "commit", "-w", "--stdin", "--literally"], input: Array(bad.joined(separator: "\n").utf8))
+    try write(id + "\n", to: repository.path + "/refs/heads/main")
+    for _ in 1...2 { #expect(try await device.refusal().code == .manifestMalformed) }
+    #expect(Set(names(in: cache.path).flatMap { names(in: cache["\($0)/pack"]) }).isSuperset(of: held))
+    try await repository.git("update-ref", "refs/heads/main", good)
+    try await repository.commit(["press": "2"])
+    #expect(try await device.look() == ["press": "2"])
+    await road.tearDown()
+  }
+
+  @Test(arguments: ["..", ".", ".git", ".GIT", "a/b"])
+  func `a tree entry that git itself would not check out is refused`(name: String) async throws {
+    let repository = try await OperatorRepository()
+    try await commit(entriesNamed: [Array(name.utf8)], in: repository)
     #expect(try await Device(repository).refusal().code == .unsafeDocumentID)
   }
 

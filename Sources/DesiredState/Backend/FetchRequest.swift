@@ -5,6 +5,9 @@ public struct FetchRequest: Sendable {
   /// The marker the same source gave with an earlier result, if any: see ``FetchResult/marker``. It may be given
   /// without ``current``, or with one that another source brought: it is no reason to answer `unchanged` then.
   public var marker: String?
+  /// The marker that the source which brought the current state gave with it, if that is another source: what a backend
+  /// of the same kind can keep order by where a state has no version.
+  public var adoptedMarker: String?
   /// Which documents the store holds already. A backend that fetches documents ahead of being asked leaves these out.
   public var held: HeldDocuments
   /// Bounds to keep while reading.
@@ -14,11 +17,13 @@ public struct FetchRequest: Sendable {
   public var timeout: Duration
 
   public init(
-    current: Revision? = nil, marker: String? = nil, held: HeldDocuments = .none, limits: Limits = Limits(),
+    current: Revision? = nil, marker: String? = nil, adoptedMarker: String? = nil, held: HeldDocuments = .none,
+    limits: Limits = Limits(),
     timeout: Duration = .seconds(30)
   ) {
     self.current = current
     self.marker = marker
+    self.adoptedMarker = adoptedMarker
     self.held = held
     self.limits = limits
     self.timeout = timeout

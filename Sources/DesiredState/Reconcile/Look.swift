@@ -29,9 +29,10 @@ extension Reconciler {
     let adopted = await store.adopted
     // A new policy is a reason to verify again, and a damaged store to fetch again, what is otherwise unchanged.
     let isSettled = !isDamaged && adopted?.policy == configuration.policy.fingerprint
+    let markers = await store.record.markers
     let request = FetchRequest(
-      current: isSettled ? adopted?.revision : nil,
-      marker: await store.record.markers[source.source],
+      current: isSettled ? adopted?.revision : nil, marker: markers[source.source],
+      adoptedMarker: adopted.flatMap { $0.source == source.source ? nil : markers[$0.source] },
       held: store.heldDocuments, limits: configuration.limits, timeout: configuration.timeout)
     var revision: Revision?
     do {

@@ -12,8 +12,9 @@ enum LibGit2 {
     guard isReady else { throw GitFailure(code: -1, message: "libgit2 cannot be started") }
     let code = function()
     guard code >= 0 else {
-      let words = git_error_last().flatMap { $0.pointee.message.map { String(cString: $0) } }
-      throw GitFailure(code: code, message: "cannot \(doing): \(words ?? "libgit2 says \(code)")")
+      let error = git_error_last()?.pointee
+      let words = error?.message.map { String(cString: $0) } ?? "libgit2 says \(code)"
+      throw GitFailure(code: code, area: error.map { UInt32($0.klass) } ?? 0, message: "cannot \(doing): \(words)")
     }
     return code
   }
@@ -32,11 +33,23 @@ enum LibGit2 {
 /// A call of libgit2 failed. Its messages name paths of this device and object ids, never the content of either.
 struct GitFailure: Error, CustomStringConvertible {
   let code: Int32
+  /// The part of libgit2 that it comes from, a `git_error_t`.
+  var area: UInt32 = 0
   let message: String
 
   var description: String { message }
   /// The object or reference is not there.
   var isNotFound: Bool { code == GIT_ENOTFOUND.rawValue }
+  /// An object, or a pack, is not what git would make: it came so, and is the same wherever it is kept. libgit2 looks at an
+  /// object's name before its content.
+  var isOfContent: Bool {
+    !isNotFound
+      && [GIT_ERROR_OBJECT, GIT_ERROR_TREE, GIT_ERROR_TAG, GIT_ERROR_INVALID, GIT_ERROR_INDEXER].contains {
+        $0.rawValue == area
+      }
+  }
+  /// It was told to stop.
+  var isCancelled: Bool { code == GIT_EUSER.rawValue }
   /// Somebody else changed the reference first.
   var isContention: Bool {
     [GIT_EMODIFIED.rawValue, GIT_EEXISTS.rawValue, GIT_ELOCKED.rawValue].contains(code)

@@ -36,7 +36,13 @@ final class LocalRepository: GitRepository {
       let objects = try await objects(on: worker)
       let tip = try await objects.use { store in try store.target(of: reference).map { try store.commit($0) } }
       guard let new = try await make(objects, tip) else { return true }
-      return try await objects.use { store in
+      return try await objects.use { [source] store in
+        // git's own rule (git-config(1), receive.denyCurrentBranch): whoever works there would undo it unknowingly.
+        guard !store.hasWorkingTree || store.head != reference else {
+          throw BackendError(
+            .forbidden,
+            "\(reference) is checked out in \(source); name a bare repository, or a branch that nobody works on")
+        }
         do throws(GitFailure) {
           try store.move(reference, from: tip?.id, to: new)
           return true

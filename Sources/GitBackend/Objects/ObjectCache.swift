@@ -29,7 +29,8 @@ final class ObjectCache: @unchecked Sendable {
   ///
   /// - Throws: ``FileError``, ``GitFailure``.
   init(below parent: String?, named name: String, reading: Worker) throws {
-    var place = try parent.flatMap { try Self.take(Files.join($0, name)) }
+    // Without its own place it works in another, and fetches everything anew: never a reason to stop.
+    var place = try? parent.flatMap { try Self.take(Files.join($0, name)) }
     isTemporary = place == nil
     if place == nil {
       place = try Self.take(try Files.temporaryDirectory("desired-state-git"))
@@ -37,7 +38,6 @@ final class ObjectCache: @unchecked Sendable {
     guard let place else { throw FileError("lock", name, code: EWOULDBLOCK) }
     (directory, lock) = place
     let packs = place.0 + "/pack"
-    for folder in ["/pack", "/info"] { try Files.createDirectories(directory + folder) }
     // What an interrupted fetch left.
     for file in try Files.names(in: packs) where !file.hasPrefix("pack-") {
       try Files.remove(Files.join(packs, file))
@@ -61,18 +61,26 @@ final class ObjectCache: @unchecked Sendable {
 
   deinit { if isTemporary { try? Files.remove(directory) } }
 
-  /// The directory with its lock; nil if another process has it, or another user owns it.
+  /// The directory with its lock; nil if another process has it, or what is there cannot be used and cannot be removed.
   private static func take(_ directory: String) throws -> (String, FileLock)? {
-    try Files.createDirectories(directory, mode: 0o700)
-    guard access(directory, W_OK) == 0 else { return nil }
-    guard let lock = try FileLock(directory) else { return nil }
-    return (directory, lock)
+    for isSecond in [false, true] {
+      if isSecond {
+        // Something else is in its place, or another user's: it can be fetched again.
+        chmod(directory, 0o700)
+        try? Files.remove(directory)
+      }
+      let folders = [directory, directory + "/pack", directory + "/info"]
+      guard (try? folders.forEach { try Files.createDirectories($0, mode: 0o700) }) != nil,
+        folders.allSatisfy({ access($0, R_OK | W_OK | X_OK) == 0 })
+      else { continue }
+      return try FileLock(directory).map { (directory, $0) }
+    }
+    return nil
   }
 
-  /// Removes everything that is in it. A new cache is to be opened in its place.
-  static func clear(below parent: String?, named name: String) {
-    guard let directory = parent.map({ Files.join($0, name) }) else { return }
-    for name in (try? Files.names(in: directory)) ?? [] { try? Files.remove(Files.join(directory, name)) }
+  /// Removes a cache that cannot be opened. A new one is to be made in its place.
+  static func remove(below parent: String?, named name: String) {
+    if let parent { try? Files.remove(Files.join(parent, name)) }
   }
 
   /// Whether something in it was missing or wrong: then it is not used any more.

@@ -6,6 +6,8 @@ import CGit2
 final class ObjectStore: @unchecked Sendable {
   let database: OpaquePointer
   let repository: OpaquePointer
+  /// Whether somebody works in a tree beside it: then its branch is theirs to move.
+  let hasWorkingTree: Bool
 
   /// The repository at a path: bare, or with its `.git` below.
   ///
@@ -14,9 +16,11 @@ final class ObjectStore: @unchecked Sendable {
   init(repository path: String) throws(GitFailure) {
     do {
       repository = try Self.open(path)
+      hasWorkingTree = path.split(separator: "/").last == ".git"
     } catch {
       guard let open = try? Self.open(path + "/.git") else { throw error }
       repository = open
+      hasWorkingTree = true
     }
     do {
       let repository = repository
@@ -31,6 +35,7 @@ final class ObjectStore: @unchecked Sendable {
   init(objects path: String) throws(GitFailure) {
     let database: OpaquePointer = try LibGit2.make("open the objects in \(path)") { git_odb_open($0, path) }
     self.database = database
+    hasWorkingTree = false
     do {
       repository = try LibGit2.make("use the objects in \(path)") { git_repository_wrap_odb($0, database) }
     } catch {
@@ -85,6 +90,14 @@ final class ObjectStore: @unchecked Sendable {
     let object: OpaquePointer = try LibGit2.make("read object \(id)") { git_odb_read($0, database, &oid) }
     defer { git_odb_object_free(object) }
     return Array(UnsafeRawBufferPointer(start: git_odb_object_data(object), count: git_odb_object_size(object)))
+  }
+
+  /// The branch that `HEAD` names; nil if it names none.
+  var head: String? {
+    let reference: OpaquePointer? = try? LibGit2.make("look up HEAD") { git_reference_lookup($0, repository, "HEAD") }
+    guard let reference else { return nil }
+    defer { git_reference_free(reference) }
+    return git_reference_symbolic_target(reference).map { String(cString: $0) }
   }
 
   /// What a reference leads to, without peeling a tag; nil if there is none.

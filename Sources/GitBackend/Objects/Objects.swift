@@ -23,11 +23,20 @@ final class Objects: Sendable {
       do {
         return try store.withLock { try body($0) }
       } catch let failure as GitFailure {
-        throw error(failure)
+        throw failure.asContent ?? error(failure)
       }
     }
   }
 
   /// Uses another store for the same objects from now on.
   func replace(with store: ObjectStore) { self.store.withLock { $0 = store } }
+}
+
+extension GitFailure {
+  /// What it means if it is no trouble of this device's, or of a disk's: what was published is at fault.
+  var asContent: (any Error)? {
+    if isCancelled { return CancellationError() }
+    guard isOfContent else { return nil }
+    return VerificationError(.manifestMalformed, "what the repository holds is not as git makes it: \(message)")
+  }
 }

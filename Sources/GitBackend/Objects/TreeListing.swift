@@ -41,16 +41,26 @@ extension ObjectStore {
     guard count <= limit else {
       throw VerificationError(.limitExceeded, "the tree has more entries than the documents allowed")
     }
+    // Names that only differ in how an accent is written are one name to people, to Swift and to some file systems.
+    var seen: Set<String> = []
+    func refusal(_ name: String, _ reason: String) -> VerificationError {
+      VerificationError(
+        .unsafeDocumentID,
+        "the tree \(prefix.isEmpty ? "" : "'\(prefix)' ")has an entry named \(String(name.prefix(80)).debugDescription), \(reason)"
+      )
+    }
     return try (0..<count).map { index in
       let entry = git_tree_entry_byindex(tree, index)
-      let name = String(cString: git_tree_entry_name(entry))
+      guard let bytes = git_tree_entry_name(entry), let name = String(validatingCString: bytes) else {
+        throw refusal(git_tree_entry_name(entry).map { String(cString: $0) } ?? "", "which is not in UTF-8; rename it")
+      }
       if name.isEmpty || name == "." || name == ".." || name.utf8.contains(UInt8(ascii: "/"))
         || name.lowercased() == ".git"
       {
-        throw VerificationError(
-          .unsafeDocumentID,
-          "the tree \(prefix.isEmpty ? "" : "'\(prefix)' ")has an entry named \(String(name.prefix(80)).debugDescription), which no honest one has"
-        )
+        throw refusal(name, "which no honest one has")
+      }
+      guard seen.insert(name).inserted else {
+        throw refusal(name, "and another one of the same name, or one that looks the same; rename one")
       }
       return TreeEntry(
         path: prefix.isEmpty ? name : "\(prefix)/\(name)", id: ObjectID(git_tree_entry_id(entry)),

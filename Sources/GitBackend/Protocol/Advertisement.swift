@@ -6,7 +6,7 @@ struct Advertisement: Sendable {
   let isVersion2: Bool
   /// By name, with what follows the equals sign.
   let capabilities: [String: String]
-  /// Every reference, before protocol 2.
+  /// Those of the references that were asked for, before protocol 2.
   let references: [String: ObjectID]
 
   /// Whether `fetch` can be asked for a part of the history only.
@@ -18,11 +18,13 @@ struct Advertisement: Sendable {
   /// Whether it can be asked for what is newer than a time.
   var canDeepenSince: Bool { isVersion2 ? isShallowCapable : capabilities["deepen-since"] != nil }
 
-  /// How many references a repository may have before it is no longer believed.
-  private static let maximumCount = 1_000_000
+  /// How long an advertisement may be before it is no longer believed, in bytes: a million references.
+  private static let maximumSize = 128 << 20
 
   /// Reads what comes first on a connection.
-  static func read(_ packets: PacketReader) async throws -> Advertisement {
+  ///
+  /// - Parameter names: the references to keep.
+  static func read(_ packets: PacketReader, keeping names: [String] = []) async throws -> Advertisement {
     var packet = try await packets.need()
     if let line = packet.line, line.hasPrefix("# service=") {
       // gitprotocol-http(5): a line that names the service and a flush come first; servers of protocol 2 may leave it out.
@@ -31,13 +33,13 @@ struct Advertisement: Sendable {
     }
     if packet.line == "version 2" { return try await readCapabilities(packets) }
     if packet.line == "version 1" { packet = try await packets.need() }
-    return try await readReferences(from: packet, packets)
+    return try await readReferences(from: packet, packets, keeping: names)
   }
 
   private static func readCapabilities(_ packets: PacketReader) async throws -> Advertisement {
     var capabilities: [String: String] = [:]
     while case let packet = try await packets.need(), packet != .flush {
-      guard let line = packet.line, capabilities.count < 1000 else {
+      guard let line = packet.line, capabilities.count < 100 else {
         throw packets.violation("its list of capabilities is not one")
       }
       let (name, value) = split(line)
@@ -46,15 +48,18 @@ struct Advertisement: Sendable {
     return try Advertisement(isVersion2: true, capabilities: capabilities, references: [:]).checked(packets)
   }
 
-  private static func readReferences(from first: Packet, _ packets: PacketReader) async throws -> Advertisement {
+  private static func readReferences(
+    from first: Packet, _ packets: PacketReader, keeping names: [String]
+  ) async throws -> Advertisement {
     var capabilities: [String: String] = [:]
     var references: [String: ObjectID] = [:]
     var packet = first
     var isFirst = true
+    var remaining = maximumSize
     while packet != .flush {
-      guard case .data(let bytes) = packet, references.count < maximumCount else {
-        throw packets.violation("its list of references is not one")
-      }
+      guard case .data(let bytes) = packet else { throw packets.violation("its list of references is not one") }
+      remaining -= bytes.count
+      guard remaining > 0 else { throw packets.violation("its list of references has no end") }
       let parts = bytes.split(separator: 0, maxSplits: 1)
       if isFirst, parts.count == 2 {
         for word in String(decoding: parts[1], as: UTF8.self).split(whereSeparator: \.isWhitespace) {
@@ -69,7 +74,7 @@ struct Advertisement: Sendable {
         guard line.count == 2, let id = ObjectID(line[0]) else {
           throw packets.violation("its list of references is not one; check that the address is a repository's")
         }
-        references[String(line[1])] = id
+        if names.contains(String(line[1])) { references[String(line[1])] = id }
       }
       packet = try await packets.need()
     }

@@ -47,7 +47,8 @@ final class PackGate {
   private var type: UInt8 = 0
   private var size: UInt64 = 0
   private var inflated: UInt64 = 0
-  private var delta: [UInt8] = []
+  /// The beginning of a delta, until it has told its two sizes.
+  private var delta: [UInt8]? = nil
   private var shift: UInt64 = 0
   private var stream = z_stream()
   private var isInflating = false
@@ -153,7 +154,7 @@ final class PackGate {
       isInflating = true
     }
     inflated = 0
-    delta = []
+    delta = type >= 6 ? [] : nil
     state = .content
   }
 
@@ -177,28 +178,40 @@ final class PackGate {
     guard code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR, inflated <= size else {
       throw Self.violation("an object in it is damaged")
     }
-    if type >= 6, delta.count < 20 { try header(ofDelta: scratch.prefix(produced)) }
+    if let begun = delta {
+      let known = begun + scratch.prefix(min(produced, Self.maximumDeltaHeader - begun.count))
+      delta = known
+      if let size = try sizeOfResult(ofDelta: known) {
+        try count(size)
+        delta = nil
+      }
+    }
     guard code == Z_STREAM_END else { return }
+    guard delta == nil else { throw Self.violation("a delta in it does not say how long its result is") }
     guard inflated == size else { throw Self.violation("an object in it is shorter than it says") }
     remaining -= 1
     nextEntry()
   }
 
-  /// A delta begins with two numbers: how long its base is, and how long what it makes.
-  private func header(ofDelta bytes: ArraySlice<UInt8>) throws {
-    let before = delta.count
-    delta += bytes.prefix(20 - before)
-    func number(_ start: Int) -> (value: UInt64, end: Int)? {
-      var value: UInt64 = 0
-      for (index, byte) in delta.enumerated().dropFirst(start).prefix(9) {
-        value |= UInt64(byte & 0x7f) << UInt64(7 * (index - start))
-        if byte & 0x80 == 0 { return (value, index + 1) }
-      }
-      return nil
+  /// Two numbers below 2⁶³, of 7 bits a byte.
+  private static let maximumDeltaHeader = 18
+
+  /// A delta begins with two numbers: how long its base is, and how long what it makes; nil if they are not complete yet.
+  ///
+  /// - Throws: ``BackendError`` for a number that nobody needs, however libgit2 would read it.
+  private func sizeOfResult(ofDelta bytes: [UInt8]) throws -> UInt64? {
+    var numbers: [UInt64] = []
+    var value: UInt64 = 0
+    var shift: UInt64 = 0
+    for byte in bytes where numbers.count < 2 {
+      guard shift < 63 else { throw Self.violation("a delta's size is none") }
+      value |= UInt64(byte & 0x7f) << shift
+      shift += 7
+      guard byte & 0x80 == 0 else { continue }
+      numbers.append(value)
+      (value, shift) = (0, 0)
     }
-    guard let base = number(0), let result = number(base.end) else { return }
-    // Complete with these bytes: counted once.
-    if before < result.end { try count(result.value) }
+    return numbers.count == 2 ? numbers[1] : nil
   }
 
   private static func exceeded(_ what: String) -> VerificationError {

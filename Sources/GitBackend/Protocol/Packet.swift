@@ -53,10 +53,13 @@ final class PacketReader {
   /// - Throws: ``BackendError``, also for what the server reports itself (`ERR`, gitprotocol-pack(5)).
   func next() async throws -> Packet? {
     guard try await fill(4) else { return nil }
-    guard let digits = String(validating: buffer[offset..<offset + 4], as: UTF8.self),
-      let length = Int(digits, radix: 16)
-    else {
-      throw violation("what came is not git's protocol; check the address")
+    // Four digits and nothing else: what reads numbers for people takes a sign too.
+    var length = 0
+    for byte in buffer[offset..<offset + 4] {
+      guard let digit = Character(UnicodeScalar(byte)).hexDigitValue else {
+        throw violation("what came is not git's protocol; check the address")
+      }
+      length = length << 4 | digit
     }
     offset += 4
     switch length {

@@ -8,14 +8,15 @@ enum ReferenceList {
     for name in references { request += Packet.encode("ref-prefix \(name)\n") }
     let packets = try await talk.ask(request + Packet.encodedFlush)
     var found: [String: ObjectID] = [:]
-    // A prefix: names that go on are in the answer too.
-    var remaining = 100_000
+    // A prefix: names that go on are in the answer too, and are not kept.
+    var remaining = 16 << 20
     while case let packet = try await packets.need(), packet != .flush {
-      guard let words = packet.line?.split(separator: " "), words.count >= 2, remaining > 0 else {
+      guard let line = packet.line, case let words = line.split(separator: " "), words.count >= 2 else {
         throw packets.violation("its list of references is not one")
       }
-      remaining -= 1
-      if let id = ObjectID(words[0]) { found[String(words[1])] = id }
+      remaining -= line.utf8.count
+      guard remaining > 0 else { throw packets.violation("its list of references has no end") }
+      if let id = ObjectID(words[0]), references.contains(String(words[1])) { found[String(words[1])] = id }
     }
     try await packets.finish()
     return references.lazy.compactMap { found[$0] }.first

@@ -10,6 +10,7 @@ final class HTTPRoad: Road {
   private let source: String
   /// Where requests go: the repository's URL, or where it redirects to.
   private let base: Mutex<String>
+  private let url: String
   let channel: String?
   var isStateless: Bool { true }
 
@@ -33,6 +34,7 @@ final class HTTPRoad: Road {
     transport = try TransportSettings.transport(configuration)
     channel = address.origin.scheme == "https" ? "TLS to \(address.origin)" : nil
     self.source = source
+    self.url = plain
     base = Mutex(plain)
   }
 
@@ -44,8 +46,11 @@ final class HTTPRoad: Road {
   ) async throws -> Value {
     do {
       return try await talk(HTTPConversation(road: self, service: service))
-    } catch let error as HTTPTransportError {
-      throw sourceError(error)
+    } catch {
+      // Where a redirect led may be gone by now: the next conversation begins where the address says.
+      base.withLock { $0 = url }
+      if let error = error as? HTTPTransportError { throw sourceError(error) }
+      throw error
     }
   }
 

@@ -18,8 +18,8 @@ final class RemoteRepository: GitRepository {
     /// What the server said of itself, where it need not be asked again.
     var advertisement: Advertisement?
     var cache: ObjectCache?
-    /// Targets whose history was fetched as far as it ever will be.
-    var deepened: Set<ObjectID> = []
+    /// How many generations of a target's history were fetched.
+    var deepened: [ObjectID: Int] = [:]
   }
 
   /// - Parameters:
@@ -38,7 +38,7 @@ final class RemoteRepository: GitRepository {
 
   func target(of references: [String]) async throws -> ObjectID? {
     try await converse(with: .uploadPack) { [self] talk in
-      let advertisement = try await advertisement(in: talk)
+      let advertisement = try await advertisement(in: talk, keeping: references)
       guard advertisement.isVersion2 else { return references.lazy.compactMap { advertisement.references[$0] }.first }
       return try await ReferenceList.ask(talk, for: references)
     }
@@ -56,10 +56,12 @@ final class RemoteRepository: GitRepository {
     }
   }
 
-  private func advertisement(in talk: any Conversation) async throws -> Advertisement {
+  private func advertisement(
+    in talk: any Conversation, keeping names: [String] = []
+  ) async throws -> Advertisement {
     if road.isStateless, let known = state.withLock({ $0.advertisement }) { return known }
     let packets = try await talk.advertisement()
-    let advertisement = try await Advertisement.read(packets)
+    let advertisement = try await Advertisement.read(packets, keeping: names)
     try await packets.finish()
     // Before protocol 2 it is the list of references, which is wanted anew each time.
     if road.isStateless, advertisement.isVersion2 { state.withLock { $0.advertisement = advertisement } }
@@ -67,9 +69,6 @@ final class RemoteRepository: GitRepository {
   }
 
   // MARK: - Objects
-
-  /// How many generations are fetched at most to find the adopted commit among the ancestors of a new one.
-  private static let generations = 256
 
   func objects(of target: ObjectID, history: HistoryNeed, limits: Limits) async throws -> Objects {
     let cache = try await openCache()
@@ -91,11 +90,11 @@ final class RemoteRepository: GitRepository {
           try await fetch(target, .generations(1), after: adopted, into: cache, limits)
         }
       }
-    case .generations:
+    case .generations(_, let count):
       // Once: if the adopted commit is not found then, it will not be found at the next look.
-      if !state.withLock({ $0.deepened.contains(target) }) {
-        try await fetch(target, .generations(Self.generations), after: adopted, into: cache, limits)
-        state.withLock { _ = $0.deepened.insert(target) }
+      if state.withLock({ $0.deepened[target] ?? 0 }) < count {
+        try await fetch(target, .generations(count), after: adopted, into: cache, limits)
+        state.withLock { $0.deepened[target] = count }
       }
     }
     if tip == nil {
@@ -127,16 +126,20 @@ final class RemoteRepository: GitRepository {
       let advertisement = try await advertisement(in: talk)
       let request = PackRequest(
         wanted: target, held: held, boundary: advertisement.isShallowCapable ? held : [],
-        depth: advertisement.possible(depth, Self.generations))
+        depth: advertisement.possible(depth))
       let packets = try await talk.ask(
         advertisement.isVersion2 ? request.version2 : request.version0(advertisement))
       var answer = try await PackAnswer(packets, to: request, isVersion2: advertisement.isVersion2)
       let intake = try await write(cache) { try PackIntake(into: cache, PackGate.Bounds(limits)) }
-      while let piece = try await answer.next() {
-        try await write(cache) { try intake.take(piece) }
+      try await withTaskCancellationHandler {
+        while let piece = try await answer.next() {
+          try await write(cache) { try intake.take(piece) }
+        }
+        try await packets.finish()
+        try await write(cache) { try intake.finish(target) }
+      } onCancel: {
+        intake.cancel()
       }
-      try await packets.finish()
-      try await write(cache) { try intake.finish(target) }
     }
   }
 
@@ -159,15 +162,20 @@ final class RemoteRepository: GitRepository {
       // Another look may have been first.
       if let cache = state.withLock({ $0.cache }), !cache.isDamaged { return cache }
       state.withLock { state in
-        if state.cache?.isDamaged == true { state.deepened = [] }
+        if state.cache?.isDamaged == true { state.deepened = [:] }
         state.cache = nil
       }
       do {
-        let cache = try ObjectCache(below: cacheParent, named: cacheName, reading: reading)
+        let cache: ObjectCache
+        do {
+          cache = try ObjectCache(below: cacheParent, named: cacheName, reading: reading)
+        } catch let error where error is GitFailure || error is FileError {
+          ObjectCache.remove(below: cacheParent, named: cacheName)
+          cache = try ObjectCache(below: cacheParent, named: cacheName, reading: reading)
+        }
         state.withLock { $0.cache = cache }
         return cache
       } catch let error where error is GitFailure || error is FileError {
-        ObjectCache.clear(below: cacheParent, named: cacheName)
         throw Self.unusable(error)
       }
     }
@@ -182,6 +190,7 @@ final class RemoteRepository: GitRepository {
       do {
         return try body()
       } catch let error where error is GitFailure || error is FileError {
+        if let error = (error as? GitFailure)?.asContent { throw error }
         cache.condemn()
         throw Self.unusable(error)
       }
@@ -199,23 +208,23 @@ extension HistoryNeed {
   var adopted: GitMarker? {
     switch self {
     case .nothing: nil
-    case .since(let marker), .generations(let marker): marker
+    case .since(let marker), .generations(let marker, _): marker
     }
   }
 }
 
 extension Advertisement {
   /// The depth that this server can be asked for.
-  fileprivate func possible(_ depth: PackRequest.Depth, _ generations: Int) -> PackRequest.Depth {
+  fileprivate func possible(_ depth: PackRequest.Depth) -> PackRequest.Depth {
     guard isShallowCapable else { return .everything }
-    if case .since = depth, !canDeepenSince { return .generations(generations) }
+    if case .since = depth, !canDeepenSince { return .generations(HistoryNeed.generations[0]) }
     return depth
   }
 }
 
 /// A pack on its way into a cache: watched, indexed, and noted when it is complete.
 ///
-/// Sound to send: one task uses it, one piece after the other, on the thread that writes.
+/// Sound to send: one task uses it, one piece after the other, on the thread that writes; only ``cancel()`` is for all.
 private final class PackIntake: @unchecked Sendable {
   private let cache: ObjectCache
   private let gate: PackGate
@@ -226,6 +235,9 @@ private final class PackIntake: @unchecked Sendable {
     gate = PackGate(bounds)
     indexer = try cache.indexer()
   }
+
+  /// Ends it soon, in the middle of completing it.
+  func cancel() { indexer.cancel() }
 
   func take(_ bytes: [UInt8]) throws {
     try gate.pass(bytes)

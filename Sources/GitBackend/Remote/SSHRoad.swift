@@ -23,6 +23,8 @@ final class SSHRoad: Road {
     var options = [
       "BatchMode=yes", "ForwardAgent=no", "ForwardX11=no", "ClearAllForwardings=yes", "ControlMaster=no",
       "ControlPath=none", "PermitLocalCommand=no", "SendEnv=GIT_PROTOCOL",
+      // A line that went dead is noticed, also where nobody else keeps a time.
+      "ConnectTimeout=20", "ServerAliveInterval=15", "ServerAliveCountMax=3",
     ]
     let acceptsNew = settings["accept-new-host-key"] != nil
     options.append("StrictHostKeyChecking=\(acceptsNew ? "accept-new" : "yes")")
@@ -121,8 +123,9 @@ final class SSHRoad: Road {
       answer = (result.closureResult, result.terminationStatus, result.standardError)
     } catch let error as SubprocessError {
       try Task.checkCancellation()
+      let isMissing = error.code == .executableNotFound
       throw BackendError(
-        .unreachable, "the ssh program cannot be run (\(error)); install the OpenSSH client", underlying: nil)
+        .unreachable, "the ssh program cannot be run (\(error))\(isMissing ? "; install the OpenSSH client" : "")")
     }
     do {
       return try answer.value.get()
@@ -136,7 +139,8 @@ final class SSHRoad: Road {
   private func explain(
     _ error: any Error, _ service: GitService, _ status: TerminationStatus, _ words: [UInt8]
   ) -> any Error {
-    if error is VerificationError { return error }
+    // What the other end said in its own words, or in what it sent, says more than how the program ended.
+    if let error = error as? BackendError, error.code == .protocolViolation {} else { return error }
     let lines = String(decoding: words.suffix(4096), as: UTF8.self).split(whereSeparator: \.isNewline)
       .map { $0.filter { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f } } }
     let said = lines.suffix(3).joined(separator: "; ")

@@ -11,6 +11,8 @@ final class Device {
   let policy: TrustPolicy
   private(set) var revision: Revision?
   private(set) var marker: String?
+  /// What another device gave as its marker, when the state came from there.
+  var adoptedMarker: String?
 
   init(
     _ repository: OperatorRepository, _ query: String = "ref=main", over road: (any RoadUnderTest)? = nil,
@@ -30,7 +32,8 @@ final class Device {
 
   func fetch(limits: Limits = Limits(), timeout: Duration = .seconds(30)) async throws -> FetchResult {
     try await backend.fetch(
-      FetchRequest(current: revision, marker: marker, limits: limits, timeout: timeout))
+      FetchRequest(
+        current: revision, marker: marker, adoptedMarker: adoptedMarker, limits: limits, timeout: timeout))
   }
 
   /// Looks once and adopts what is there.

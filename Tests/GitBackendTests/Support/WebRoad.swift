@@ -14,9 +14,11 @@ final class WebRoad: RoadUnderTest {
   /// - Parameters:
   ///   - speaksVersion2: whether the server is told which protocol the client would like.
   ///   - takesPushes: whether anybody may push.
+  ///   - directives: more of nginx's, for the whole server.
   ///   - backend: directives of nginx in the place of git's http-backend.
   init(
-    _ repository: OperatorRepository, speaksVersion2: Bool = true, takesPushes: Bool = true, backend: String? = nil
+    _ repository: OperatorRepository, speaksVersion2: Bool = true, takesPushes: Bool = true,
+    directives: String = "", backend: String? = nil
   ) async throws {
     self.repository = repository
     let certificates = try await Certificates.shared.value
@@ -53,6 +55,7 @@ final class WebRoad: RoadUnderTest {
         client_max_body_size 0;
         if (-f \(patience)) { return 429; }
         add_header Retry-After $retry always;
+        \(directives)
         location / {
         \(backend ?? passing)
         }
