@@ -249,12 +249,12 @@ public struct DropWriter: Sendable {
     if let version = options.version {
       guard version > current else {
         throw PublicationError(
-          "version \(version) is not above version \(current), which is published at \(path); devices would refuse it")
+          "version \(version) is not above version \(current), which is published; devices would refuse it")
       }
       return version
     }
     guard current < UInt64.max else {
-      throw PublicationError("version \(current) is published at \(path), and there is none above it")
+      throw PublicationError("version \(current) is published, and there is none above it")
     }
     return current + 1
   }

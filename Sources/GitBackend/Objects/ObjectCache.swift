@@ -70,9 +70,8 @@ final class ObjectCache: @unchecked Sendable {
         try? Files.remove(directory)
       }
       let folders = [directory, directory + "/pack", directory + "/info"]
-      guard (try? folders.forEach { try Files.createDirectories($0, mode: 0o700) }) != nil,
-        folders.allSatisfy({ access($0, R_OK | W_OK | X_OK) == 0 })
-      else { continue }
+      let isMade = folders.allSatisfy { (try? Files.createDirectories($0, mode: 0o700)) != nil }
+      guard isMade, folders.allSatisfy({ access($0, R_OK | W_OK | X_OK) == 0 }) else { continue }
       return try FileLock(directory).map { (directory, $0) }
     }
     return nil
