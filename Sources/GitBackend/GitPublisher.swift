@@ -44,8 +44,7 @@ package struct GitPublisher: Sendable {
     _ write: @escaping @Sendable (String) async throws -> String
   ) async throws {
     let author = CommitAuthor(name: "desired-state", time: time)
-    // Whatever the server does, this has an end: a large drop over a slow line may take its time.
-    try await limited(to: .seconds(3600)) { [self] in
+    try await withinAnHour { [self] in
       try await repository.advance(branch) { objects, tip in
         let directory = try Files.temporaryDirectory("desired-state-publish")
         defer { try? Files.remove(directory) }
@@ -62,6 +61,20 @@ package struct GitPublisher: Sendable {
         let signature = try await sign?(content)
         return try await objects.use { try $0.writeCommit(content, signature: signature) }
       }
+    }
+  }
+
+  /// Whatever the server does, there is an end: a large drop over a slow line may take its time. Returns when all is tidied
+  /// up.
+  private func withinAnHour(_ work: @escaping @Sendable () async throws -> Void) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await work() }
+      group.addTask {
+        try await Task.sleep(for: .seconds(3600))
+        throw BackendError(.timeout, "publishing in \(source) did not end within an hour")
+      }
+      defer { group.cancelAll() }
+      try await group.next()
     }
   }
 }

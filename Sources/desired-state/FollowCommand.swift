@@ -1,7 +1,5 @@
 import ArgumentParser
 import DesiredState
-import Dispatch
-import Glibc
 
 struct FollowCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -43,7 +41,7 @@ struct FollowCommand: AsyncParsableCommand {
       logger: agent.logger())
     // All at once, so that an option counts as used that any of them uses.
     let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
-    let work = Task {
+    let work: @Sendable () async throws -> Void = {
       try await reporting {
         let reconciler = Reconciler(
           sources: Array(backends.prefix(sources.count)),
@@ -57,24 +55,11 @@ struct FollowCommand: AsyncParsableCommand {
         try await reconciler.runOnce().throwExitCode()
       }
     }
-    let signals = cancelling(work, on: [SIGTERM, SIGINT])
-    defer { withExtendedLifetime(signals) {} }
     do {
-      try await work.value
+      try await endingOnSignals(work)
     } catch is CancellationError {
       // A loop that was asked to end has done so; a single look that was interrupted did not finish.
       if once { throw ExitCode.failure }
-    }
-  }
-
-  /// Ends the task when one of the signals arrives, in place of ending the process in the middle of something.
-  private func cancelling(_ task: Task<Void, any Error>, on signals: [Int32]) -> [any DispatchSourceSignal] {
-    signals.map { number in
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { task.cancel() }
-      source.resume()
-      return source
     }
   }
 }

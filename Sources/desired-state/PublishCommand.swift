@@ -44,6 +44,9 @@ struct PublishCommand: AsyncParsableCommand {
         EventLine(
           event: "published", source: to, revision: published.revision, version: published.manifest.version,
           documents: published.manifest.documents.count))
+    } catch is CancellationError {
+      Output.complain("interrupted; look at what is published, and publish again if it is not this")
+      throw ExitCode.failure
     } catch let error where !(error is ExitCode || error is ValidationError) {
       Output.complain("\(error)")
       throw ExitCode.failure
@@ -71,16 +74,17 @@ struct PublishCommand: AsyncParsableCommand {
     } catch let error as SourceAddressError {
       throw ValidationError(error.description)
     }
-    var sign: (@Sendable ([UInt8]) async throws -> [UInt8])?
-    if let key = key.first {
+    let sign = key.first.map { key in
       let signer = SSHKeygenSigner(keys: [key], namespace: "git")
-      sign = { try await signer.sign($0) }
+      return { @Sendable (content: [UInt8]) in try await signer.sign(content) }
     }
     let published = Mutex<Publication?>(nil)
-    try await publisher.publish(at: Date(), sign: sign) { directory in
-      let publication = try await publish(in: directory)
-      published.withLock { $0 = publication }
-      return "Publish version \(publication.manifest.version ?? 0)"
+    try await endingOnSignals {
+      try await publisher.publish(at: Date(), sign: sign) { directory in
+        let publication = try await publish(in: directory)
+        published.withLock { $0 = publication }
+        return "Publish version \(publication.manifest.version ?? 0)"
+      }
     }
     guard let publication = published.withLock({ $0 }) else { throw PublicationError("nothing was published") }
     return publication

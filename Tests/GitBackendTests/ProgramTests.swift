@@ -73,6 +73,24 @@ import Testing
     #expect(through.status != 0 && through.complaint.contains("README"), "\(through)")
   }
 
+  @Test func `publishing ends when it is told to, and leaves nothing behind`() async throws {
+    let repository = try await OperatorRepository()
+    let folder = TemporaryDirectory()
+    let road = try await SecureShellRoad(repository, command: "sleep 100")
+    try write("recipe: 7\n", to: folder["documents/press"])
+    try FileManager.default.createDirectory(atPath: folder["tmp"], withIntermediateDirectories: true)
+    let result = try await Subprocess.run(
+      .name("timeout"),
+      arguments: Arguments(
+        ["-s", "INT", "2", Self.program, "publish", folder["documents"], "--to", "\(road.address)?ref=main"]
+          + flags(road)), environment: .inherit.updating(["TMPDIR": folder["tmp"]]), output: .discarded,
+      error: .string(limit: 1 << 16))
+    #expect(result.terminationStatus == .exited(124))
+    #expect(result.standardError.contains("interrupted"), "\(result.standardError)")
+    #expect(names(in: folder["tmp"]).isEmpty)
+    await road.tearDown()
+  }
+
   @Test func `a mirror that is behind never takes a device back`() async throws {
     let repository = try await OperatorRepository()
     let folder = TemporaryDirectory()
