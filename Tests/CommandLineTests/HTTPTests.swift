@@ -206,10 +206,7 @@ import Testing
     for number in 0..<40 { try site.write("\(number)\n", to: "documents/number-\(number)") }
     try await site.publish(keys: [key], "--bundle")
     #expect(try await site.follow(plainURL).status == 0)
-    func reads() throws -> [String] {
-      nginx.directory.read("access.log").split(separator: "\n").map { String($0.split(separator: " ")[4]) }
-    }
-    let first = try reads()
+    let first = nginx.log.map(\.path)
     #expect(first.count == 3 && first.last?.hasPrefix("/drop/bundles/") == true, "\(first)")
     #expect(try site.files(below: site.current).count == 42)
 
@@ -218,7 +215,7 @@ import Testing
     let bundle = try #require(FileManager.default.contentsOfDirectory(atPath: site.drop + "/bundles").first)
     try site.write("not a bundle", to: "drop/bundles/" + bundle)
     #expect(try await site.follow(plainURL).status == 0)
-    #expect(try reads().count { $0.hasPrefix("/drop/documents/") } == 42)
+    #expect(nginx.log.count { $0.path.hasPrefix("/drop/documents/") } == 42)
     #expect(try site.files(below: site.current).count == 42)
   }
 }
