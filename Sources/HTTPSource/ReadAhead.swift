@@ -18,11 +18,17 @@ package final class ReadAhead: Sendable {
   private static let windowBytes: UInt64 = 1 << 20
   private static let smallSize: UInt64 = 64 << 10
 
+  /// A document on its way, and what it counts for in the window: others may say other sizes of the same one.
+  private struct Ahead: Sendable {
+    let weight: UInt64
+    let task: Task<[UInt8]?, any Error>
+  }
+
   private struct State {
     var order: [DocumentReference] = []
     /// Where in `order` the window ends: what is before has been begun, or never will be.
     var next = 0
-    var underWay: [Digest: Task<[UInt8]?, any Error>] = [:]
+    var underWay: [Digest: Ahead] = [:]
     var bytes: UInt64 = 0
     var window = ReadAhead.window
   }
@@ -40,16 +46,16 @@ package final class ReadAhead: Sendable {
   }
 
   deinit {
-    for task in state.withLock({ $0.underWay.values.map(\.self) }) { task.cancel() }
+    for ahead in state.withLock({ $0.underWay.values }) { ahead.task.cancel() }
   }
 
   /// Says that these documents will be read next, in this order.
   package func announce(_ documents: [DocumentReference]) {
     let left = state.withLock { state in
       defer { state = State(order: documents, window: state.window) }
-      return Array(state.underWay.values)
+      return state.underWay.values
     }
-    for task in left { task.cancel() }
+    for ahead in left { ahead.task.cancel() }
   }
 
   /// A document, fetched ahead or now.
@@ -60,9 +66,9 @@ package final class ReadAhead: Sendable {
       // If it is the first of those announced, it is begun here, before those after it.
       fill(&state)
       let ahead = state.underWay.removeValue(forKey: document.digest)
-      if ahead != nil { state.bytes -= Self.weight(document) }
+      state.bytes -= ahead?.weight ?? 0
       fill(&state)
-      return ahead
+      return ahead?.task
     }
     if let ahead {
       do {
@@ -97,7 +103,7 @@ package final class ReadAhead: Sendable {
       guard state.bytes + weight <= Self.windowBytes else { return }
       state.next += 1
       state.bytes += weight
-      state.underWay[candidate.digest] = Task { [begin] in
+      let task = Task { [begin] () -> [UInt8]? in
         var bytes: [UInt8] = []
         for try await piece in try await begin(candidate) {
           bytes += piece
@@ -105,6 +111,7 @@ package final class ReadAhead: Sendable {
         }
         return bytes
       }
+      state.underWay[candidate.digest] = Ahead(weight: weight, task: task)
     }
   }
 

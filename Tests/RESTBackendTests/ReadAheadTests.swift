@@ -76,6 +76,24 @@ import Testing
     #expect(try await site.backend().sight() == .state(revision: lying.revision, documents: documents))
   }
 
+  @Test(.timeLimit(.minutes(2)), arguments: [[100_000, 10], [10, 100_000]] as [[UInt64]])
+  func `takes one document under two names, which do not agree on its size`(sizes: [UInt64]) async throws {
+    let site = try await DropSite.start()
+    let documents = ["a": Array("the same".utf8), "b": Array("the same".utf8)]
+    try site.publish(TestPublication(version: 1, documents: documents))
+    let manifest = StateManifest(
+      version: 1,
+      documents: zip(["a", "b"], sizes).map { id, size in
+        let digest = Digest.of(documents[id]!)
+        return DocumentReference(id: id, digest: digest, advisorySize: size, url: "documents/\(digest.fileName)")
+      }
+    ).encoded()
+    let publication = TestPublication(
+      version: 1, documents: [:], manifest: manifest, signatures: TestSigner().sign(manifest))
+    try site.publish(publication)
+    #expect(try await site.backend().sight() == .state(revision: publication.revision, documents: documents))
+  }
+
   @Test(.timeLimit(.minutes(2))) func `takes little of what turns out to be long, and nothing when nobody reads on`()
     async throws
   {
