@@ -54,7 +54,7 @@ package enum TransportSettings {
     }
     for name in ["tls-ca", "tls-cert", "tls-key", "proxy-ca"] {
       guard let path = settings[name] else { continue }
-      try readable(path, named: name)
+      try checkReadable(path, named: name)
     }
     return configuration
   }
@@ -81,7 +81,7 @@ package enum TransportSettings {
     _ name: String, _ settings: [String: String], _ read: (String) throws(HTTPSignatureError) -> Key
   ) throws(SourceAddressError) -> Key? {
     guard let path = settings[name] else { return nil }
-    try readable(path, named: name)
+    try checkReadable(path, named: name)
     let bytes = (try? Files.read(path, limit: 1 << 16)) ?? nil
     do throws(HTTPSignatureError) {
       return try read(String(decoding: bytes ?? [], as: UTF8.self))
@@ -92,15 +92,15 @@ package enum TransportSettings {
 
   /// The bearer token in a file, without the line end that editors leave.
   private static func token(in path: String) throws(SourceAddressError) -> HTTPSecret {
-    try readable(path, named: "token-file")
+    try checkReadable(path, named: "token-file")
     let bytes = (try? Files.read(path, limit: 1 << 16)) ?? nil
     let token = String(String(decoding: bytes ?? [], as: UTF8.self).split(whereSeparator: \.isWhitespace).first ?? "")
     guard !token.isEmpty else { throw SourceAddressError("--token-file: \(path) holds no token") }
     return HTTPSecret(token)
   }
 
-  /// libcurl would only complain at the first request, and of a problem with "the local certificate".
-  private static func readable(_ path: String, named name: String) throws(SourceAddressError) {
+  /// That the file of a setting can be read: libcurl and ssh would only complain at the first request, and not of the setting.
+  package static func checkReadable(_ path: String, named name: String) throws(SourceAddressError) {
     do { _ = try OpenFile.reading(path) } catch { throw SourceAddressError("--\(name): \(error)") }
   }
 }

@@ -1,4 +1,5 @@
 import DesiredState
+import HTTPSource
 import Subprocess
 
 /// Git's protocol over SSH (gitprotocol-pack(5), SSH transport), by the ssh program as git itself does it: host keys,
@@ -29,11 +30,12 @@ final class SSHRoad: Road {
     let acceptsNew = settings["accept-new-host-key"] != nil
     options.append("StrictHostKeyChecking=\(acceptsNew ? "accept-new" : "yes")")
     if let file = settings["known-hosts"] {
-      try Self.readable(file, named: "known-hosts", mayBeMissing: acceptsNew)
+      // It is made when the first key is put into it.
+      if !acceptsNew || FileStatus(at: file) != nil { try TransportSettings.checkReadable(file, named: "known-hosts") }
       options += ["UserKnownHostsFile=\(Self.quoted(file))", "GlobalKnownHostsFile=none"]
     }
     if let file = settings["ssh-key"] {
-      try Self.readable(file, named: "ssh-key", mayBeMissing: false)
+      try TransportSettings.checkReadable(file, named: "ssh-key")
       options += ["IdentityFile=\(Self.quoted(file))", "IdentitiesOnly=yes"]
     }
     var arguments = ["-T"] + options.flatMap { ["-o", $0] }
@@ -47,11 +49,6 @@ final class SSHRoad: Road {
   /// percent signs doubled (ssh_config(5), TOKENS).
   private static func quoted(_ file: String) -> String {
     "\"" + file.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("%", with: "%%") + "\""
-  }
-
-  private static func readable(_ file: String, named name: String, mayBeMissing: Bool) throws(SourceAddressError) {
-    if mayBeMissing, FileStatus(at: file) == nil { return }
-    do { _ = try OpenFile.reading(file) } catch { throw SourceAddressError("--\(name): \(error)") }
   }
 
   private static func parse(
