@@ -105,6 +105,19 @@ import Testing
     await road.tearDown()
   }
 
+  @Test func `a commit that is too long is refused before it is read`() async throws {
+    let repository = try await OperatorRepository()
+    try await repository.commit(["press": "1"])
+    let text = try await repository.git("cat-file", "commit", "main")
+    let parents = String(repeating: "parent \(try await repository.git("rev-parse", "main"))\n", count: 25_000)
+    let tree = text.prefix { $0 != "\n" }
+    let rest = text.dropFirst(tree.count + 1)
+    let id = try await repository.git(
+      ["hash-object", "-t", "commit", "-w", "--stdin"], input: Array("\(tree)\n\(parents)\(rest)".utf8))
+    try await repository.git("update-ref", "refs/heads/main", id)
+    #expect(try await Device(repository).refusal().code == .limitExceeded)
+  }
+
   @Test(arguments: ["..", ".", ".git", ".GIT", "a/b"])
   func `a tree entry that git itself would not check out is refused`(name: String) async throws {
     let repository = try await OperatorRepository()

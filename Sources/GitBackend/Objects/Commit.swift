@@ -11,8 +11,16 @@ struct Commit: Sendable {
 }
 
 extension ObjectStore {
+  /// The bytes that a commit or a tag may have: libgit2 reads all of it into memory several times over.
+  private static let largestCommit = 1 << 20
+
   /// Reads a commit.
-  func commit(_ id: ObjectID) throws(GitFailure) -> Commit {
+  ///
+  /// - Throws: ``VerificationError`` with `limit-exceeded`; ``GitFailure``.
+  func commit(_ id: ObjectID) throws -> Commit {
+    guard try header(of: id).size <= Self.largestCommit else {
+      throw VerificationError(.limitExceeded, "commit \(id) is longer than \(Self.largestCommit) bytes")
+    }
     var oid = id.git
     let commit: OpaquePointer = try LibGit2.make("read commit \(id)") { git_commit_lookup($0, repository, &oid) }
     defer { git_commit_free(commit) }
@@ -24,15 +32,19 @@ extension ObjectStore {
 
   /// The commit that an object is, or that a tag leads to, with the tags on the way.
   ///
-  /// - Throws: ``VerificationError`` with `manifest-malformed` if it leads to something else; ``GitFailure``.
+  /// - Throws: ``VerificationError`` with `manifest-malformed` if it leads to something else, or `limit-exceeded`; ``GitFailure``.
   func peel(_ id: ObjectID) throws -> (commit: Commit, tags: [ObjectID]) {
     var tags: [ObjectID] = []
     var current = id
     // A chain of tags has an end, and an honest one is short.
     for _ in 0..<8 {
-      switch try header(of: current).kind {
+      let header = try header(of: current)
+      switch header.kind {
       case .commit: return (try commit(current), tags)
       case .tag:
+        guard header.size <= Self.largestCommit else {
+          throw VerificationError(.limitExceeded, "tag \(current) is longer than \(Self.largestCommit) bytes")
+        }
         tags.append(current)
         var oid = current.git
         let tag: OpaquePointer = try LibGit2.make("read tag \(id)") { git_tag_lookup($0, repository, &oid) }
@@ -54,7 +66,7 @@ extension ObjectStore {
 
   /// Looks for `ancestor` among the ancestors of `commit`, as far as they are here: by the ids that the commits
   /// themselves name, which nobody but their authors can have written.
-  func descent(of commit: ObjectID, from ancestor: ObjectID) throws(GitFailure) -> Descent {
+  func descent(of commit: ObjectID, from ancestor: ObjectID) throws -> Descent {
     var seen: Set<ObjectID> = [commit]
     var next = [commit]
     var isCut = false

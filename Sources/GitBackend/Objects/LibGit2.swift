@@ -40,14 +40,14 @@ struct GitFailure: Error, CustomStringConvertible {
   var description: String { message }
   /// The object or reference is not there.
   var isNotFound: Bool { code == GIT_ENOTFOUND.rawValue }
-  /// An object, or a pack, is not what git would make: it came so, and is the same wherever it is kept. libgit2 looks at an
-  /// object's name before its content.
+  /// An object is not what git would make: it came so, and is the same wherever it is kept. libgit2 looks at an object's
+  /// name before its content.
   var isOfContent: Bool {
     !isNotFound
-      && [GIT_ERROR_OBJECT, GIT_ERROR_TREE, GIT_ERROR_TAG, GIT_ERROR_INVALID, GIT_ERROR_INDEXER].contains {
-        $0.rawValue == area
-      }
+      && [GIT_ERROR_OBJECT, GIT_ERROR_TREE, GIT_ERROR_TAG, GIT_ERROR_INVALID].contains { $0.rawValue == area }
   }
+  /// A pack on its way in is none.
+  var isOfPack: Bool { area == GIT_ERROR_INDEXER.rawValue }
   /// It was told to stop.
   var isCancelled: Bool { code == GIT_EUSER.rawValue }
   /// Somebody else changed the reference first.

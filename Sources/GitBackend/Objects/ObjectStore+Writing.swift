@@ -31,12 +31,9 @@ extension ObjectStore {
   }
 
   /// Writes a tree: another one (or an empty one) with files changed.
-  func tree(_ base: ObjectID?, changing changes: [TreeChange]) throws(GitFailure) -> ObjectID {
+  func tree(_ base: ObjectID?, changing changes: [TreeChange]) throws -> ObjectID {
     var baseline: OpaquePointer?
-    if let base {
-      var oid = base.git
-      baseline = try LibGit2.make("read tree \(base)") { git_tree_lookup($0, repository, &oid) }
-    }
+    if let base { baseline = try readTree(base) }
     defer { git_tree_free(baseline) }
     var updates: [git_tree_update] = []
     defer { for update in updates { free(UnsafeMutablePointer(mutating: update.path)) } }

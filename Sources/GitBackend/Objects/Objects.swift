@@ -36,6 +36,9 @@ extension GitFailure {
   /// What it means if it is no trouble of this device's, or of a disk's: what was published is at fault.
   var asContent: (any Error)? {
     if isCancelled { return CancellationError() }
+    if isOfPack {
+      return BackendError(.protocolViolation, "the pack that came cannot be used: \(message)", isRetryable: true)
+    }
     guard isOfContent else { return nil }
     return VerificationError(.manifestMalformed, "what the repository holds is not as git makes it: \(message)")
   }

@@ -14,12 +14,25 @@ struct TreeEntry: Sendable {
 }
 
 extension ObjectStore {
+  /// The bytes that a tree may have: 100,000 entries with long names. libgit2 reads all of it into memory.
+  private static let largestTree = 32 << 20
+
+  /// A tree of libgit2's, for the caller to free.
+  ///
+  /// - Throws: ``VerificationError`` with `limit-exceeded`; ``GitFailure``.
+  func readTree(_ id: ObjectID) throws -> OpaquePointer {
+    guard try header(of: id).size <= Self.largestTree else {
+      throw VerificationError(.limitExceeded, "tree \(id) is longer than \(Self.largestTree) bytes")
+    }
+    var oid = id.git
+    return try LibGit2.make("read tree \(id)") { git_tree_lookup($0, repository, &oid) }
+  }
+
   /// What is at a path below a tree; nil if nothing is.
-  func entry(at path: String, below tree: ObjectID) throws(GitFailure) -> TreeEntry? {
-    var oid = tree.git
-    let tree: OpaquePointer = try LibGit2.make("read tree \(tree)") { git_tree_lookup($0, repository, &oid) }
+  func entry(at path: String, below tree: ObjectID) throws -> TreeEntry? {
+    let tree = try readTree(tree)
     defer { git_tree_free(tree) }
-    do {
+    do throws(GitFailure) {
       let entry: OpaquePointer = try LibGit2.make("look for '\(path)'") { git_tree_entry_bypath($0, tree, path) }
       defer { git_tree_entry_free(entry) }
       return TreeEntry(path: path, id: ObjectID(git_tree_entry_id(entry)), mode: git_tree_entry_filemode(entry))
@@ -34,8 +47,7 @@ extension ObjectStore {
   /// - Throws: ``VerificationError`` with `limit-exceeded` if there are more than `limit`, or `unsafe-document-id` if a
   ///   name is one that git itself would not check out.
   func entries(of id: ObjectID, below prefix: String = "", limit: Int = .max) throws -> [TreeEntry] {
-    var oid = id.git
-    let tree: OpaquePointer = try LibGit2.make("read tree \(id)") { git_tree_lookup($0, repository, &oid) }
+    let tree = try readTree(id)
     defer { git_tree_free(tree) }
     let count = git_tree_entrycount(tree)
     guard count <= limit else {
