@@ -19,6 +19,10 @@ extension BackendError {
     case 401 where exchange.lacksClientCertificate, 403 where exchange.lacksClientCertificate,
       400 where exchange.lacksClientCertificate:
       advice = "It asked for a client certificate: give one with --tls-cert and --tls-key."
+    case 400, 495, 496:
+      advice =
+        "Check that the address is a publisher of desired state, and that it accepts the certificate of --tls-cert, if one is shown."
+    case 511: advice = "A network on the way asks to log in."
     case 401: advice = "Check this device's token or certificate."
     case 403: advice = "Ask whoever runs it to allow this device."
     case 404, 410: advice = "Check the address."

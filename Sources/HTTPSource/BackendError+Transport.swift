@@ -27,10 +27,12 @@ extension BackendError {
   /// word of its own.
   package static func code(ofStatus status: Int) -> Code? {
     switch status {
-    case 401, 407: .unauthorized
+    case 401, 407, 495, 496: .unauthorized
     case 403: .forbidden
     case 408: .timeout
     case 429: .rateLimited
+    // RFC 6585 section 6: not from the origin, but from a network that asks to log in.
+    case 511: .protocolViolation
     case 500...599: .serverError
     default: nil
     }

@@ -15,7 +15,7 @@ package final class ReadAhead: Sendable {
   private static let window = 127
   /// What they may come to, by their own account. No more, or on a slow line the one that is waited for would be so long
   /// in coming, among all the others, that it would be given up.
-  private static let windowBytes: UInt64 = 1 << 20
+  private static let windowBytes: UInt64 = 256 << 10
   private static let smallSize: UInt64 = 64 << 10
 
   /// A document on its way, and what it counts for in the window: others may say other sizes of the same one.

@@ -85,9 +85,10 @@ package struct SourceClient: Sendable {
       case 404, 410: return nil
       case 304 where headerFields.isConditional, 200:
         if exchange.response.status == .ok { try checkIsNoWebPage(exchange) }
+        let body = try await exchange.body.collect(upTo: limit)
+        if exchange.response.status == .ok { try checkIsNoWebPage(exchange, body) }
         return Answer(
-          request: request, response: exchange.response, body: try await exchange.body.collect(upTo: limit),
-          address: exchange.effectiveAddress)
+          request: request, response: exchange.response, body: body, address: exchange.effectiveAddress)
       default: throw await BackendError.reading(exchange, of: "\(address)")
       }
     } catch let error as HTTPTransportError {
@@ -124,9 +125,12 @@ package struct SourceClient: Sendable {
   }
 
   /// Refuses a page that was sent in place of data: what a login page of the network stands in for is not at fault.
-  private func checkIsNoWebPage(_ exchange: HTTPExchange) throws(BackendError) {
+  private func checkIsNoWebPage(_ exchange: HTTPExchange, _ body: [UInt8] = []) throws(BackendError) {
     let type = exchange.response.headerFields[.contentType]?.lowercased() ?? ""
-    guard type.hasPrefix("text/html") || type.hasPrefix("application/xhtml") else { return }
+    // Nothing that is fetched whole begins like this; some pages come without a type.
+    let start = String(decoding: body.prefix(64), as: UTF8.self).lowercased().drop(while: \.isWhitespace)
+    let isPage = start.hasPrefix("<html") || start.hasPrefix("<!doctype")
+    guard isPage || type.hasPrefix("text/html") || type.hasPrefix("application/xhtml") else { return }
     throw BackendError(
       .protocolViolation,
       "\(exchange.effectiveAddress) answers with a web page; either it is not the address of a publisher of desired state, or a login page of the network stands in between",

@@ -6,7 +6,7 @@ package import HTTPTransport
 package enum TransportSettings {
   /// The names, without the dashes.
   package static let names: Set<String> = [
-    "tls-ca", "tls-cert", "tls-key", "proxy", "proxy-ca", "token-file", "insecure-http",
+    "tls-ca", "tls-cert", "tls-key", "proxy", "proxy-ca", "token-file", "insecure-http", "allow-tls-1.2",
   ]
 
   /// Whether `http:` may be used to reach other machines.
@@ -34,6 +34,7 @@ package enum TransportSettings {
     _ settings: [String: String], for origin: HTTPOrigin
   ) throws(SourceAddressError) -> HTTPTransportConfiguration {
     var configuration = HTTPTransportConfiguration()
+    if settings["allow-tls-1.2"] == "true" { configuration.tls.minimumVersion = .tls12 }
     configuration.tls.trust = settings["tls-ca"].map(HTTPTrustRoots.only(file:)) ?? .system
     switch (settings["tls-cert"], settings["tls-key"]) {
     case (let certificate?, let key?):
@@ -94,9 +95,12 @@ package enum TransportSettings {
   private static func token(in path: String) throws(SourceAddressError) -> HTTPSecret {
     try checkReadable(path, named: "token-file")
     let bytes = (try? Files.read(path, limit: 1 << 16)) ?? nil
-    let token = String(String(decoding: bytes ?? [], as: UTF8.self).split(whereSeparator: \.isWhitespace).first ?? "")
-    guard !token.isEmpty else { throw SourceAddressError("--token-file: \(path) holds no token") }
-    return HTTPSecret(token)
+    let words = String(decoding: bytes ?? [], as: UTF8.self).split(whereSeparator: \.isWhitespace)
+    guard let token = words.first else { throw SourceAddressError("--token-file: \(path) holds no token") }
+    guard words.count == 1 else {
+      throw SourceAddressError("--token-file: \(path) holds more than a token; leave out 'Bearer' and everything else")
+    }
+    return HTTPSecret(String(token))
   }
 
   /// That the file of a setting can be read: libcurl and ssh would only complain at the first request, and not of the setting.

@@ -218,6 +218,8 @@ private final class EngineLoop {
   private var nextDeadline: ContinuousClock.Instant?
   private var nextStallLook: ContinuousClock.Instant?
   private let stallInterval: Duration?
+  /// Of all transfers that are over.
+  private var finishedBytes: Int64 = 0
 
   init(_ engine: Engine) {
     self.engine = engine
@@ -341,6 +343,7 @@ private final class EngineLoop {
       queue.removeAll { $0 === transfer }
       return
     }
+    finishedBytes += finished.byteCount
     curl_multi_remove_handle(multi, pointer)
     context.verificationFailures[pointer] = nil
     if spareHandles.count < 16 { spareHandles.append(finished.easy) }
@@ -391,7 +394,8 @@ private final class EngineLoop {
     let now = ContinuousClock.now
     if let nextStallLook, nextStallLook > now { return }
     nextStallLook = now + stallInterval
-    for transfer in running.values where transfer.isStalled(now) {
+    let count = finishedBytes + running.values.reduce(0) { $0 + $1.byteCount }
+    for transfer in running.values where transfer.isStalled(now, count: count) {
       transfer.end(.stalled("\(transfer.plan.address.origin)"))
       remove(transfer.transfer)
     }

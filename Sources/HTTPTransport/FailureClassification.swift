@@ -193,7 +193,8 @@ extension HTTPTransportError {
     case 1070, SSL_R_UNSUPPORTED_PROTOCOL:
       return error(
         .tlsVersion,
-        "\(peer) does not offer the TLS version that is required. Update the server, or allow TLS 1.2 by name.")
+        "\(peer) does not offer the TLS version that is required. Update the server, or allow TLS 1.2 by name (--allow-tls-1.2)."
+      )
     default: return nil
     }
   }

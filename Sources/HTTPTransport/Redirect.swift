@@ -39,6 +39,10 @@ extension RequestPlan {
     if address.origin.scheme == "https", target.origin.scheme != "https" {
       return refuse("from https down to \(target.origin), which is never followed.")
     }
+    // What is said in the clear within this machine is not thereby for the network.
+    if address.origin.isLoopback, target.origin.scheme == "http", !target.origin.isLoopback {
+      return refuse("from this machine to \(target.origin) in the clear. Configure the final address if that is meant.")
+    }
     var next = self
     next.address = target
     if target.origin != address.origin {

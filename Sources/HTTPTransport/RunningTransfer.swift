@@ -221,12 +221,18 @@ final class RunningTransfer {
   /// from our own side for a slow server.
   private var stall = StallWatch()
 
-  /// Called about ``StallWatch/interval(of:)`` apart, after libcurl has read what there is.
-  func isStalled(_ now: ContinuousClock.Instant) -> Bool {
-    guard let limit = configuration.stallLimit, discardLimit == nil else { return false }
-    let count =
-      Int64(ccurl_get_offset(easy.pointer, CURLINFO_SIZE_DOWNLOAD_T))
+  /// What of it has crossed the line so far, either way.
+  var byteCount: Int64 {
+    Int64(ccurl_get_offset(easy.pointer, CURLINFO_SIZE_DOWNLOAD_T))
       + Int64(ccurl_get_offset(easy.pointer, CURLINFO_SIZE_UPLOAD_T)) + Int64(header.byteCount)
+  }
+
+  /// Called about ``StallWatch/interval(of:)`` apart, after libcurl has read what there is.
+  ///
+  /// - Parameter count: the bytes of all transfers. They share a line, and with HTTP/2 a connection, on which a server
+  ///   sends them one after the other: whoever waits for its turn has not stalled.
+  func isStalled(_ now: ContinuousClock.Instant, count: Int64) -> Bool {
+    guard let limit = configuration.stallLimit, discardLimit == nil else { return false }
     let isJudged = isConnected && !isReceivePaused && !isSendPaused
     return stall.isOver(limit, count: count, now, isJudged: isJudged)
   }

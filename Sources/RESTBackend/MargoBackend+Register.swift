@@ -18,6 +18,12 @@ extension MargoBackend {
         let origin = try HTTPSourceAddress.parse(base, allowsPlainHTTP: allowsPlainHTTP).origin
         var configuration = try TransportSettings.configuration(context.settings, for: origin)
         let clientID = address.query["client"]
+        guard clientID?.isEmpty != true else {
+          throw SourceAddressError("'client=' names no client; leave it out, or give the id that onboarding printed")
+        }
+        guard clientID != nil || context.settings["request-key"] == nil else {
+          throw SourceAddressError("--request-key is for the client-id form: add ?client=ID to the address")
+        }
         let key = try TransportSettings.requestKey(context.settings)
         if clientID == nil { configuration = try mutualTLS(configuration) }
         return try MargoBackend(

@@ -38,6 +38,7 @@ public final class RESTBackend: DesiredStateBackend {
     self.manifest = manifest
     binding = Digest.of(manifest.url.utf8).fileName + " "
     self.receipts = try receipts.map { text throws(SourceAddressError) in
+      guard !text.isEmpty else { throw SourceAddressError("'receipts=' names no address; leave it out, or name one") }
       // A folder, whether it is written with its slash or without.
       let folder = text.hasSuffix("/") ? text : text + "/"
       return try HTTPSourceAddress.parse(folder, relativeTo: manifest, allowsPlainHTTP: allowsPlainHTTP)
@@ -85,8 +86,10 @@ public final class RESTBackend: DesiredStateBackend {
       try answer.address.resolvingInDrop(Drop.signatures(of: revision)), "the signatures",
       limit: request.limits.evidenceSize, deadline: deadline)
     let base = answer.address
+    // What answered, which a redirect may have led to; and TLS all the way, or it vouches for nothing.
+    let isProtected = manifest.origin.scheme == "https" && base.origin.scheme == "https"
     let documents = DocumentsOverHTTP(
-      over: client, manifest: answer.body, for: request,
+      over: client, manifest: answer.body, endorsement: isProtected ? "TLS to \(base.origin)" : nil, for: request,
       at: .init(
         document: { try base.resolvingInDrop(try Drop.path(of: $0)) },
         bundle: { try base.resolvingInDrop(try Drop.path(of: $0)) }))
@@ -106,8 +109,10 @@ public final class RESTBackend: DesiredStateBackend {
 
   /// Beside signatures, verified TLS vouches for a state where the policy trusts channels.
   public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
-    try verifier.admit(
-      state, endorsements: manifest.origin.scheme == "https" ? [.channel("TLS to \(manifest.origin)")] : [])
+    // Of a state that this backend fetched, what answered; of another, where it would be fetched from.
+    let own = manifest.origin.scheme == "https" ? "TLS to \(manifest.origin)" : nil
+    let channel = (state.documents as? DocumentsOverHTTP).map(\.endorsement) ?? own
+    return try verifier.admit(state, endorsements: channel.map { [.channel($0)] } ?? [])
   }
 
   /// Puts a receipt at `<receipts>/<device>/…`. The same acknowledgement again is the same file, and a newer one about

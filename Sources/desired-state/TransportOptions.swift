@@ -31,6 +31,8 @@ struct TransportOptions: ParsableArguments {
   var knownHosts: String?
   @Flag(help: "Believe an SSH host that is seen for the first time, and add its key to --known-hosts.")
   var acceptNewHostKey = false
+  @Flag(name: .customLong("allow-tls-1.2"), help: "Allow TLS 1.2, for servers and proxies that have no 1.3.")
+  var allowTLS12 = false
   @Flag(help: "Allow http: to other machines: everybody on the way sees and can change what is sent.")
   var insecureHttp = false
 
@@ -48,6 +50,7 @@ struct TransportOptions: ParsableArguments {
     settings["ssh-key"] = sshKey
     settings["known-hosts"] = knownHosts
     if acceptNewHostKey { settings["accept-new-host-key"] = "true" }
+    if allowTLS12 { settings["allow-tls-1.2"] = "true" }
     if insecureHttp { settings["insecure-http"] = "true" }
     return settings
   }

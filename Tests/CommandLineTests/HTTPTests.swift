@@ -149,10 +149,14 @@ import Testing
 
   @Test(.timeLimit(.minutes(1))) func `options that cannot work are usage errors that say what to do`() async throws {
     try site.write(" \n", to: "empty")
+    try site.write("Bearer abc\n", to: "header")
     let cases: [(String, [String], String)] = [
       (url, ["--tls-cert", certificates.certificate("client")], "--tls-key"),
       (url, ["--tls-ca", site.root + "/nothing"], "--tls-ca"),
       (url, ["--token-file", site.root + "/empty"], "holds no token"),
+      (url, ["--token-file", site.root + "/header"], "more than a token"),
+      (url + "?receipts=", [], "'receipts='"), ("margo+https://localhost?client=", [], "'client='"),
+      ("margo+https://localhost", ["--request-key", key], "client-id form"),
       (url, ["--proxy", "socks5://127.0.0.1:1"], "proxy"),
       (url, ["--proxy-ca", certificates.authority], "--proxy"),
       ("https://ops:s3cret@localhost/manifest.json", [], "credentials"),

@@ -31,6 +31,13 @@ import Testing
     #expect(transport.counters.connections == 1)
   }
 
+  @Test func `never lead from this machine to another in the clear`() async throws {
+    let error = try await transport().failure(.get(url("/redirect?to=http://192.0.2.1/ok")))
+    #expect(
+      error?.code == .redirectRefused && error?.message.contains("in the clear") == true, "\(String(describing: error))"
+    )
+  }
+
   @Test func `Keep credentials on the same origin`() async throws {
     let transport = try transport {
       $0.credentials = try HTTPCredentials(.bearer(HTTPSecret("token-1")), for: HTTPOrigin(of: url("/")))

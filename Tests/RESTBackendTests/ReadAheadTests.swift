@@ -109,7 +109,8 @@ import Testing
     // The first is read to its end, as nobody knew that it was wrong; of the others, what was under way.
     #expect(requests.count < 300)
     let bytes = requests.map(\.sent).reduce(0, +)
-    #expect(bytes < 64 << 20 + 130 << 20, "\(bytes) bytes for \(requests.count) requests")
+    // Of 8 GiB. A server sends on for as long as it takes to be told that it need not.
+    #expect(bytes < 1 << 30, "\(bytes) bytes for \(requests.count) requests")
     measured("\(requests.count) requests, \(bytes >> 20) MiB")
   }
 }

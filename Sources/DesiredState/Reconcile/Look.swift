@@ -16,7 +16,7 @@ extension Reconciler {
 
   /// Looks at a source, unless it asked not to be looked at yet: then what it said before stands.
   private func look(at source: any DesiredStateBackend, isDamaged: Bool) async throws -> Outcome {
-    if let outcome = patience.outcome(of: source.source, at: configuration.now()) { return outcome }
+    if let outcome = patience.value(of: source.source, at: configuration.now()) { return outcome }
     var retryAfter: Duration?
     let outcome = try await look(at: source, isDamaged: isDamaged, retryAfter: &retryAfter)
     patience.note(outcome, of: source.source, for: retryAfter, at: configuration.now())

@@ -19,7 +19,7 @@ public final class Reconciler: Sendable {
   /// Rings when the agent has reported how far a document has come.
   let reports = Doorbell()
   /// Which sources asked for patience.
-  let patience = Patience()
+  let patience = Patience<Reconciler.Outcome>()
 
   /// - Parameters:
   ///   - sources: where to look, in order of preference: the first that answers decides.
@@ -183,7 +183,7 @@ public final class Reconciler: Sendable {
 
   private func deliver() async throws {
     let result = try await store.outbox.deliver(
-      to: recipients, within: configuration.timeout, clock: configuration.clock)
+      to: recipients, within: configuration.timeout, clock: configuration.clock, at: configuration.now())
     for (acknowledgement, source) in result.delivered {
       emit(.acknowledged(acknowledgement), source, acknowledgement.revision, acknowledgement.adoptedManifestVersion)
     }

@@ -8,6 +8,7 @@ import Glibc
 public struct Outbox: Sendable {
   let directory: String
   private let worker = Worker("desired-state.outbox")
+  private let patience = Patience<Bool>()
 
   /// The outbox in a directory, which is created when something is put into it.
   init(directory: String) { self.directory = directory }
@@ -57,12 +58,15 @@ public struct Outbox: Sendable {
   /// - Parameters:
   ///   - timeout: how long a backend may take for one statement.
   ///   - clock: what that time passes by.
+  ///   - now: the time. A backend that asked for patience (``BackendError/retryAfter``) is passed over until it is over.
   /// - Returns: what was delivered, each with the source that took it, and the first error, if any.
   public func deliver(
     to backends: [any DesiredStateBackend], within timeout: Duration = .seconds(30),
-    clock: any Clock<Duration> = ContinuousClock()
+    clock: any Clock<Duration> = ContinuousClock(), at now: Date = Date()
   ) async throws -> (delivered: [(Acknowledgement, source: String)], failure: (any Error)?) {
-    let capable = backends.filter { !$0.capabilities.isDisjoint(with: .acknowledges) }
+    let capable = backends.filter {
+      !$0.capabilities.isDisjoint(with: .acknowledges) && patience.value(of: $0.source, at: now) == nil
+    }
     guard !capable.isEmpty else { return ([], nil) }
     var delivered: [(Acknowledgement, source: String)] = []
     var failure: (any Error)?
@@ -77,6 +81,7 @@ public struct Outbox: Sendable {
           throw CancellationError()
         } catch {
           failure = failure ?? error
+          patience.note(true, of: backend.source, for: (error as? BackendError)?.retryAfter, at: now)
           mayPass = mayPass || (error as? BackendError)?.isRetryable ?? true
         }
       }
