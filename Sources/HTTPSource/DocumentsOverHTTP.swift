@@ -50,8 +50,9 @@ package final class DocumentsOverHTTP: DocumentReader {
     self.locations = locations
     limits = request.limits
     timeout = request.timeout
-    ahead = ReadAhead(timeout: request.timeout) { document in
-      try await client.document(document, at: try locations.document(document), limits: request.limits)
+    ahead = ReadAhead(timeout: request.timeout) { document, limit in
+      try await client.document(
+        document, at: try locations.document(document), limit: min(limit, request.limits.documentSize))
     }
   }
 

@@ -8,7 +8,8 @@ import Synchronization
 /// into memory. What they say is not relied on: of one that is longer no more is taken than it said, and it is fetched
 /// again, in pieces, when its turn comes.
 package final class ReadAhead: Sendable {
-  package typealias Begin = @Sendable (DocumentReference) async throws -> DocumentExchange
+  /// Begins to fetch a document, of which no more than so many bytes are to come.
+  package typealias Begin = @Sendable (DocumentReference, UInt64) async throws -> DocumentExchange
 
   /// With the one that is being read, as many as the servers in use let be under way on one connection (nginx: 128;
   /// RFC 9113 section 6.5.2: at least 100).
@@ -86,7 +87,7 @@ package final class ReadAhead: Sendable {
       }
       try Task.checkCancellation()
     }
-    var exchange = try await limited(to: timeout) { [begin] in try await begin(document) }
+    var exchange = try await limited(to: timeout) { [begin] in try await begin(document, .max) }
     exchange.timeout = timeout
     return exchange
   }
@@ -105,9 +106,15 @@ package final class ReadAhead: Sendable {
       state.bytes += weight
       let task = Task { [begin] () -> [UInt8]? in
         var bytes: [UInt8] = []
-        for try await piece in try await begin(candidate) {
-          bytes += piece
-          if bytes.count > weight { return nil }
+        do {
+          // A little more, for what compressing a short document adds. Without a bound, what a bomb expands to would be
+          // held for every document of the window.
+          for try await piece in try await begin(candidate, weight + 1024) {
+            bytes += piece
+            if bytes.count > weight { return nil }
+          }
+        } catch let error as VerificationError where error.code == .limitExceeded {
+          return nil
         }
         return bytes
       }

@@ -101,17 +101,17 @@ package struct SourceClient: Sendable {
   ///
   /// - Throws: ``VerificationError`` with `document-missing`; ``BackendError``; `CancellationError`.
   package func document(
-    _ document: DocumentReference, at address: HTTPAddress, limits: Limits
+    _ document: DocumentReference, at address: HTTPAddress, limit: UInt64
   ) async throws -> DocumentExchange {
     do {
       // No deadline for the whole: a large document takes as long as it keeps coming, and the stall limit sees to that.
       let exchange = try await send(
-        address.request(), limits: .body(Int64(clamping: limits.documentSize)),
+        address.request(), limits: .body(Int64(clamping: limit)),
         deadline: .now + .seconds(86400 * 30))
       switch exchange.response.status.code {
       case 200:
         try checkIsNoWebPage(exchange)
-        return DocumentExchange(document: document, exchange: exchange, limit: limits.documentSize)
+        return DocumentExchange(document: document, exchange: exchange, limit: limit)
       case 404, 410:
         throw VerificationError(
           .documentMissing,
@@ -120,7 +120,7 @@ package struct SourceClient: Sendable {
       default: throw await BackendError.reading(exchange, of: "\(address)")
       }
     } catch let error as HTTPTransportError {
-      throw DocumentExchange.failure(error, of: document, limit: limits.documentSize)
+      throw DocumentExchange.failure(error, of: document, limit: limit)
     }
   }
 

@@ -126,6 +126,13 @@ final class RunningTransfer {
       stop(.tooLarge("The body of", plan, "is larger than \(plan.limits.decodedBytes) bytes"))
       return 0
     }
+    // Deflate makes at most 1032 bytes of one (zlib, Maximum Compression Factor); brotli a million. What is made of one read
+    // is made at once and is in memory, so that nothing honest is lost and a bomb is over early.
+    guard decodedCount < 64 << 20 || decodedCount / 1100 <= ccurl_get_offset(easy.pointer, CURLINFO_SIZE_DOWNLOAD_T)
+    else {
+      stop(.tooLarge("The body of", plan, "expands to more than 1100 times what is sent"))
+      return 0
+    }
     guard let waiters = transfer.append(bytes, whateverIsHeld: isResuming) else {
       // CURL_WRITEFUNC_PAUSE: nothing was taken; libcurl gives the same bytes again after curl_easy_pause.
       isReceivePaused = true
