@@ -20,6 +20,9 @@ package struct Validator: Sendable, Equatable {
   /// that young may go on to stand for something else (RFC 9110 section 8.8.2.2), so there is none yet.
   private static let settling = 2
 
+  /// A longer tag is not sent back: a server that gives one it does not take would never be heard again.
+  private static let longestTag = 1024
+
   /// The validator of an answer; nil if it has none, or none that can be relied on yet.
   package init?(_ fields: HTTPFields, revision: Revision) {
     guard let (kind, value) = Self.settled(fields) else { return nil }
@@ -30,7 +33,7 @@ package struct Validator: Sendable, Equatable {
 
   /// The entity tag of an answer, from a server that makes it of the content: then its date does not matter.
   package init?(entityTagOf fields: HTTPFields, revision: Revision) {
-    guard let tag = fields[.eTag], !tag.isEmpty else { return nil }
+    guard let tag = fields[.eTag], !tag.isEmpty, tag.utf8.count <= Self.longestTag else { return nil }
     self.revision = revision
     kind = .entityTag
     value = tag
@@ -41,7 +44,7 @@ package struct Validator: Sendable, Equatable {
     if let modified = fields[.lastModified].flatMap(HTTPDate.secondsSince1970) {
       guard let date = fields[.date].flatMap(HTTPDate.secondsSince1970), date - modified >= settling else { return nil }
     }
-    if let tag = fields[.eTag], !tag.isEmpty { return (.entityTag, tag) }
+    if let tag = fields[.eTag], !tag.isEmpty, tag.utf8.count <= longestTag { return (.entityTag, tag) }
     return fields[.lastModified].map { (.lastModified, $0) }
   }
 

@@ -83,6 +83,12 @@ public final class MargoBackend: DesiredStateBackend {
       let answer = try await client.get(
         api.manifest, "the manifest", headerFields: fields, limit: request.limits.manifestSize, deadline: deadline)
     else { return .absent }
+    // The channel is what vouches, and it is the manager's own.
+    guard try answer.address.origin == api.manifest.origin else {
+      throw BackendError(
+        .protocolViolation,
+        "\(source) leads to \(answer.address.origin), another server; name that one if it is the manager")
+    }
     if answer.response.status == .notModified { return FetchResult(.unchanged, marker: request.marker) }
     let revision = Revision(ofManifest: answer.body)
     let marker = Validator(entityTagOf: answer.response.headerFields, revision: revision)?.marker

@@ -39,6 +39,9 @@ public final class RESTBackend: DesiredStateBackend {
     binding = Digest.of(manifest.url.utf8).fileName + " "
     self.receipts = try receipts.map { text throws(SourceAddressError) in
       guard !text.isEmpty else { throw SourceAddressError("'receipts=' names no address; leave it out, or name one") }
+      guard !text.contains(where: { $0 == "?" || $0 == "#" }) else {
+        throw SourceAddressError("'receipts=' names a folder, and has no query; files are put below it")
+      }
       // A folder, whether it is written with its slash or without.
       let folder = text.hasSuffix("/") ? text : text + "/"
       return try HTTPSourceAddress.parse(folder, relativeTo: manifest, allowsPlainHTTP: allowsPlainHTTP)
