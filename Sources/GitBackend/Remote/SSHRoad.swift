@@ -137,7 +137,7 @@ final class SSHRoad: Road {
     _ error: any Error, _ service: GitService, _ status: TerminationStatus, _ words: [UInt8]
   ) -> any Error {
     // What the other end said in its own words, or in what it sent, says more than how the program ended.
-    if let error = error as? BackendError, error.code == .protocolViolation {} else { return error }
+    guard (error as? BackendError)?.code == .protocolViolation else { return error }
     let lines = String(decoding: words.suffix(4096), as: UTF8.self).split(whereSeparator: \.isNewline)
       .map { $0.filter { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f } } }
     let said = lines.suffix(3).joined(separator: "; ")
