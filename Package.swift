@@ -5,6 +5,7 @@ import PackageDescription
 // SwiftPM ignores that setting when the package is somebody's dependency.
 let settings: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
   .treatAllWarnings(as: .error),
 ]
 
@@ -15,6 +16,8 @@ let package = Package(
     .library(name: "FileBackend", targets: ["FileBackend"]),
     .library(name: "RESTBackend", targets: ["RESTBackend"]),
     .library(name: "GitBackend", targets: ["GitBackend"]),
+    .library(name: "DropPublisher", targets: ["DropPublisher"]),
+    .library(name: "SSHSignatures", targets: ["SSHSignatures"]),
     .library(name: "HTTPMessageSignatures", targets: ["HTTPMessageSignatures"]),
     .library(name: "HTTPTransport", targets: ["HTTPTransport"]),
     .library(name: "DesiredStateTesting", targets: ["DesiredStateTesting"]),
@@ -26,6 +29,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-http-structured-headers", from: "1.2.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.0.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
     // Without its Foundation trait: the command line is linked against FoundationEssentials alone.
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
   ],
@@ -33,23 +37,41 @@ let package = Package(
     // What Glibc's Swift overlay does not show: header-only C shims.
     .target(name: "CLinux"),
     .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+    // Package-only: files, blocking work and time limits, text.
+    .target(
+      name: "DesiredStateSupport",
+      dependencies: ["CLinux", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: settings),
+    // SSH signatures, allowed signers: useful by itself, without a word of the core.
+    .target(
+      name: "SSHSignatures",
+      dependencies: [
+        "DesiredStateSupport",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+      ],
+      swiftSettings: settings),
     .target(
       name: "DesiredState",
       dependencies: [
-        "CLinux",
+        "CLinux", "DesiredStateSupport", "SSHSignatures",
         .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
     // Reading .tar.gz archives that nobody vouches for.
     .target(
       name: "DropArchive",
-      dependencies: ["DesiredState", "CArchive"],
+      dependencies: ["DesiredState", "DesiredStateSupport", "CArchive"],
       swiftSettings: settings),
     .target(
       name: "FileBackend",
-      dependencies: ["DesiredState", "DropArchive", "CArchive", "CLinux"],
+      dependencies: ["DesiredState", "DesiredStateSupport", "DropArchive", "CLinux"],
+      swiftSettings: settings),
+    // The orchestrator's side: writes and signs drops, to a disk, an archive, a repository.
+    .target(
+      name: "DropPublisher",
+      dependencies: ["CArchive", "DesiredState", "DesiredStateSupport", "FileBackend", "GitBackend"],
       swiftSettings: settings),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),
     .target(
@@ -65,16 +87,19 @@ let package = Package(
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "RawStructuredFieldValues", package: "swift-http-structured-headers"),
       ],
-      swiftSettings: settings + [.enableUpcomingFeature("InternalImportsByDefault")]),
+      swiftSettings: settings),
     // What every backend over HTTP has to say in the core's words: settings, errors, Retry-After.
     .target(
-      name: "HTTPSource",
-      dependencies: ["DesiredState", "DropArchive", "HTTPMessageSignatures", "HTTPTransport", "CLinux", .product(name: "HTTPTypes", package: "swift-http-types")],
-      swiftSettings: settings + [.enableUpcomingFeature("InternalImportsByDefault")]),
+      name: "HTTPBackendSupport",
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DropArchive", "HTTPMessageSignatures", "HTTPTransport", "CLinux",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
+      swiftSettings: settings),
     .target(
       name: "RESTBackend",
       dependencies: [
-        "DesiredState", "HTTPMessageSignatures", "HTTPSource", "HTTPTransport",
+        "DesiredState", "DesiredStateSupport", "HTTPMessageSignatures", "HTTPBackendSupport", "HTTPTransport",
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -84,7 +109,7 @@ let package = Package(
     .target(
       name: "GitBackend",
       dependencies: [
-        "CGit2", "CZlib", "DesiredState", "HTTPSource", "HTTPTransport",
+        "CGit2", "CZlib", "DesiredState", "DesiredStateSupport", "HTTPBackendSupport", "HTTPTransport",
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -92,12 +117,13 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "DesiredStateTesting",
-      dependencies: ["CLinux", "DesiredState", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: ["CLinux", "DesiredState", "DesiredStateSupport", .product(name: "Crypto", package: "swift-crypto")],
       swiftSettings: settings),
     .executableTarget(
       name: "desired-state",
       dependencies: [
-        "DesiredState", "FileBackend", "GitBackend", "HTTPMessageSignatures", "HTTPSource", "RESTBackend",
+        "DesiredState", "DesiredStateSupport", "DropPublisher", "FileBackend", "GitBackend", "HTTPBackendSupport",
+        "HTTPMessageSignatures", "RESTBackend", "SSHSignatures",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -105,7 +131,11 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "DesiredStateTests",
-      dependencies: ["DesiredState", "DesiredStateTesting"],
+      dependencies: ["DesiredState", "DesiredStateSupport", "DesiredStateTesting"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "SSHSignaturesTests",
+      dependencies: ["SSHSignatures", .product(name: "Crypto", package: "swift-crypto")],
       swiftSettings: settings),
     .testTarget(
       name: "DesiredStateTestingTests",
@@ -113,13 +143,22 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "FileBackendTests",
-      dependencies: ["DesiredState", "FileBackend", "DesiredStateTesting", "TestSupport"],
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend", "TestSupport",
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "DropPublisherTests",
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend", "TestSupport",
+      ],
       swiftSettings: settings),
     // Files, programs and ports, for the tests of whatever needs them.
     .target(
       name: "TestSupport",
       dependencies: [
-        "DesiredState", "DesiredStateTesting", .product(name: "Subprocess", package: "swift-subprocess"),
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher",
+        .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       path: "Tests/TestSupport",
       swiftSettings: settings),
@@ -134,7 +173,8 @@ let package = Package(
       name: "GitBackendTests",
       dependencies: [
         // The program itself is a dependency so that it is built; the tests only run it.
-        "desired-state", "DesiredState", "DesiredStateTesting", "FileBackend", "GitBackend", "HTTPTestSupport",
+        "desired-state", "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend",
+        "GitBackend", "HTTPTestSupport",
         "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: settings),
@@ -155,8 +195,8 @@ let package = Package(
     .testTarget(
       name: "RESTBackendTests",
       dependencies: [
-        "DesiredState", "DesiredStateTesting", "HTTPMessageSignatures", "FileBackend", "HTTPSource", "HTTPTestSupport",
-        "HTTPTransport", "RESTBackend", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend",
+        "HTTPBackendSupport", "HTTPMessageSignatures", "HTTPTestSupport", "HTTPTransport", "RESTBackend", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
     .testTarget(

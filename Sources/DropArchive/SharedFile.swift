@@ -1,4 +1,4 @@
-package import DesiredState
+package import DesiredStateSupport
 import Glibc
 
 /// An open file that several readers share, each with a position of its own.

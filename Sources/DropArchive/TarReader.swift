@@ -1,5 +1,6 @@
 import CArchive
 package import DesiredState
+import DesiredStateSupport
 import Glibc
 
 /// Reads a `.tar.gz` from front to back, trusting nothing in it: regular files and directories with plain relative

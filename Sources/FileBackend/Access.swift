@@ -1,4 +1,5 @@
 import DesiredState
+import DesiredStateSupport
 
 /// How a source's files are read: on which thread, and how long a single answer may take.
 struct Access: Sendable {
@@ -20,6 +21,4 @@ struct Access: Sendable {
 
   /// How long one call may work before it lets others have the thread and looks whether anybody still waits for it.
   static let slice = Duration.milliseconds(250)
-  /// How much of a document is read at a time, in bytes.
-  static let chunk = 256 << 10
 }

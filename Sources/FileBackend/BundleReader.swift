@@ -1,4 +1,5 @@
 import DesiredState
+import DesiredStateSupport
 import DropArchive
 import Synchronization
 
@@ -27,7 +28,7 @@ final class BundleReader: DocumentReader {
   }
 
   func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
-    let path = try Drop.path(of: document)
+    let path = try DropLayout.path(of: document)
     guard let position = bundle.positions[path] else {
       throw VerificationError(
         .documentMissing, "document '\(document.id)' is not in \(bundle.file.open.path) as \(path)",
@@ -56,7 +57,7 @@ final class BundleReader: DocumentReader {
   }
 
   private func position(of document: DocumentReference) -> Int? {
-    (try? Drop.path(of: document)).flatMap { bundle.positions[$0] }
+    (try? DropLayout.path(of: document)).flatMap { bundle.positions[$0] }
   }
 
   private func take() -> BundleCursor? {
@@ -106,16 +107,16 @@ final class BundleCursor: @unchecked Sendable {
       }
       guard try reader.next() != nil else { throw TarReader.truncated(bundle.file.open.path) }
     }
-    let bytes = try reader.read(upTo: Access.chunk + 1)
+    let bytes = try reader.read(upTo: Files.chunkSize + 1)
     hasFailed = false
-    return bytes.count <= Access.chunk ? .whole(bytes) : .part(bytes)
+    return bytes.count <= Files.chunkSize ? .whole(bytes) : .part(bytes)
   }
 
   /// The next bytes of the entry; none at its end.
   func next() throws -> [UInt8] {
     guard !hasFailed, let reader else { throw TarReader.truncated(bundle.file.open.path) }
     hasFailed = true
-    let bytes = try reader.read(upTo: Access.chunk)
+    let bytes = try reader.read(upTo: Files.chunkSize)
     hasFailed = false
     return bytes
   }

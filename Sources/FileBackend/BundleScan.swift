@@ -1,4 +1,5 @@
-import DesiredState
+package import DesiredState
+import DesiredStateSupport
 import DropArchive
 import Glibc
 
@@ -46,7 +47,7 @@ final class BundleScan {
       guard let entry = try reader.next() else { return .finished(try bundle()) }
       try note(entry)
       guard !entry.isDirectory else { continue }
-      if try readManifest(entry), entry.path == Drop.manifest, let current,
+      if try readManifest(entry), entry.path == DropLayout.manifest, let current,
         Revision(ofManifest: manifests[entry.path]!) == current
       {
         return .unchanged
@@ -69,7 +70,7 @@ final class BundleScan {
   /// Reads `manifest.json`, or `<directory>/manifest.json`; whether it was one.
   private func readManifest(_ entry: TarReader.Entry) throws -> Bool {
     let components = entry.path.split(separator: "/")
-    guard components.last.map(String.init) == Drop.manifest, components.count <= 2 else { return false }
+    guard components.last.map(String.init) == DropLayout.manifest, components.count <= 2 else { return false }
     guard let bytes = try reader.read(limit: limits.manifestSize) else {
       throw VerificationError(
         .limitExceeded, "\(entry.path) in \(file.open.path) is longer than the limit of \(limits.manifestSize) bytes")
@@ -81,7 +82,7 @@ final class BundleScan {
 
   private func readSignatures(_ entry: TarReader.Entry) throws {
     let components = entry.path.split(separator: "/")
-    guard (2...3).contains(components.count), components[components.count - 2] == Drop.signatures,
+    guard (2...3).contains(components.count), components[components.count - 2] == DropLayout.signatures,
       entry.path.hasSuffix(".sig")
     else { return }
     guard let bytes = try reader.read(limit: limits.evidenceSize) else {
@@ -99,24 +100,24 @@ final class BundleScan {
 
   private func bundle() throws -> Bundle {
     let path: String
-    if manifests[Drop.manifest] != nil {
-      path = Drop.manifest
+    if manifests[DropLayout.manifest] != nil {
+      path = DropLayout.manifest
     } else if manifests.count <= 1, let only = manifests.keys.first {
       path = only
     } else {
       throw VerificationError(
         .manifestMalformed,
         manifests.isEmpty
-          ? "\(file.open.path) has no \(Drop.manifest); pack a drop, with its files at the top or in one directory"
-          : "\(file.open.path) has more than one \(Drop.manifest); pack one drop")
+          ? "\(file.open.path) has no \(DropLayout.manifest); pack a drop, with its files at the top or in one directory"
+          : "\(file.open.path) has more than one \(DropLayout.manifest); pack one drop")
     }
     let manifest = manifests[path]!
-    let top = String(path.dropLast(Drop.manifest.utf8.count))
+    let top = String(path.dropLast(DropLayout.manifest.utf8.count))
     var positions: [String: Int] = Dictionary(minimumCapacity: entries.count)
     for case (let path, .file(let position)) in entries where path.hasPrefix(top) {
       positions[String(path.dropFirst(top.count))] = position
     }
-    let signature = signatures[top + Drop.signatures(of: Revision(ofManifest: manifest))]
+    let signature = signatures[top + DropLayout.signatures(of: Revision(ofManifest: manifest))]
     return Bundle(
       manifest: manifest, signatures: signature.map { [$0] } ?? [], positions: positions, file: file, limits: limits)
   }
@@ -133,9 +134,9 @@ struct Bundle: Sendable {
 }
 
 /// Looks for the manifest of a bundle that may not be there.
-enum BundleManifest {
+package enum BundleManifest {
   /// The manifest's bytes; `.some(nil)` if there is no bundle.
-  static func read(_ path: String, limits: Limits) throws -> [UInt8]?? {
+  package static func read(_ path: String, limits: Limits) throws -> [UInt8]?? {
     let file: SharedFile
     do throws(FileError) {
       file = SharedFile(try OpenFile.reading(path))

@@ -1,5 +1,6 @@
 import CLinux
 import DesiredState
+import DesiredStateSupport
 import Dispatch
 import Glibc
 import Synchronization

@@ -1,4 +1,5 @@
 import DesiredState
+import DesiredStateSupport
 import DropArchive
 import Glibc
 
@@ -24,7 +25,7 @@ struct DirectoryReader: DocumentReader {
       }
       return try reachable { () throws(FileError) in
         // One byte more than there is, so that the end is seen when it is reached.
-        let first = min(try file.open.status().size, Access.chunk) + 1
+        let first = min(try file.open.status().size, Files.chunkSize) + 1
         let bytes = try file.read(upTo: first, at: 0)
         return bytes.count < first ? Opened.whole(bytes) : .part(file, bytes)
       }
@@ -49,10 +50,10 @@ struct DirectoryReader: DocumentReader {
     }
   }
 
-  private var links: OpenDirectory.Links { isDrop ? .below : .none }
+  private var links: OpenDirectory.SymlinkPolicy { isDrop ? .below : .none }
 
   private func path(of document: DocumentReference) throws(VerificationError) -> String {
-    isDrop ? try Drop.path(of: document) : document.id
+    isDrop ? try DropLayout.path(of: document) : document.id
   }
 
   private enum Opened: Sendable {
@@ -81,7 +82,7 @@ struct FileBytes: AsyncSequence, Sendable {
       }
       let bytes = try await access.run { [file, offset] in
         do {
-          return try file.read(upTo: Access.chunk, at: offset)
+          return try file.read(upTo: Files.chunkSize, at: offset)
         } catch let error as FileError {
           throw SourceFailure.unreachable(error, source: file.open.path)
         }

@@ -1,19 +1,20 @@
-import DesiredState
+package import DesiredState
+package import DesiredStateSupport
 import Glibc
 
 /// Finds the documents of a directory that is not a drop: the regular files below it, each named by its relative path.
-enum DirectoryWalk {
-  struct Entry {
+package enum DirectoryWalk {
+  package struct Entry {
     /// The relative path, which is the document's id.
-    let id: String
-    let status: FileStatus
+    package let id: String
+    package let status: FileStatus
   }
 
   /// The regular files below a directory, sorted by the bytes of their paths. Names that start with a dot are left out.
   ///
   /// - Throws: ``VerificationError`` if something is no file or directory, a name is no text, or there are too many;
   ///   ``FileError`` if the disk cannot be read.
-  static func files(below root: String, limits: Limits) throws -> [Entry] {
+  package static func files(below root: String, limits: Limits) throws -> [Entry] {
     var files: [Entry] = []
     var directories = [""]
     var visited = 0
@@ -23,7 +24,7 @@ enum DirectoryWalk {
         throw VerificationError(.limitExceeded, "\(root) has more than \(limits.documentCount) directories")
       }
       let listed = directory.isEmpty ? try Files.names(in: root) : try names(in: Files.join(root, directory))
-      for name in listed where !Drop.isHidden(name) {
+      for name in listed where !DropLayout.isHidden(name) {
         let id = directory.isEmpty ? name : Files.join(directory, name)
         guard id.utf8.count <= 4000 else {
           throw VerificationError(
@@ -63,5 +64,5 @@ enum DirectoryWalk {
     }
   }
 
-  static func shown(_ text: String) -> String { String(text.prefix(120)).debugDescription }
+  package static func shown(_ text: String) -> String { String(text.prefix(120)).debugDescription }
 }

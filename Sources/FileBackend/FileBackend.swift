@@ -1,4 +1,5 @@
-import DesiredState
+public import DesiredState
+import DesiredStateSupport
 import DropArchive
 import Glibc
 import Synchronization
@@ -88,7 +89,7 @@ public final class FileBackend: DesiredStateBackend {
 
   /// Receipts go into drop directories; whether a path is one may change, but nothing is ever written to a bundle.
   public var capabilities: BackendCapabilities {
-    Drop.isBundle(source) ? [.hintsAtChanges] : [.acknowledges, .hintsAtChanges]
+    DropLayout.isBundle(source) ? [.hintsAtChanges] : [.acknowledges, .hintsAtChanges]
   }
 
   /// Looks at the path once. If the source is unchanged, `manifest.json` is read and digested and nothing else opened.
@@ -166,7 +167,7 @@ public final class FileBackend: DesiredStateBackend {
   /// The bytes of `manifest.json`, or nil if there is none.
   private func manifest(in directory: borrowing OpenDirectory, _ limits: Limits) throws -> [UInt8]? {
     do {
-      let file = try directory.file(at: Drop.manifest)
+      let file = try directory.file(at: DropLayout.manifest)
       let status = try file.status()
       guard let bytes = try Files.read(file, limit: limits.manifestSize) else {
         throw VerificationError(
@@ -196,7 +197,7 @@ public final class FileBackend: DesiredStateBackend {
     of revision: Revision, in directory: borrowing OpenDirectory, _ limits: Limits
   ) throws -> [[UInt8]] {
     do {
-      let file = try directory.file(at: Drop.signatures(of: revision))
+      let file = try directory.file(at: DropLayout.signatures(of: revision))
       guard let bytes = try Files.read(file, limit: limits.evidenceSize) else {
         throw VerificationError(
           .limitExceeded, "\(file.path) is longer than the limit of \(limits.evidenceSize) bytes")
@@ -247,7 +248,7 @@ public final class FileBackend: DesiredStateBackend {
   }
 
   private func isUnpublished() throws(FileError) -> Bool {
-    try Drop.isUnpublished(holding: try Files.names(in: source)) { folder throws(FileError) in
+    try DropLayout.isUnpublished(holding: try Files.names(in: source)) { folder throws(FileError) in
       let path = Files.join(source, folder)
       return FileStatus(at: path)?.isDirectory == true ? try Files.names(in: path) : nil
     }
@@ -255,16 +256,16 @@ public final class FileBackend: DesiredStateBackend {
 
   /// Receipts are for publishers, who look for them in a drop: one with a manifest, or one that is still being made.
   private func checkTakesReceipts(_ directory: borrowing OpenDirectory) throws {
-    if try directory.holds(Drop.manifest) { return }
-    let names = try Files.names(in: source).filter { !Drop.isHidden($0) }
+    if try directory.holds(DropLayout.manifest) { return }
+    let names = try Files.names(in: source).filter { !DropLayout.isHidden($0) }
     guard !names.isEmpty else {
       throw BackendError(
         .unreachable,
         "\(source) is empty: nothing is published there, or its disk is not mounted; the acknowledgement waits in the outbox"
       )
     }
-    guard try isUnpublished(), !Drop.folders.isDisjoint(with: names) else {
-      throw noReceipts("is no drop: it has no \(Drop.manifest), and a receipt would become one of its documents")
+    guard try isUnpublished(), !DropLayout.folders.isDisjoint(with: names) else {
+      throw noReceipts("is no drop: it has no \(DropLayout.manifest), and a receipt would become one of its documents")
     }
   }
 

@@ -1,4 +1,5 @@
 import DesiredState
+import DesiredStateSupport
 import DropArchive
 import FoundationEssentials
 import Glibc
@@ -84,7 +85,7 @@ struct PlainDirectory {
     if let started, started.id == id, started.fingerprint == status.fingerprint { work = started }
     started = nil
     while true {
-      let bytes = try file.read(upTo: Access.chunk, at: work.offset)
+      let bytes = try file.read(upTo: Files.chunkSize, at: work.offset)
       guard !bytes.isEmpty else { break }
       work.hasher.update(bytes)
       work.offset += bytes.count

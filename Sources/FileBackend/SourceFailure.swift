@@ -1,4 +1,5 @@
 import DesiredState
+import DesiredStateSupport
 import Glibc
 
 /// What a failed file operation at the source means to whoever asked.

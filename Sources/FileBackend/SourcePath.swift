@@ -1,4 +1,5 @@
 import DesiredState
+import DesiredStateSupport
 import Glibc
 
 /// The path of a source as it is known by.

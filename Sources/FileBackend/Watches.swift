@@ -1,4 +1,5 @@
 import DesiredState
+import DesiredStateSupport
 import Glibc
 
 /// The directories that are watched for one source, and what their events mean.
@@ -42,7 +43,7 @@ struct Watches {
   /// Whether something else is there than what the last look saw: the manifest, or the bundle, by its fingerprint. Of a
   /// directory without a manifest nothing can be said so quickly, so it may have.
   func mayHaveChanged(since seen: String?) -> Bool {
-    if let manifest = Self.status(Files.join(source, Drop.manifest)) { return manifest.fingerprint != seen }
+    if let manifest = Self.status(Files.join(source, DropLayout.manifest)) { return manifest.fingerprint != seen }
     guard let status = Self.status(source) else { return seen != nil }
     return status.isDirectory || status.fingerprint != seen
   }
@@ -65,7 +66,7 @@ struct Watches {
     // directory is watched before it is listed.
     root = Self.status(source)
     if watch(source, .root, Self.contents) {
-      isDrop = FileStatus(at: Files.join(source, Drop.manifest)) != nil
+      isDrop = FileStatus(at: Files.join(source, DropLayout.manifest)) != nil
       for folder in folders() {
         guard next.count < Self.most else { break }
         _ = watch(folder.path, folder.role, Self.contents)
@@ -100,8 +101,8 @@ struct Watches {
 
   /// The directories below the source that matter: a drop's own, or all of a plain directory.
   private func folders() -> [(path: String, role: Role)] {
-    let signatures = Files.join(source, Drop.signatures)
-    let documents = Files.join(source, Drop.documents)
+    let signatures = Files.join(source, DropLayout.signatures)
+    let documents = Files.join(source, DropLayout.documents)
     guard !isDrop else {
       return [(signatures, .signatures), (documents, .documents)]
     }
@@ -110,10 +111,10 @@ struct Watches {
     while index < folders.count, folders.count < Self.most {
       let directory = index < 0 ? source : folders[index].path
       index += 1
-      for name in (try? Files.names(in: directory)) ?? [] where !Drop.isHidden(name) {
+      for name in (try? Files.names(in: directory)) ?? [] where !DropLayout.isHidden(name) {
         let path = Files.join(directory, name)
         guard FileStatus(at: path)?.isDirectory == true, folders.count < Self.most,
-          path != Files.join(source, Drop.acknowledgements)
+          path != Files.join(source, DropLayout.acknowledgements)
         else { continue }
         folders.append((path, path == signatures ? .signatures : .documents))
       }
@@ -160,17 +161,17 @@ struct Watches {
     case .root:
       // `..data` is how a mounted ConfigMap changes all its files at once.
       if name == "..data" { return .structure }
-      if name == Drop.acknowledgements || Drop.isHidden(name) { return .none }
+      if name == DropLayout.acknowledgements || DropLayout.isHidden(name) { return .none }
       if isBegun { return .none }
-      if name == Drop.manifest {
+      if name == DropLayout.manifest {
         // Where the manifest comes for the first time, or goes, the directory is another kind of source.
         return isDrop && mask & (Int32(IN_DELETE) | Int32(IN_MOVED_FROM)) == 0 ? .state : .structure
       }
       return isDirectory ? .structure : .documents
     case .signatures:
-      return Drop.isHidden(name) || isBegun ? .none : .state
+      return DropLayout.isHidden(name) || isBegun ? .none : .state
     case .documents:
-      if Drop.isHidden(name) || isBegun { return .none }
+      if DropLayout.isHidden(name) || isBegun { return .none }
       return isDirectory ? .structure : .documents
     }
   }

@@ -1,5 +1,5 @@
 public import DesiredState
-import HTTPSource
+import HTTPBackendSupport
 import Logging
 import Synchronization
 
@@ -36,7 +36,7 @@ public final class GitBackend: DesiredStateBackend {
   public static func register(in registry: inout BackendRegistry) {
     for scheme in GitAddress.Scheme.allCases {
       // Of every road: receipts may go to another repository than the state comes from.
-      registry.register(scheme.rawValue, settings: TransportSettings.names.union(SSHRoad.settingNames)) {
+      registry.register(scheme.rawValue, settings: TransportSettings.names.union(SSHGitTransport.settingNames)) {
         try GitBackend($0, context: $1)
       }
     }
@@ -57,13 +57,13 @@ public final class GitBackend: DesiredStateBackend {
   static func repository(
     _ address: GitAddress, _ context: BackendContext, for purpose: String
   ) throws -> any GitRepository {
-    let road: any Road
+    let road: any GitTransport
     switch address.scheme {
     case .file: return LocalRepository(path: address.location, source: address.source)
     case .https, .http:
-      road = try HTTPRoad(url: address.location, source: address.source, settings: context.settings)
+      road = try HTTPGitTransport(url: address.location, source: address.source, settings: context.settings)
     case .ssh:
-      road = try SSHRoad(url: address.location, source: address.source, settings: context.settings)
+      road = try SSHGitTransport(url: address.location, source: address.source, settings: context.settings)
     }
     return RemoteRepository(
       road, source: address.source, cacheParent: context.cacheDirectory, purpose: purpose)
@@ -76,10 +76,10 @@ public final class GitBackend: DesiredStateBackend {
   /// - Throws: ``BackendError`` if the repository cannot be reached, before the timeout; ``VerificationError`` if what is
   ///   there is over a limit or no state; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
-    try await limited(to: request.timeout) { [self] in
+    try await withTimeout(request.timeout) { [self] in
       do {
         return try await look(request)
-      } catch let error as BackendError where error.underlying is GitFailure {
+      } catch let error as BackendError where error.underlying is LibGit2Error {
         // Objects that were here are gone: a cache was damaged and is made anew, or a repository was repacked.
         return try await look(request)
       }
@@ -109,7 +109,7 @@ public final class GitBackend: DesiredStateBackend {
         documents: GitDocuments(objects: objects, place: .drop(tree), limits: limits, evidence: nil))
     case .plain(let entries):
       var descent = try await descent(of: found.commit, from: adopted, in: objects)
-      for generations in HistoryNeed.generations {
+      for generations in HistoryDepth.generations {
         guard let adopted, case .unproven(isCut: true) = descent else { break }
         objects = try await repository.objects(
           of: target, history: .generations(adopted, count: generations), limits: limits)
@@ -136,8 +136,8 @@ public final class GitBackend: DesiredStateBackend {
   }
 
   private func descent(
-    of commit: Commit, from adopted: GitMarker?, in objects: Objects
-  ) async throws -> ObjectStore.Descent? {
+    of commit: Commit, from adopted: GitMarker?, in objects: AsyncObjectStore
+  ) async throws -> ObjectStore.Ancestry? {
     guard let adopted else { return nil }
     return try await objects.use { try $0.descent(of: commit.id, from: adopted.commit) }
   }
@@ -160,6 +160,6 @@ public final class GitBackend: DesiredStateBackend {
   ///
   /// - Throws: ``BackendError``, with `forbidden` if the credentials only read; `CancellationError`.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
-    try await limited(to: .seconds(30)) { [receipts] in try await receipts.add(acknowledgement) }
+    try await withTimeout(.seconds(30)) { [receipts] in try await receipts.add(acknowledgement) }
   }
 }

@@ -9,7 +9,7 @@ struct GitDocuments: DocumentReader {
     case plain([String: TreeEntry])
   }
 
-  let objects: Objects
+  let objects: AsyncObjectStore
   let place: Place
   let limits: Limits
   /// What vouches for the state beside a manifest's own signatures; nil for a drop, whose manifest is signed.
@@ -36,7 +36,7 @@ struct GitDocuments: DocumentReader {
     of document: DocumentReference, in place: Place, _ store: ObjectStore
   ) throws -> TreeEntry? {
     switch place {
-    case .drop(let tree): try store.entry(at: try Drop.path(of: document), below: tree)
+    case .drop(let tree): try store.entry(at: try DropLayout.path(of: document), below: tree)
     case .plain(let entries): entries[document.id]
     }
   }

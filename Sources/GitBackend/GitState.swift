@@ -45,18 +45,18 @@ extension ObjectStore {
       }
       tree = entry.id
     }
-    guard let manifest = try entry(at: Drop.manifest, below: tree) else {
+    guard let manifest = try entry(at: DropLayout.manifest, below: tree) else {
       let names = try entries(of: tree, limit: limits.documentCount).map(\.path)
       // A tree that holds nothing but hidden files says so on purpose: git keeps no empty directory by itself.
-      let isEmpty = names.allSatisfy(Drop.isHidden)
-      let isUnpublished = try Drop.isUnpublished(holding: names) { folder in
+      let isEmpty = names.allSatisfy(DropLayout.isHidden)
+      let isUnpublished = try DropLayout.isUnpublished(holding: names) { folder in
         guard let entry = try entry(at: folder, below: tree), entry.mode == GIT_FILEMODE_TREE else { return nil }
         return try entries(of: entry.id).map(\.path)
       }
       return !isEmpty && isUnpublished ? .absent : .plain(try documents(below: tree, limits: limits))
     }
     let bytes = try file(manifest, limit: limits.manifestSize, otherwise: .manifestMalformed)
-    let signatures = try entry(at: Drop.signatures(of: Revision(ofManifest: bytes)), below: tree).map {
+    let signatures = try entry(at: DropLayout.signatures(of: Revision(ofManifest: bytes)), below: tree).map {
       try file($0, limit: limits.evidenceSize, otherwise: .signatureInvalid)
     }
     return .drop(tree: tree, manifest: bytes, signatures: signatures.map { [$0] } ?? [])

@@ -1,6 +1,7 @@
 import CGit2
 import DesiredState
-internal import FoundationEssentials
+import DesiredStateSupport
+import FoundationEssentials
 import Synchronization
 
 /// The branch that a device's receipts are committed to: one file a subject, the newest statement of each.
@@ -13,7 +14,7 @@ final class ReceiptBranch: Sendable {
     let change: TreeChange
     let author: CommitAuthor
     let summary: String
-    let answer = Answer<Void>()
+    let answer = Promise<Void>()
   }
   private struct Queue {
     var waiting: [Waiting] = []

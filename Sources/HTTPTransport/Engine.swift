@@ -22,7 +22,7 @@ final class Engine: Sendable {
 
   let configuration: HTTPTransportConfiguration
   let meter = WireMeter()
-  private let inbox = Guarded(Inbox())
+  private let inbox = LockedValue(Inbox())
   private let multi: MultiHandle
 
   init(configuration: HTTPTransportConfiguration) throws(HTTPTransportError) {
@@ -164,7 +164,7 @@ private final class MultiHandle: @unchecked Sendable {
     _ = ccurl_multi_set_long(pointer, CURLMOPT_MAXCONNECTS, max(8, 2 * configuration.maximumConnectionsPerHost))
   }
 
-  private let isOpen = Guarded(true)
+  private let isOpen = LockedValue(true)
 
   /// Does nothing once the handle is closed.
   func wake() {
@@ -225,7 +225,7 @@ private final class EngineLoop {
     self.engine = engine
     context = EngineContext(engine)
     multi = engine.multiPointer
-    stallInterval = engine.configuration.stallLimit.map(StallWatch.interval)
+    stallInterval = engine.configuration.stallLimit.map(StallDetector.interval)
   }
 
   func run() {

@@ -63,7 +63,7 @@ public final class HTTPRequestBodyPipe: Sendable {
 
   /// The announced size of the body, in bytes.
   public let length: Int64?
-  private let state = Guarded(Watched(State()))
+  private let state = LockedValue(Watched(State()))
 
   public init(length: Int64? = nil) {
     self.length = length

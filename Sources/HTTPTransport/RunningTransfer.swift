@@ -226,7 +226,7 @@ final class RunningTransfer {
 
   /// Kept here rather than by CURLOPT_LOW_SPEED_TIME, which takes a request body that is slow in coming
   /// from our own side for a slow server.
-  private var stall = StallWatch()
+  private var stall = StallDetector()
 
   /// What of it has crossed the line so far, either way.
   var byteCount: Int64 {

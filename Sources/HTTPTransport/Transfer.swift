@@ -18,7 +18,7 @@ final class Transfer: Sendable {
 
   let plan: RequestPlan
   private let engine: Engine
-  private let state = Guarded(Watched(State()))
+  private let state = LockedValue(Watched(State()))
 
   init(plan: RequestPlan, engine: Engine) {
     self.plan = plan

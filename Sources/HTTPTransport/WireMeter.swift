@@ -8,7 +8,7 @@ final class WireMeter: Sendable {
     var totals = HTTPWireCounters()
   }
 
-  private let state = Guarded(State())
+  private let state = LockedValue(State())
 
   /// A reading that includes the connections still open.
   var counters: HTTPWireCounters {

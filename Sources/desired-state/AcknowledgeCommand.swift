@@ -1,5 +1,5 @@
-import ArgumentParser
-import DesiredState
+public import ArgumentParser
+public import DesiredState
 import FoundationEssentials
 
 struct AcknowledgeCommand: AsyncParsableCommand {

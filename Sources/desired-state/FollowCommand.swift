@@ -1,5 +1,6 @@
 import ArgumentParser
 import DesiredState
+import DesiredStateSupport
 
 struct FollowCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -34,7 +35,7 @@ struct FollowCommand: AsyncParsableCommand {
 
   func run() async throws {
     let output = Output(isJSON: json)
-    let tree = into.map(DocumentTree.init)
+    let tree = into.map(CurrentTree.init)
     let configuration = Reconciler.Configuration(
       policy: try await trust.policy(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
       timeout: agent.timeout.duration, isStillApplied: { await tree?.holds($0.revision) ?? true },

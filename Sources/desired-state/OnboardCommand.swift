@@ -1,7 +1,8 @@
 import ArgumentParser
 import DesiredState
+import DesiredStateSupport
 import HTTPMessageSignatures
-import HTTPSource
+import HTTPBackendSupport
 import RESTBackend
 
 struct OnboardCommand: AsyncParsableCommand {

@@ -1,10 +1,12 @@
 import ArgumentParser
 import DesiredState
+import DesiredStateSupport
 import FileBackend
 import GitBackend
 import Glibc
 import Logging
 import RESTBackend
+import SSHSignatures
 
 /// What to trust. One of the three must be chosen; there is no default.
 struct TrustOptions: ParsableArguments {

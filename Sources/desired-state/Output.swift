@@ -1,5 +1,6 @@
 import ArgumentParser
 import DesiredState
+import DesiredStateSupport
 import Glibc
 
 /// Where results go: standard output, one line at a time, for people or with `--json` for programs.

@@ -1,5 +1,7 @@
 import ArgumentParser
 import DesiredState
+import DesiredStateSupport
+import DropPublisher
 import FileBackend
 import FoundationEssentials
 import GitBackend
@@ -36,7 +38,7 @@ struct PublishCommand: AsyncParsableCommand {
 
   func run() async throws {
     do {
-      let published = GitPublisher.serves(to) ? try await publishInRepository() : try await publish(in: to)
+      let published = GitDropPublisher.serves(to) ? try await publishInRepository() : try await publish(in: to)
       if !published.isSigned {
         Output.complain("the drop is not signed; devices adopt it only with --accept-unsigned (sign with --key)")
       }
@@ -67,9 +69,9 @@ struct PublishCommand: AsyncParsableCommand {
 
   /// The drop is written beside the repository, committed, and pushed; the commit is signed with the first of the keys.
   private func publishInRepository() async throws -> Publication {
-    let publisher: GitPublisher
+    let publisher: GitDropPublisher
     do {
-      publisher = try GitPublisher(
+      publisher = try GitDropPublisher(
         try SourceAddress(to), context: BackendContext(device: "publisher", settings: transport.settings))
     } catch let error as SourceAddressError {
       throw ValidationError(error.description)

@@ -1,3 +1,4 @@
+import DropPublisher
 import FileBackend
 import Subprocess
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import DesiredState
+import DesiredStateSupport
 import FoundationEssentials
 
 struct StatusCommand: AsyncParsableCommand {
@@ -39,7 +40,7 @@ private struct StatusReport: Encodable {
   struct Source: Encodable {
     var source: String
     var lastContact: Date?
-    var lastError: SourceContact.Failure?
+    var lastError: SourceHealth.Failure?
   }
 
   struct Waiting: Encodable {

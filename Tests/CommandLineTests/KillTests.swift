@@ -1,3 +1,4 @@
+import DropPublisher
 import Foundation
 import Testing
 

@@ -114,12 +114,12 @@ import Testing
 
   @Test func `a torn publication is refused until it is whole`() async throws {
     let publication = TestPublication(version: 3, documents: ["press": Array("recipe: 7".utf8)])
-    backend.tear(publication, leavingOut: .document("press"))
+    backend.publishPartially(publication, leavingOut: .document("press"))
     let state = try await changed()
     let document = try StateManifest(parsing: state.manifest).documents[0]
     let error = await #expect(throws: VerificationError.self) { try await text(of: document, in: state) }
     #expect(error?.code == .documentMissing)
-    backend.tear(publication, leavingOut: .signatures)
+    backend.publishPartially(publication, leavingOut: .signatures)
     #expect(try await changed().signatures.isEmpty)
     backend.publish(publication)
     #expect(try await text(of: document, in: changed()) == "recipe: 7")

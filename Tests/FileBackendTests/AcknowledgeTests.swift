@@ -1,4 +1,5 @@
 import DesiredState
+import DesiredStateSupport
 import Foundation
 import TestSupport
 import Testing

@@ -1,4 +1,6 @@
 import DesiredState
+import DesiredStateSupport
+import DropPublisher
 import Foundation
 import TestSupport
 import Testing

@@ -1,4 +1,5 @@
 import DesiredState
+import DesiredStateSupport
 import Foundation
 import TestSupport
 import Testing
@@ -212,15 +213,15 @@ struct DropFetchTests {
     var drop = HandMadeDrop(at: folder["drop"])
     var bytes = [UInt8](repeating: 0, count: 3 << 20 | 17)
     for index in stride(from: 0, to: bytes.count, by: 97) { bytes[index] = UInt8(truncatingIfNeeded: index) }
-    drop.documents = [("large", bytes), ("chunk", [UInt8](repeating: 7, count: Access.chunk))]
+    drop.documents = [("large", bytes), ("chunk", [UInt8](repeating: 7, count: Files.chunkSize))]
     try drop.publish(version: 1)
     let state = try #require(try await backend.fetch(FetchRequest()).state)
     for _ in 0..<2 {
       let documents = try await state.allDocuments()
       #expect(documents["large"] == bytes)
-      #expect(documents["chunk"]?.count == Access.chunk)
+      #expect(documents["chunk"]?.count == Files.chunkSize)
     }
     let chunks = try await state.documents.open(drop.references[0])
-    for try await chunk in chunks { #expect(chunk.count <= Access.chunk + 1) }
+    for try await chunk in chunks { #expect(chunk.count <= Files.chunkSize + 1) }
   }
 }

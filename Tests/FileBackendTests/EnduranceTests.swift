@@ -1,4 +1,5 @@
 import DesiredState
+import DropPublisher
 import Foundation
 import TestSupport
 import Testing
@@ -12,7 +13,7 @@ struct EnduranceTests {
   func publish(_ name: String, count: Int = 3) async throws -> Publication {
     for index in 0..<count { try write("document \(index)", to: folder["source/\(index)"]) }
     let writer = DropWriter(path: folder[name])
-    return try await writer.publish(writer.documents(in: folder["source"]), signer: TestSigner())
+    return try await writer.publish(writer.documents(in: folder["source"]), signer: TextSigner())
   }
 
   @Test("The registry makes one for paths and file: URLs")
@@ -146,7 +147,7 @@ struct EnduranceTests {
         version += 1
         try write("version \(version)", to: source + "/0")
         let writer = DropWriter(path: path)
-        _ = try await writer.publish(writer.documents(in: source), signer: TestSigner())
+        _ = try await writer.publish(writer.documents(in: source), signer: TextSigner())
       }
     }
     let backend = FileBackend(path: path)

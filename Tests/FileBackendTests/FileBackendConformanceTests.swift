@@ -44,7 +44,7 @@ private final class DropFixture: ConformanceFixture {
 
   func publish(_ publication: TestPublication) async throws { try put(publication, leavingOut: nil) }
 
-  func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+  func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     try put(publication, leavingOut: part)
   }
 
@@ -112,7 +112,7 @@ private final class BundleFixture: ConformanceFixture {
 
   func publish(_ publication: TestPublication) async throws { try await pack(publication.files) }
 
-  func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+  func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     try await pack(publication.files.filter { $0.part != part })
   }
 
@@ -199,7 +199,7 @@ private final class PlainDirectoryFixture: ConformanceFixture {
     try replace(path, with: TestPublication.corrupted(try contents(of: path)))
   }
 
-  func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+  func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     throw NotPossible("a plain directory has no manifest that could come before its documents")
   }
 

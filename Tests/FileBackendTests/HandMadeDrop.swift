@@ -52,20 +52,3 @@ extension HandMadeDrop {
     return drop
   }
 }
-
-extension FetchedState {
-  /// Puts the state through the verifier without asking for signatures.
-  func verified() throws -> VerifiedState {
-    try Verifier(policy: .unsigned, device: "press-42", now: Date()).admit(self)
-  }
-
-  /// Every document's bytes by id, verified.
-  func allDocuments() async throws -> [String: [UInt8]] {
-    let verified = try verified()
-    var found: [String: [UInt8]] = [:]
-    for document in verified.readingOrder(of: verified.manifest.documents) {
-      found[document.id] = try await collect(verified.open(document))
-    }
-    return found
-  }
-}

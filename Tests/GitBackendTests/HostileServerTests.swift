@@ -92,8 +92,8 @@ import Testing
 
   // MARK: - Packs
 
-  private func bounds() -> PackGate.Bounds {
-    PackGate.Bounds(Limits(manifestSize: 1000, documentCount: 100, documentSize: 1 << 20, totalSize: 4 << 20))
+  private func bounds() -> PackLimiter.Bounds {
+    PackLimiter.Bounds(Limits(manifestSize: 1000, documentCount: 100, documentSize: 1 << 20, totalSize: 4 << 20))
   }
 
   private func header(_ count: UInt32) -> [UInt8] {
@@ -112,7 +112,7 @@ import Testing
   }
 
   private func refusal(of pack: [UInt8]) throws -> String {
-    let gate = PackGate(bounds())
+    let gate = PackLimiter(bounds())
     do {
       // A byte at a time: nothing may depend on where a packet ends.
       for byte in pack { try gate.pass([byte]) }
@@ -139,7 +139,7 @@ import Testing
     #expect(try refusal(of: header(1) + entry(type: 3, size: 10) + zeros) == "protocol-violation")
     // Noticed while it comes, long before its end.
     #expect(throws: BackendError.self) {
-      try PackGate(bounds()).pass(header(1) + entry(type: 3, size: 10) + zeros.prefix(zeros.count / 2))
+      try PackLimiter(bounds()).pass(header(1) + entry(type: 3, size: 10) + zeros.prefix(zeros.count / 2))
     }
     // Honest, and five of them too many in all.
     let honest = entry(type: 3, size: 1_000_000) + zeros
@@ -172,7 +172,7 @@ import Testing
     #expect(try refusal(of: pack) == "none")
     #expect(try refusal(of: pack + [0]) == "protocol-violation")
     #expect(try refusal(of: Array(pack.dropLast())) == "protocol-violation")
-    let gate = PackGate(bounds())
+    let gate = PackLimiter(bounds())
     try gate.pass(pack)
     try gate.finish()
     #expect(gate.objectCount == 9)

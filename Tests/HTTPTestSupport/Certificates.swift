@@ -1,5 +1,5 @@
 import Foundation
-import TestSupport
+package import TestSupport
 
 /// A private certificate authority and what it issued, made once a process with the openssl program.
 package struct Certificates: Sendable {

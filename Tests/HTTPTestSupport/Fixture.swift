@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
-import HTTPTransport
-import HTTPTypes
+package import HTTPTransport
+package import HTTPTypes
 import TestSupport
 
 /// One of the Python programs in Fixtures, listening on a port of its own.

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import TestSupport
+package import TestSupport
 
 /// nginx, with servers of a test's own choosing on ports of its own.
 package final class Nginx: Sendable {

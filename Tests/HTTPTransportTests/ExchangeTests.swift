@@ -120,14 +120,14 @@ import Testing
   }
 
   @Test func `A body that cannot be read to its end fails the exchange`() async throws {
-    struct Broken: Error {}
+    struct Violation: Error {}
     let stream = AsyncThrowingStream<[UInt8], any Error> { continuation in
       continuation.yield([1, 2, 3])
-      continuation.finish(throwing: Broken())
+      continuation.finish(throwing: Violation())
     }
     let error = await transport.failure(.make(.put, url("/echo")), body: .stream(stream))
     #expect(error?.code == .invalidRequest)
-    #expect(error?.message.contains("Broken") == true)
+    #expect(error?.message.contains("Violation") == true)
   }
 
   @Test func `A server that answers before the whole body came is heard`() async throws {

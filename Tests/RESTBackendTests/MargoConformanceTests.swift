@@ -29,7 +29,7 @@ private final class MargoFixture: ConformanceFixture {
 
   func publish(_ publication: TestPublication) async throws { try put(publication, leavingOut: nil) }
 
-  func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+  func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     guard case .document(let id) = part else { throw NotPossible("the API has no signatures") }
     try put(publication, leavingOut: id)
   }

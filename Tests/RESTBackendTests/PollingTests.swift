@@ -1,4 +1,5 @@
 import DesiredState
+import DesiredStateSupport
 import DesiredStateTesting
 import Foundation
 import HTTPTestSupport

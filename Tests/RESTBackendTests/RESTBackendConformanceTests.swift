@@ -27,7 +27,7 @@ private final class DropFixture: ConformanceFixture {
 
   func publish(_ publication: TestPublication) async throws { try put(publication, leavingOut: nil) }
 
-  func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+  func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     try put(publication, leavingOut: part)
   }
 

@@ -2,7 +2,7 @@ import FoundationEssentials
 import HTTPTypes
 import Testing
 
-@testable import HTTPSource
+@testable import HTTPBackendSupport
 
 @Suite struct RetryAfterTests {
   private func duration(_ text: String, now: Date = Date(timeIntervalSince1970: 784_111_777)) -> Duration? {

@@ -1,4 +1,4 @@
-import Glibc
+package import Glibc
 
 /// A program that runs beside the tests. Stopped by its own process id when let go of, and by the end
 /// of its standard input when the test process dies.

@@ -1,5 +1,6 @@
-import DesiredState
-import Testing
+package import DesiredState
+import Foundation
+package import Testing
 
 extension FetchResult {
   /// The state, if there is a new one.
@@ -30,4 +31,21 @@ package func thrown<Failure: Error>(
   }
   Issue.record("expected \(type), nothing was thrown", sourceLocation: location)
   throw CancellationError()
+}
+
+extension FetchedState {
+  /// Puts the state through the verifier without asking for signatures.
+  package func verified() throws -> VerifiedState {
+    try Verifier(policy: .unsigned, device: "press-42", now: Date()).admit(self)
+  }
+
+  /// Every document's bytes by id, verified.
+  package func allDocuments() async throws -> [String: [UInt8]] {
+    let verified = try verified()
+    var found: [String: [UInt8]] = [:]
+    for document in verified.readingOrder(of: verified.manifest.documents) {
+      found[document.id] = try await collect(verified.open(document))
+    }
+    return found
+  }
 }

@@ -1,3 +1,5 @@
+import DesiredStateSupport
+
 /// A document of the adopted state, as an agent gets it: verified, and on this device's disk.
 public struct Document: Sendable {
   /// The document's id.

@@ -1,5 +1,6 @@
-import FoundationEssentials
-import Logging
+import DesiredStateSupport
+public import FoundationEssentials
+public import Logging
 
 /// Keeps a device on the state its sources publish: looks, verifies, adopts, applies, acknowledges, and looks again.
 ///
@@ -17,9 +18,9 @@ public final class Reconciler: Sendable {
   let apply: ApplyHandler
   let observe: @Sendable (ReconcilerEvent) -> Void
   /// Rings when the agent has reported how far a document has come.
-  let reports = Doorbell()
+  let reports = AsyncSignal()
   /// Which sources asked for patience.
-  let patience = Patience<Reconciler.Outcome>()
+  let patience = RetryAfterTable<Reconciler.Outcome>()
 
   /// - Parameters:
   ///   - sources: where to look, in order of preference: the first that answers decides.
@@ -103,7 +104,7 @@ public final class Reconciler: Sendable {
   ///
   /// Trouble with the store's disk is logged and tried again, like everything else that may pass.
   public func run() async {
-    let bell = Doorbell()
+    let bell = AsyncSignal()
     let listeners = sources.compactMap { source in
       source.changeHints().map { hints in Task { for await _ in hints { bell.ring() } } }
     }

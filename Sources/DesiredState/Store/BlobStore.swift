@@ -1,3 +1,4 @@
+import DesiredStateSupport
 import Glibc
 
 /// Content by digest: one read-only file each, in one directory.
@@ -33,12 +34,12 @@ struct BlobStore: Sendable {
       try Files.remove(path)
       return nil
     }
-    try seal(path, digest)
+    try verifiedStamp(path, digest)
     return UInt64(status.size)
   }
 
   private func isSealed(_ status: FileStatus, _ digest: Digest) -> Bool {
-    status.isRegular && status.modified.tv_nsec == Self.seal(of: digest)
+    status.isRegular && status.modified.tv_nsec == Self.verifiedStamp(of: digest)
   }
 
   private func digest(ofFile path: String) throws(FileError) -> Digest {
@@ -51,12 +52,12 @@ struct BlobStore: Sendable {
     }
   }
 
-  private static func seal(of digest: Digest) -> Int { 1 + Int(digest.prefix % 999_999_999) }
+  private static func verifiedStamp(of digest: Digest) -> Int { 1 + Int(digest.prefix % 999_999_999) }
 
-  private func seal(_ path: String, _ digest: Digest) throws(FileError) {
+  private func verifiedStamp(_ path: String, _ digest: Digest) throws(FileError) {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
-    var times = [now, timespec(tv_sec: now.tv_sec, tv_nsec: Self.seal(of: digest))]
+    var times = [now, timespec(tv_sec: now.tv_sec, tv_nsec: Self.verifiedStamp(of: digest))]
     guard utimensat(AT_FDCWD, path, &times, 0) == 0 else { throw FileError("set the time of", path) }
   }
 
@@ -76,7 +77,7 @@ struct BlobStore: Sendable {
   /// Makes drafts durable and moves them in place.
   func commit(_ digests: [Digest]) throws(FileError) {
     guard !digests.isEmpty else { return }
-    for digest in digests { try seal(incomingPath(of: digest), digest) }
+    for digest in digests { try verifiedStamp(incomingPath(of: digest), digest) }
     if digests.count <= Self.individuallySynced {
       for digest in digests { try OpenFile(incomingPath(of: digest), O_RDONLY).synchronize() }
     } else {

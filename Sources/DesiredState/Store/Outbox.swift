@@ -1,4 +1,5 @@
-import FoundationEssentials
+import DesiredStateSupport
+public import FoundationEssentials
 import Glibc
 
 /// Statements that wait to be delivered: durable before they are sent, one per subject, the newest.
@@ -8,7 +9,7 @@ import Glibc
 public struct Outbox: Sendable {
   let directory: String
   private let worker = Worker("desired-state.outbox")
-  private let patience = Patience<Bool>()
+  private let patience = RetryAfterTable<Bool>()
 
   /// The outbox in a directory, which is created when something is put into it.
   init(directory: String) { self.directory = directory }
@@ -75,7 +76,7 @@ public struct Outbox: Sendable {
       var mayPass = false
       for backend in capable where taker == nil && backend.capabilities.contains(acknowledgement.capability) {
         do {
-          try await limited(to: timeout, clock: clock) { try await backend.acknowledge(acknowledgement) }
+          try await withTimeout(timeout, clock: clock) { try await backend.acknowledge(acknowledgement) }
           taker = backend.source
         } catch is CancellationError {
           throw CancellationError()

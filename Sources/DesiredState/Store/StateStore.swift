@@ -1,4 +1,5 @@
-import FoundationEssentials
+import DesiredStateSupport
+public import FoundationEssentials
 import Glibc
 
 /// What a device has adopted, durable and by itself enough to start from without a network.
@@ -20,7 +21,7 @@ public actor StateStore {
   private var lock: FileLock?
   private let executor = BlockingExecutor("desired-state.store")
   private(set) var record: StoreRecord
-  private(set) var contacts: [String: SourceContact]
+  private(set) var contacts: [String: SourceHealth]
 
   public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -49,7 +50,7 @@ public actor StateStore {
   }
 
   private init(
-    layout: StoreLayout, keeping: Int, lock: FileLock, record: StoreRecord, contacts: [String: SourceContact]
+    layout: StoreLayout, keeping: Int, lock: FileLock, record: StoreRecord, contacts: [String: SourceHealth]
   ) {
     path = layout.path
     outbox = Outbox(directory: layout.outbox)
@@ -125,7 +126,7 @@ public actor StateStore {
 
   /// Notes how a look at a source went. It is for people to read: never torn, but not worth an fsync at every poll.
   func noteContact(with source: String, at time: Date, failure: BackendError? = nil) throws {
-    var contact = contacts[source] ?? SourceContact()
+    var contact = contacts[source] ?? SourceHealth()
     if let failure {
       contact.lastError = .init(code: failure.code, message: failure.message, at: time)
     } else {

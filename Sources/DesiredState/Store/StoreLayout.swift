@@ -1,3 +1,5 @@
+import DesiredStateSupport
+
 /// Which file of a store is where.
 struct StoreLayout: Sendable {
   let path: String
@@ -29,8 +31,8 @@ struct StoreLayout: Sendable {
   }
 
   /// Reads `contacts.json`; it is only information, so that damage counts as nothing known.
-  func readContacts() -> [String: SourceContact] {
+  func readContacts() -> [String: SourceHealth] {
     guard let bytes = try? Files.read(contacts, limit: 16 << 20) else { return [:] }
-    return (try? JSON.decode([String: SourceContact].self, from: bytes)) ?? [:]
+    return (try? JSON.decode([String: SourceHealth].self, from: bytes)) ?? [:]
   }
 }

@@ -1,4 +1,4 @@
-import FoundationEssentials
+public import FoundationEssentials
 
 /// A state that was verified and made durable.
 public struct AdoptedState: Sendable, Equatable, Codable {
@@ -50,7 +50,7 @@ public struct RefusedState: Sendable, Equatable, Codable {
 }
 
 /// How the last look at a source went.
-public struct SourceContact: Sendable, Equatable, Codable {
+public struct SourceHealth: Sendable, Equatable, Codable {
   /// When the source last answered.
   public var lastContact: Date?
   /// Why it did not answer the last time; nil if it did.

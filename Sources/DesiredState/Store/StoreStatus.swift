@@ -1,4 +1,5 @@
-import FoundationEssentials
+import DesiredStateSupport
+public import FoundationEssentials
 
 /// What a store says about itself to a person or a program, read without disturbing the agent that has it.
 public struct StoreStatus: Sendable, Equatable {
@@ -7,7 +8,7 @@ public struct StoreStatus: Sendable, Equatable {
   public var refused: RefusedState?
   public var floor: VersionFloor?
   /// How the last look at each source went.
-  public var sources: [String: SourceContact]
+  public var sources: [String: SourceHealth]
   /// How many statements wait to be delivered.
   public var waiting: Int
   /// When the oldest of them was made.

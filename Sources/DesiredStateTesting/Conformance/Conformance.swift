@@ -56,20 +56,20 @@ public struct Conformance: Sendable {
     } catch {
       return .undecided("the fixture could not be made: \(Self.words(for: error))")
     }
-    let trial = Trial(law: law, fixture: fixture, patience: patience)
+    let trial = ConformanceCase(law: law, fixture: fixture, patience: patience)
     let outcome = await outcome(of: trial)
     _ = try? await Limited.run(patience * 2) { await fixture.tearDown() }
     return outcome
   }
 
-  private func outcome(of trial: Trial) async -> LawReport.Outcome {
+  private func outcome(of trial: ConformanceCase) async -> LawReport.Outcome {
     do {
       // Every step has its own, shorter limit; this one is for what none of them thought of.
       try await Limited.run(patience * 12) { try await trial.run() }
       return trial.gaps.isEmpty ? .kept : .keptInPart(trial.gaps)
-    } catch let broken as Trial.Broken {
+    } catch let broken as ConformanceCase.Violation {
       return .broken(expected: broken.expected, happened: broken.happened)
-    } catch let undecided as Trial.Undecided {
+    } catch let undecided as ConformanceCase.Inconclusive {
       return .undecided(undecided.reason)
     } catch let gap as NotPossible {
       return .notTried(gap.description)
@@ -86,7 +86,7 @@ public struct Conformance: Sendable {
   }
 }
 
-extension Trial {
+extension ConformanceCase {
   /// Tries the law.
   func run() async throws {
     switch law {

@@ -47,7 +47,7 @@ public protocol ConformanceFixture: Sendable {
 
   /// Publishes a state while a part of it is missing, as a copy that still runs leaves it. Never called for the manifest.
   /// By default not possible.
-  func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws
+  func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws
 
   /// Makes the source stop answering, without saying so: whoever asks waits. By default not possible.
   func stall() async throws
@@ -91,8 +91,8 @@ extension ConformanceFixture {
     }
   }
 
-  public func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
-    throw NotPossible("the fixture cannot tear a publication")
+  public func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+    throw NotPossible("the fixture cannot publish in part")
   }
 
   public func stall() async throws { throw NotPossible("the fixture cannot stall its source") }

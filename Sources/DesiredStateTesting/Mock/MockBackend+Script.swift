@@ -52,7 +52,7 @@ extension MockBackend {
 
   /// Publishes a manifest while a part of what belongs to it is missing, as a copy that still runs leaves it.
   /// Publishing the same again completes it.
-  public func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) {
+  public func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) {
     remote.publish(publication, leavingOut: [part])
   }
 

@@ -16,8 +16,8 @@ public struct MockFixture: ConformanceFixture {
   public func makeReachable() async throws { mock.recover() }
   public func corrupt(_ part: TestPublication.Part) async throws { mock.corrupt(part) }
 
-  public func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
-    mock.tear(publication, leavingOut: part)
+  public func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+    mock.publishPartially(publication, leavingOut: part)
   }
 
   public func stall() async throws { mock.stall() }

@@ -1,6 +1,7 @@
 import Crypto
 public import DesiredState
 import FoundationEssentials
+import SSHSignatures
 
 /// Signs manifests in a test, as `ssh-keygen -Y sign -n desired-state` would, with a key that lives in memory.
 ///

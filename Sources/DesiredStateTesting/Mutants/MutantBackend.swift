@@ -1,4 +1,4 @@
-import DesiredState
+public import DesiredState
 
 /// What a mutant does in place of the honest backend. What is not changed is passed on.
 struct Mutation: Sendable {
@@ -62,8 +62,8 @@ public struct MutantFixture: ConformanceFixture {
   public func makeUnreachable() async throws { try await honest.makeUnreachable() }
   public func makeReachable() async throws { try await honest.makeReachable() }
   public func corrupt(_ part: TestPublication.Part) async throws { try await honest.corrupt(part) }
-  public func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
-    try await honest.tear(publication, leavingOut: part)
+  public func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+    try await honest.publishPartially(publication, leavingOut: part)
   }
   public func stall() async throws { try await honest.stall() }
   // A mutant may not come to the source at all, so there is nobody to wait for for ever.

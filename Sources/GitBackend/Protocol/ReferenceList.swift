@@ -3,7 +3,7 @@ import DesiredState
 /// Asks what references lead to, by protocol 2 (gitprotocol-v2(5), ls-refs): for these names and no others, so that the
 /// answer is as short for a repository of 5,000 branches as for one.
 enum ReferenceList {
-  static func ask(_ talk: any Conversation, for references: [String]) async throws -> ObjectID? {
+  static func ask(_ talk: any GitSession, for references: [String]) async throws -> ObjectID? {
     var request = Packet.encode("command=ls-refs\n") + Packet.encode("object-format=sha1\n") + Packet.encodedDelimiter
     for name in references { request += Packet.encode("ref-prefix \(name)\n") }
     let packets = try await talk.ask(request + Packet.encodedFlush)

@@ -1,4 +1,5 @@
 import DesiredState
+import SSHSignatures
 import TestSupport
 
 /// SSH keys of people, made once a process by ssh-keygen.

@@ -62,7 +62,7 @@ final class RepositoryFixture: ConformanceFixture {
 
   func publish(_ publication: TestPublication) async throws { try await put(publication, leavingOut: nil) }
 
-  func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+  func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     if content == .plain, part != .signatures {
       throw NotPossible("a commit has all of its tree")
     }

@@ -47,7 +47,7 @@ final class EtcdFixture: ConformanceFixture {
 
   func publishNothing() async throws { try await etcd.delete(Self.prefix + "manifest") }
 
-  func tear(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+  func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     try await put(publication.files.filter { $0.part != part })
   }
 
@@ -77,7 +77,7 @@ final class EtcdFixture: ConformanceFixture {
     try await replaceEtcd(by: .patience(seconds: Int(duration.components.seconds)))
   }
 
-  private func replaceEtcd(by answer: StandIn.Answer) async throws {
+  private func replaceEtcd(by answer: StandIn.Promise) async throws {
     etcd.stop()
     let standIn = try await StandIn(on: etcd.port, answering: answer)
     self.standIn.withLock { $0 = standIn }

@@ -119,14 +119,14 @@ final class EtcdServer: Sendable {
     return traffic
   }
 
-  private struct Answer: Decodable {
+  private struct Promise: Decodable {
     struct Entry: Decodable { var value: Data? }
     var kvs: [Entry]?
   }
 
   private func base64(_ key: String) -> String { Data(key.utf8).base64EncodedString() }
 
-  private func ask(_ call: String, _ body: [String: String]) async throws -> Answer {
+  private func ask(_ call: String, _ body: [String: String]) async throws -> Promise {
     var request = URLRequest(url: URL(string: "http://127.0.0.1:\(port)/v3/kv/\(call)")!)
     request.httpMethod = "POST"
     request.httpBody = try JSONEncoder().encode(body)
@@ -134,7 +134,7 @@ final class EtcdServer: Sendable {
     guard (response as? HTTPURLResponse)?.statusCode == 200 else {
       throw NotPossible("etcd refused \(call): \(String(decoding: data, as: UTF8.self))")
     }
-    return try JSONDecoder().decode(Answer.self, from: data)
+    return try JSONDecoder().decode(Promise.self, from: data)
   }
 }
 

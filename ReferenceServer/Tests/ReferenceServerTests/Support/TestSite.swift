@@ -14,7 +14,7 @@ struct TestSite: Sendable {
   private let transport: HTTPTransport
 
   /// What came back.
-  struct Answer: Sendable {
+  struct Promise: Sendable {
     var response: HTTPResponse
     var body: [UInt8]
     var status: Int { response.status.code }
@@ -87,7 +87,7 @@ struct TestSite: Sendable {
   func send(
     _ method: HTTPRequest.Method, _ path: String, _ fields: HTTPFields = [:], body: String? = nil,
     sign: ((inout HTTPRequest, [UInt8]) throws -> Void)? = nil, isDescribed: Bool = true
-  ) async throws -> Answer {
+  ) async throws -> Promise {
     let isAdmin = path.hasPrefix("/admin")
     var request = HTTPRequest(
       method: method, scheme: isAdmin ? "http" : scheme, authority: "127.0.0.1:\(isAdmin ? ports.admin : ports.api)",
@@ -96,7 +96,7 @@ struct TestSite: Sendable {
     if body != nil { request.headerFields[.contentType] = "application/json" }
     try sign?(&request, bytes)
     let exchange = try await transport.send(request, body: body == nil ? .none : .bytes(bytes))
-    let answer = Answer(response: exchange.response, body: try await exchange.body.collect(upTo: 1 << 24))
+    let answer = Promise(response: exchange.response, body: try await exchange.body.collect(upTo: 1 << 24))
     if isDescribed { try Description.shared.check(method, path, answer.status) }
     if answer.status >= 400 {
       #expect(answer[.contentType] == "application/problem+json", "every error is problem details")
@@ -120,7 +120,7 @@ struct TestSite: Sendable {
     }
   }
 
-  func get(_ path: String, _ fields: HTTPFields = [:]) async throws -> Answer { try await send(.get, path, fields) }
+  func get(_ path: String, _ fields: HTTPFields = [:]) async throws -> Promise { try await send(.get, path, fields) }
 
   /// Switches faults on.
   func faults(_ json: String) async throws {

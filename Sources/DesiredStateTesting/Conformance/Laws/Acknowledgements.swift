@@ -1,7 +1,7 @@
 import DesiredState
 import FoundationEssentials
 
-extension Trial {
+extension ConformanceCase {
   /// Law 12.
   func tryAcknowledgement() async throws {
     let backend = try await makeBackend()
@@ -13,7 +13,7 @@ extension Trial {
       } catch is BackendError {
         return
       }
-      throw Broken(expected: expected, happened: "it returned as if it had delivered it")
+      throw Violation(expected: expected, happened: "it returned as if it had delivered it")
     }
 
     let adopted = Acknowledgement(
@@ -26,7 +26,7 @@ extension Trial {
       let expected = "a backend that takes no acknowledgements of states throws when it is given one"
       do {
         try await acknowledge(adopted, to: backend)
-        throw Broken(expected: expected, happened: "it returned as if it had delivered it")
+        throw Violation(expected: expected, happened: "it returned as if it had delivered it")
       } catch is BackendError {
         // As it should: the statement waits for a source that takes it.
       }
@@ -49,13 +49,13 @@ extension Trial {
     let expected = "an acknowledgement throws a BackendError while the source cannot be reached"
     do {
       try await acknowledge(late, to: backend)
-      throw Broken(expected: expected, happened: "it returned as if it had delivered it")
+      throw Violation(expected: expected, happened: "it returned as if it had delivered it")
     } catch is BackendError {
       // As it should.
-    } catch let broken as Broken {
+    } catch let broken as Violation {
       throw broken
     } catch {
-      throw Broken(expected: expected, happened: "it threw \(type(of: error)): \(error)")
+      throw Violation(expected: expected, happened: "it threw \(type(of: error)): \(error)")
     }
     try await arrange("make its source reachable") { try await $0.makeReachable() }
     try await acknowledge(late, to: backend)

@@ -1,6 +1,6 @@
 import DesiredState
 
-extension Trial {
+extension ConformanceCase {
   /// How soon cancelled work must have ended. Generous: machines are loaded.
   private static let promptly: Duration = .seconds(4)
 
@@ -75,9 +75,9 @@ extension Trial {
     } catch is CancellationError {
       // As it should.
     } catch is Limited.Exceeded {
-      throw Broken(expected: expected, happened: "it was still running then")
+      throw Violation(expected: expected, happened: "it was still running then")
     } catch {
-      throw Broken(expected: expected, happened: "it threw \(type(of: error)): \(error)")
+      throw Violation(expected: expected, happened: "it threw \(type(of: error)): \(error)")
     }
   }
 
@@ -86,11 +86,11 @@ extension Trial {
     do {
       let result = try await fetch(backend, after: seen)
       guard case .unchanged = result.outcome else {
-        throw Broken(expected: expected, happened: "fetch with the current revision answered \(result.words)")
+        throw Violation(expected: expected, happened: "fetch with the current revision answered \(result.words)")
       }
       for document in seen.documents { _ = try await bytes(of: document, in: seen.verified) }
     } catch let error where error is BackendError || error is VerificationError || error is CancellationError {
-      throw Broken(expected: expected, happened: "an operation threw \(error)")
+      throw Violation(expected: expected, happened: "an operation threw \(error)")
     }
   }
 }

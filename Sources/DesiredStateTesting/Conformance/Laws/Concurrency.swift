@@ -1,6 +1,6 @@
 import DesiredState
 
-extension Trial {
+extension ConformanceCase {
   private static let callers = 32
   private static let rounds = 3
 
@@ -15,7 +15,7 @@ extension Trial {
         case 1:
           let result = try await fetch(backend, after: first)
           guard case .unchanged = result.outcome else {
-            throw Broken(
+            throw Violation(
               expected: "among \(Self.callers) concurrent callers, one with the current revision is answered unchanged",
               happened: "it was answered \(result.words)")
           }
@@ -51,7 +51,7 @@ extension Trial {
       do {
         try await group.waitForAll()
       } catch let error where error is BackendError || error is VerificationError {
-        throw Broken(
+        throw Violation(
           expected: "each of \(Self.callers) concurrent callers is served as if it were alone",
           happened: "one was thrown \(error)")
       }
@@ -81,7 +81,7 @@ extension Trial {
     do {
       let result = try await fetch(backend)
       guard case .changed(let state) = result.outcome else {
-        throw Broken(
+        throw Violation(
           expected: "while a new state is published, fetch answers changed, with the one before or the new one",
           happened: "it answered \(result.words)")
       }

@@ -1,7 +1,7 @@
 import DesiredState
 
 // Laws 7, 8 and 11: what the bytes are that come with a state.
-extension Trial {
+extension ConformanceCase {
   /// Law 7.
   func tryDocumentBytes() async throws {
     var generator = SeededGenerator(seed: 7)
@@ -43,7 +43,7 @@ extension Trial {
     let bytes = try await rawBytes(of: document, in: seen.fetched)
     guard bytes != published else { return }
     let first = zip(bytes, published ?? []).enumerated().first { $1.0 != $1.1 }?.offset
-    throw Broken(
+    throw Violation(
       expected: expected,
       happened: "\(bytes.count) bytes came, different from byte \(first ?? min(bytes.count, published?.count ?? 0)) on")
   }
@@ -53,19 +53,19 @@ extension Trial {
     var kinds = [("a manifest before its documents", TestPublication.Part.document("press"))]
     if case .signatures = fixture.trust.requirement { kinds.append(("a manifest before its signature", .signatures)) }
     for (index, (name, missing)) in kinds.enumerated() {
-      try await part(name) { try await tear(leavingOut: missing, versions: UInt64(1 + 3 * index)) }
+      try await part(name) { try await publishPartially(leavingOut: missing, versions: UInt64(1 + 3 * index)) }
     }
     if gaps.count == kinds.count { throw NotPossible(gaps.joined(separator: "; ")) }
   }
 
-  private func tear(leavingOut part: TestPublication.Part, versions first: UInt64) async throws {
+  private func publishPartially(leavingOut part: TestPublication.Part, versions first: UInt64) async throws {
     let backend = try await makeBackend()
     var current = try await adopt(
       TestPublication(first, ["press": "recipe: \(first)", "belt": "speed: 2"]), from: backend)
     // Twice: a backend may treat the first state it sees otherwise than a later one.
     for version in [first + 1, first + 2] {
       let publication = TestPublication(version, ["press": "recipe: \(version)", "belt": "speed: 2"])
-      try await arrange("tear a publication") { try await $0.tear(publication, leavingOut: part) }
+      try await arrange("publish in part") { try await $0.publishPartially(publication, leavingOut: part) }
       for _ in 1...2 { try await expectNoMixture(backend, after: current, part: part) }
       try await publish(publication)
       let seen = try await expectChanged(
@@ -78,7 +78,7 @@ extension Trial {
             bytes == publication.documents[document.id], "when \(part) has come, document '\(document.id)' can be read",
             "\(bytes.count) other bytes came")
         } catch let error as VerificationError {
-          throw Broken(
+          throw Violation(
             expected: "when \(part) has come, document '\(document.id)' can be read", happened: "reading threw \(error)"
           )
         }
@@ -95,7 +95,7 @@ extension Trial {
     do {
       let result = try await fetch(backend, after: current)
       guard case .changed(let state) = result.outcome else {
-        if case .absent = result.outcome { throw Broken(expected: expected, happened: "fetch answered absent") }
+        if case .absent = result.outcome { throw Violation(expected: expected, happened: "fetch answered absent") }
         return
       }
       let verified = try await verify(state, with: backend)
@@ -150,15 +150,15 @@ extension Trial {
     do {
       let result = try await fetch(backend)
       guard case .changed(let state) = result.outcome else {
-        throw Broken(expected: expected, happened: "fetch answered \(result.words)")
+        throw Violation(expected: expected, happened: "fetch answered \(result.words)")
       }
       let verified = try await verify(state, with: backend)
       for document in verified.manifest.documents { _ = try await bytes(of: document, in: verified) }
-      throw Broken(expected: expected, happened: "the state was verified, and every document read")
+      throw Violation(expected: expected, happened: "the state was verified, and every document read")
     } catch let error as VerificationError {
       try expect(codes.contains(error.code), expected, "it was refused with \(error)")
     } catch let error as BackendError {
-      throw Broken(expected: expected, happened: "a BackendError was thrown: \(error)")
+      throw Violation(expected: expected, happened: "a BackendError was thrown: \(error)")
     }
   }
 
@@ -172,7 +172,7 @@ extension Trial {
     } catch let error as VerificationError {
       try expect(codes.contains(error.code), expected, "it was refused with \(error)")
     } catch let error as BackendError {
-      throw Broken(expected: expected, happened: "a BackendError was thrown: \(error)")
+      throw Violation(expected: expected, happened: "a BackendError was thrown: \(error)")
     }
   }
 }

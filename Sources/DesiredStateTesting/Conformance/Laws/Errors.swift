@@ -1,6 +1,6 @@
 import DesiredState
 
-extension Trial {
+extension ConformanceCase {
   /// Law 15.
   func tryErrors() async throws {
     let backend = try await makeBackend()
@@ -65,7 +65,7 @@ extension Trial {
     do {
       try await work()
       return nil
-    } catch let error where error is Broken || error is Undecided {
+    } catch let error where error is Violation || error is Inconclusive {
       throw error
     } catch {
       return error
@@ -79,7 +79,7 @@ extension Trial {
     case let error as VerificationError: message = error.reason
     case let error as CancellationError: message = "\(error)"
     default:
-      throw Broken(
+      throw Violation(
         expected: "\(when), what is thrown is a BackendError or a VerificationError",
         happened: "it is \(type(of: error)): \(error)")
     }

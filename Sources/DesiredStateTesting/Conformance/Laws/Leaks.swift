@@ -1,6 +1,6 @@
 import DesiredState
 
-extension Trial {
+extension ConformanceCase {
   private static let cycles = 100
 
   /// Law 16.
@@ -64,7 +64,7 @@ extension Trial {
       growth = ProcessResources.now() - before
       if growth.isLevel { return }
     }
-    throw Broken(
+    throw Violation(
       expected: "after \(what), files, threads and memory are level",
       happened: "in every one of 6 rounds they grew, in the last by \(growth)")
   }

@@ -1,7 +1,7 @@
 import DesiredState
 import FoundationEssentials
 
-extension Trial {
+extension ConformanceCase {
   /// A document's piece must not be longer: whoever hands out more at once holds it in memory at once.
   private static let longestPiece = 512 << 10
   /// What may be under way to the device beyond the limit when the backend stops: buffers of sockets and pipes.
@@ -45,18 +45,18 @@ extension Trial {
     do {
       let result = try await fetch(backend, limits: limits)
       guard case .changed(let state) = result.outcome else {
-        throw Broken(expected: expected, happened: "fetch answered \(result.words)")
+        throw Violation(expected: expected, happened: "fetch answered \(result.words)")
       }
       // What is not read from the source, or not told apart before it is parsed, is for verify to refuse.
       guard state.isSynthesised || limits.documentCount < Limits().documentCount else {
-        throw Broken(expected: expected, happened: "fetch answered \(result.words)")
+        throw Violation(expected: expected, happened: "fetch answered \(result.words)")
       }
       _ = try await verify(state, with: backend, limits: limits)
-      throw Broken(expected: expected, happened: "it was fetched and verified")
+      throw Violation(expected: expected, happened: "it was fetched and verified")
     } catch let error as VerificationError {
       try expect(error.code == .limitExceeded, expected, "it was refused with \(error)")
     } catch let error as BackendError {
-      throw Broken(expected: expected, happened: "a BackendError was thrown: \(error)")
+      throw Violation(expected: expected, happened: "a BackendError was thrown: \(error)")
     }
   }
 
@@ -67,11 +67,11 @@ extension Trial {
     do {
       let result = try await fetch(backend, limits: limits)
       guard case .changed(let state) = result.outcome else {
-        throw Broken(expected: expected, happened: "fetch answered \(result.words)")
+        throw Violation(expected: expected, happened: "fetch answered \(result.words)")
       }
       let verified = try await verify(state, with: backend, limits: limits)
       guard let document = verified.manifest.documents.first(where: { $0.id == "long" }) else {
-        throw Undecided(reason: "\(Law.firstFetch) was broken on the way: document 'long' is not in the state")
+        throw Inconclusive(reason: "\(Law.firstFetch) was broken on the way: document 'long' is not in the state")
       }
       try await quickly("reading \(what)") {
         let pieces = try await state.documents.open(document)
@@ -82,12 +82,12 @@ extension Trial {
           // As whoever reads does it: see VerifiedBytes.
           if count > limits.documentSize { throw VerificationError(.limitExceeded, "read by the kit") }
         }
-        throw Broken(expected: expected, happened: "it ended after \(count) bytes")
+        throw Violation(expected: expected, happened: "it ended after \(count) bytes")
       }
     } catch let error as VerificationError {
       try expect(error.code == .limitExceeded, expected, "it was refused with \(error)")
     } catch let error as BackendError {
-      throw Broken(expected: expected, happened: "a BackendError was thrown: \(error)")
+      throw Violation(expected: expected, happened: "a BackendError was thrown: \(error)")
     }
   }
 
@@ -104,7 +104,7 @@ extension Trial {
       bytes = after - before
       if bytes <= Self.underWay { return }
     }
-    throw Broken(
+    throw Violation(
       expected: "of \(what), no more than \(Self.underWay) bytes leave the source", happened: "\(bytes) bytes did")
   }
 }

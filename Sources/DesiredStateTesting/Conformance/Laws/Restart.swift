@@ -1,6 +1,6 @@
 import DesiredState
 
-extension Trial {
+extension ConformanceCase {
   /// Law 14.
   func tryRestart() async throws {
     let (seen, source) = try await adoptAndStop()
@@ -10,7 +10,7 @@ extension Trial {
       "it was '\(source)' and is '\(again.source)'")
     let result = try await fetch(again, after: seen)
     guard case .unchanged = result.outcome else {
-      throw Broken(
+      throw Violation(
         expected: "a backend made anew, given the revision and the marker of the one before, answers unchanged",
         happened: "it answered \(result.words)")
     }

@@ -1,7 +1,7 @@
 import DesiredState
 
 // Laws 1 to 5: which of its answers a fetch gives.
-extension Trial {
+extension ConformanceCase {
   /// Law 1.
   func tryFirstFetch() async throws {
     // The version is one that a floating-point number cannot hold (2^53 + 1): it must come through unrounded.
@@ -25,7 +25,7 @@ extension Trial {
     for look in 1...3 {
       let result = try await fetch(backend, after: seen, holding: held)
       guard case .unchanged = result.outcome else {
-        throw Broken(
+        throw Violation(
           expected: "with the current revision, fetch answers unchanged",
           happened: "at look \(look) it answered \(result.words)")
       }
@@ -45,7 +45,7 @@ extension Trial {
     }
     let result = try await fetch(backend, after: seen, marker: false, holding: held)
     guard case .unchanged = result.outcome else {
-      throw Broken(
+      throw Violation(
         expected: "with the current revision and no marker (another source brought it), fetch answers unchanged",
         happened: "it answered \(result.words)")
     }
@@ -68,7 +68,7 @@ extension Trial {
     }
     let result = try await fetch(backend, after: third)
     guard case .unchanged = result.outcome else {
-      throw Broken(
+      throw Violation(
         expected: "after version 3 was adopted, fetch answers unchanged", happened: "it answered \(result.words)")
     }
   }
@@ -91,10 +91,10 @@ extension Trial {
     do {
       result = try await fetch(backend, after: current)
     } catch let error where error is BackendError || error is VerificationError {
-      throw Broken(expected: expected, happened: "it threw \(error)")
+      throw Violation(expected: expected, happened: "it threw \(error)")
     }
     guard case .absent = result.outcome else {
-      throw Broken(expected: expected, happened: "it answered \(result.words)")
+      throw Violation(expected: expected, happened: "it answered \(result.words)")
     }
   }
 

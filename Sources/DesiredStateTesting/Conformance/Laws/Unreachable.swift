@@ -1,6 +1,6 @@
 import DesiredState
 
-extension Trial {
+extension ConformanceCase {
   /// How long a fetch may take when the kit sets it a deadline, and how much later it may say that it missed it.
   private static let deadline: Duration = .milliseconds(500)
   private static let grace: Duration = .seconds(4)
@@ -31,15 +31,15 @@ extension Trial {
     let request = FetchRequest(current: current?.revision, marker: current?.marker, timeout: Self.deadline)
     do {
       let result = try await Limited.run(Self.deadline + Self.grace) { try await backend.fetch(request) }
-      throw Broken(expected: expected, happened: "it answered \(result.words)")
+      throw Violation(expected: expected, happened: "it answered \(result.words)")
     } catch is BackendError {
       // As it should.
     } catch is Limited.Exceeded {
-      throw Broken(expected: expected, happened: "it was still running \(Self.grace) after the deadline")
-    } catch let broken as Broken {
+      throw Violation(expected: expected, happened: "it was still running \(Self.grace) after the deadline")
+    } catch let broken as Violation {
       throw broken
     } catch {
-      throw Broken(expected: expected, happened: "it threw \(type(of: error)): \(error)")
+      throw Violation(expected: expected, happened: "it threw \(type(of: error)): \(error)")
     }
   }
 
@@ -48,10 +48,10 @@ extension Trial {
     do {
       let result = try await fetch(backend, after: seen)
       guard case .unchanged = result.outcome else {
-        throw Broken(expected: expected, happened: "it answered \(result.words)")
+        throw Violation(expected: expected, happened: "it answered \(result.words)")
       }
     } catch let error as BackendError {
-      throw Broken(expected: expected, happened: "it threw \(error)")
+      throw Violation(expected: expected, happened: "it threw \(error)")
     }
   }
 }

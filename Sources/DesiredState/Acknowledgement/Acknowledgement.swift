@@ -1,0 +1,147 @@
+public import FoundationEssentials
+
+/// What a device tells its orchestrator: that it adopted or rejected a state, or how far one document has come.
+///
+/// Acknowledgements are durable in the ``Outbox`` before they are sent, and only the newest per ``subject`` matters.
+/// The vocabulary of documents is Margo's (`DeploymentStatusManifest`); the state-level subject is this package's own.
+public struct Acknowledgement: Sendable, Equatable, Codable {
+  /// The idempotency key: a receiver that has seen it counts the second delivery as the first.
+  public var id: String
+  /// The device that speaks.
+  public var device: String
+  /// The revision the device is on, if any.
+  public var revision: Revision?
+  /// `adoptedManifestVersion`: the version of that revision, if it has one.
+  public var adoptedManifestVersion: UInt64?
+  /// When the device made the statement, by its own clock.
+  public var time: Date
+  /// What the statement is about, and the statement.
+  public var statement: Statement
+
+  public init(
+    id: String = UUID().uuidString, device: String, revision: Revision?, adoptedManifestVersion: UInt64?,
+    time: Date, statement: Statement
+  ) {
+    self.id = id
+    self.device = device
+    self.revision = revision
+    self.adoptedManifestVersion = adoptedManifestVersion
+    self.time = time
+    self.statement = statement
+  }
+
+  /// What an acknowledgement says.
+  public enum Statement: Sendable, Equatable, Codable {
+    /// The state as a whole was verified and is durable on the device.
+    case adopted
+    /// A state on offer was refused; the device keeps what it had.
+    case rejected(Rejection)
+    /// How far one document has come.
+    case document(DocumentStatus)
+  }
+
+  /// Why a state was refused.
+  public struct Rejection: Sendable, Equatable, Codable {
+    /// The revision that was refused; the acknowledgement's own `revision` is the one the device is still on.
+    public var revision: Revision?
+    /// The version the refused manifest claims, where known.
+    public var version: UInt64?
+    /// The rejection code.
+    public var code: VerificationError.Code
+    /// The reason in words.
+    public var reason: String
+
+    public init(revision: Revision?, version: UInt64?, code: VerificationError.Code, reason: String) {
+      self.revision = revision
+      self.version = version
+      self.code = code
+      self.reason = reason
+    }
+  }
+
+  /// What two acknowledgements share when the newer replaces the older.
+  public enum Subject: Sendable, Hashable {
+    /// The state as a whole.
+    case state
+    /// The document with this id.
+    case document(String)
+  }
+
+  /// What a backend must be able to do to deliver it.
+  public var capability: BackendCapabilities {
+    switch subject {
+    case .state: .acknowledgesStates
+    case .document: .acknowledgesDocuments
+    }
+  }
+
+  /// What this acknowledgement is about.
+  public var subject: Subject {
+    switch statement {
+    case .adopted, .rejected: .state
+    case .document(let status): .document(status.documentID)
+    }
+  }
+}
+
+/// How far a document, and each component in it, has come.
+///
+/// Source: Margo `DeploymentStatusManifest`.
+public struct DocumentStatus: Sendable, Equatable, Codable {
+  /// `deploymentId`.
+  public var documentID: String
+  /// The overall state.
+  public var state: State
+  /// Why it failed; given when `state` is `failed`.
+  public var error: Failure?
+  /// The state of each component, if the agent knows components.
+  public var components: [Component]
+
+  public init(documentID: String, state: State, error: Failure? = nil, components: [Component] = []) {
+    self.documentID = documentID
+    self.state = state
+    self.error = error
+    self.components = components
+  }
+
+  /// Margo's deployment states.
+  public enum State: String, Sendable, Codable, CaseIterable {
+    case pending, installing, installed, failed, removing, removed
+  }
+
+  /// Margo's error object.
+  public struct Failure: Sendable, Equatable, Codable {
+    /// A code of the agent's own.
+    public var code: String
+    /// The component or device the error comes from, if known.
+    public var source: String?
+    /// What a person should know.
+    public var message: String
+
+    public init(code: String, source: String? = nil, message: String) {
+      self.code = code
+      self.source = source
+      self.message = message
+    }
+  }
+
+  /// One component's state.
+  public struct Component: Sendable, Equatable, Codable {
+    public var name: String
+    public var state: State
+    public var error: Failure?
+
+    public init(name: String, state: State, error: Failure? = nil) {
+      self.name = name
+      self.state = state
+      self.error = error
+    }
+  }
+
+  /// The state of the whole by the specification's precedence: failed, removing, installing, pending, removed,
+  /// installed; `pending` if there are no components.
+  public static func overallState(of components: [Component]) -> State {
+    let precedence: [State] = [.failed, .removing, .installing, .pending, .removed, .installed]
+    return precedence.first { state in components.contains { $0.state == state } } ?? .pending
+  }
+}

@@ -1,0 +1,92 @@
+import DesiredStateSupport
+import FoundationEssentials
+
+/// An acknowledgement as a file: what a drop or a repository holds under `acknowledgements/<device>/`.
+///
+/// About a document it is Margo's `DeploymentStatusManifest` with `adoptedManifestVersion`, `revision`, `device` and
+/// `time` added; about the state as a whole it is of this package's own kind, `DesiredStateReceipt`, in the same shape.
+/// One file per subject, so that the newest statement replaces the one before.
+public struct Receipt: Sendable {
+  /// Where the file belongs, relative to the root of the drop. Only characters that any file system accepts.
+  public let path: String
+  /// The file's content.
+  public let bytes: [UInt8]
+
+  /// Where the file belongs below the folder that all receipts are in.
+  package var pathInFolder: String { String(path.dropFirst(DropLayout.acknowledgements.utf8.count + 1)) }
+
+  public init(_ acknowledgement: Acknowledgement) throws {
+    let folder = "\(DropLayout.acknowledgements)/\(Self.fileName(for: acknowledgement.device))"
+    switch acknowledgement.subject {
+    case .state: path = "\(folder)/state.json"
+    case .document(let id): path = "\(folder)/documents/\(Self.fileName(for: id)).json"
+    }
+    bytes = try JSON.file(Wire(acknowledgement))
+  }
+
+  /// A name that is safe on any file system and different for different texts: what is not a letter, a digit, `-`, `_`
+  /// or a dot inside is percent-encoded, and what would be too long is named by its digest.
+  static func fileName(for text: String) -> String {
+    var name = ""
+    for (index, byte) in text.utf8.enumerated() {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+        name.unicodeScalars.append(Unicode.Scalar(byte))
+      case UInt8(ascii: ".") where index > 0: name += "."
+      default: name += byte < 16 ? "%0\(String(byte, radix: 16))" : "%\(String(byte, radix: 16))"
+      }
+    }
+    return name.isEmpty || name.utf8.count > 200 ? Digest.of(text.utf8).fileName : name
+  }
+
+  private struct Wire: Encodable {
+    var apiVersion: String
+    var kind: String
+    var acknowledgementId: String
+    var device: String
+    var time: Date
+    var revision: Revision?
+    var adoptedManifestVersion: UInt64?
+    var status: Status
+    // About a document only.
+    var deploymentId: String?
+    var deviceId: String?
+    var components: [DocumentStatus.Component]?
+    // About a rejected state only.
+    var rejectedRevision: Revision?
+    var rejectedManifestVersion: UInt64?
+
+    struct Status: Encodable {
+      var state: String
+      var error: DocumentStatus.Failure?
+    }
+
+    init(_ acknowledgement: Acknowledgement) {
+      apiVersion = "desired-state/v1"
+      kind = "DesiredStateReceipt"
+      acknowledgementId = acknowledgement.id
+      device = acknowledgement.device
+      time = acknowledgement.time
+      revision = acknowledgement.revision
+      adoptedManifestVersion = acknowledgement.adoptedManifestVersion
+      switch acknowledgement.statement {
+      case .adopted:
+        status = Status(state: "adopted")
+      case .rejected(let rejection):
+        status = Status(
+          state: "rejected",
+          error: DocumentStatus.Failure(code: rejection.code.rawValue, message: rejection.reason))
+        rejectedRevision = rejection.revision
+        rejectedManifestVersion = rejection.version
+      case .document(let document):
+        apiVersion = "deployment.margo.org/v1alpha1"
+        kind = "DeploymentStatusManifest"
+        deploymentId = document.documentID
+        deviceId = acknowledgement.device
+        status = Status(state: document.state.rawValue, error: document.error)
+        components = document.components
+      }
+    }
+  }
+}

@@ -1,0 +1,88 @@
+public import Logging
+
+/// Which backend serves which URL scheme.
+///
+/// A registry is a value: an agent starts with the backends it links, adds its own schemes, and asks for sources by
+/// the address its configuration names.
+public struct BackendRegistry: Sendable {
+  /// Makes a backend for an address.
+  public typealias Factory = @Sendable (SourceAddress, BackendContext) throws -> any DesiredStateBackend
+
+  private struct Entry {
+    var settings: Set<String>?
+    var factory: Factory
+  }
+
+  private var entries: [String: Entry] = [:]
+
+  public init() {}
+
+  /// Lets a factory serve a scheme, given without the colon and in lower case; the last registration counts.
+  /// A path without a scheme is served by `file`.
+  ///
+  /// - Parameter settings: the names of the ``BackendContext/settings`` that the backend has a use for: it is given these
+  ///   alone. Nil: all, and the backend knows what to make of them.
+  public mutating func register(_ scheme: String, settings: Set<String>? = nil, _ factory: @escaping Factory) {
+    entries[scheme.lowercased()] = Entry(settings: settings, factory: factory)
+  }
+
+  /// The schemes served, sorted.
+  public var schemes: [String] { entries.keys.sorted() }
+
+  /// Makes the backend for an address. Of the settings it logs those that the backend has no use for.
+  ///
+  /// - Throws: ``SourceAddressError`` if the address cannot be read or nothing serves its scheme, and what the factory throws.
+  public func backend(for address: String, context: BackendContext) throws -> any DesiredStateBackend {
+    let address = try SourceAddress(address)
+    let entry = try entry(for: address)
+    var context = context
+    if let used = entry.settings {
+      let unused = context.settings.keys.filter { !used.contains($0) }.sorted()
+      if !unused.isEmpty {
+        context.logger.notice(
+          "a source of '\(address.scheme):' uses none of these settings: \(unused.joined(separator: ", "))")
+      }
+      context.settings = context.settings.filter { used.contains($0.key) }
+    }
+    return try entry.factory(address, context)
+  }
+
+  /// Those of the settings that the backend for an address has a use for.
+  ///
+  /// - Throws: ``SourceAddressError`` if the address cannot be read or nothing serves its scheme.
+  public func settings(_ names: Set<String>, usedFor address: String) throws(SourceAddressError) -> Set<String> {
+    try entry(for: try SourceAddress(address)).settings.map(names.intersection) ?? names
+  }
+
+  private func entry(for address: SourceAddress) throws(SourceAddressError) -> Entry {
+    guard let entry = entries[address.scheme] else {
+      throw SourceAddressError(
+        "nothing here serves '\(address.scheme):' (\(schemes.map { $0 + ":" }.joined(separator: ", ")) are served)")
+    }
+    return entry
+  }
+}
+
+/// What a backend is given besides its address.
+public struct BackendContext: Sendable {
+  /// This device's name, as receipts and requests bear it.
+  public var device: String
+  /// Settings by name, as the command line names them without the dashes: `tls-ca`, `token-file`. All sources of an
+  /// agent are given the same ones, each those of them that it has a use for.
+  public var settings: [String: String]
+  /// Where a backend may keep what it can fetch again, across restarts: a directory that may not exist yet. Nil if
+  /// there is none; a backend that needs one makes a temporary one then, and removes it in the end.
+  public var cacheDirectory: String?
+  /// Where the backend logs.
+  public var logger: Logger
+
+  public init(
+    device: String, settings: [String: String] = [:], cacheDirectory: String? = nil,
+    logger: Logger = Logger(label: "desired-state")
+  ) {
+    self.device = device
+    self.settings = settings
+    self.cacheDirectory = cacheDirectory
+    self.logger = logger
+  }
+}

@@ -1,0 +1,109 @@
+import DesiredStateSupport
+
+/// Where things are in a drop, relative to its root, on every road.
+public enum DropLayout {
+  public static let manifest = "manifest.json"
+  public static let documents = "documents"
+  public static let signatures = "signatures"
+  public static let bundles = "bundles"
+  public static let acknowledgements = "acknowledgements"
+
+  /// The directories of a drop, which alone do not make a state.
+  public static let folders: Set<String> = [documents, signatures, bundles, acknowledgements]
+
+  /// The signatures of one manifest: they are named by its digest, so that the signatures of two manifests never mix.
+  public static func signatures(of revision: Revision) -> String { "\(signatures)/\(revision.digest.fileName).sig" }
+
+  /// A document by its content.
+  public static func document(_ digest: Digest) -> String { "\(documents)/\(digest.fileName)" }
+
+  /// A bundle by its content.
+  public static func bundle(_ digest: Digest) -> String { "\(bundles)/\(digest.fileName).tar.gz" }
+
+  /// Whether a name is that of a temporary file or another hidden one, which no reader looks at.
+  public static func isHidden(_ name: String) -> Bool { name.utf8.first == UInt8(ascii: ".") }
+
+  /// Whether a directory without ``manifest`` is a drop in which nothing is published (yet), rather than a plain one: it
+  /// has nothing but a drop's folders, or has documents or signatures as only a drop names them.
+  ///
+  /// - Parameters:
+  ///   - names: what is in the directory.
+  ///   - list: what is in the folder of that name; nil if it is no directory.
+  public static func isUnpublished<Failure>(
+    holding names: [String], listing list: (String) throws(Failure) -> [String]?
+  ) throws(Failure) -> Bool {
+    let names = names.filter { !isHidden($0) }
+    if names.allSatisfy(folders.contains) { return true }
+    for folder in [documents, signatures] where names.contains(folder) {
+      let isDrop = try list(folder)?.contains {
+        Digest(fileName: $0.hasSuffix(".sig") ? $0.dropLast(4) : $0[...]) != nil
+      }
+      if isDrop == true { return true }
+    }
+    return false
+  }
+
+  /// Whether a path names a bundle, going by its ending.
+  public static func isBundle(_ path: String) -> Bool { path.hasSuffix(".tar.gz") || path.hasSuffix(".tgz") }
+
+  /// The path of a document below the root: where its `url` leads, or where its digest says if it has none.
+  ///
+  /// The `url` is a relative reference (RFC 3986 section 4.2) of which only the path is of use here. It can only lead
+  /// down: no scheme, no authority, no `..`, nothing that decodes to one.
+  ///
+  /// - Throws: ``VerificationError`` with `document-missing`: what is not below the root is not in the drop.
+  public static func path(of document: DocumentReference) throws(VerificationError) -> String {
+    guard let url = document.url else { return Self.document(document.digest) }
+    switch path(relative: url) {
+    case .success(let path): return path
+    case .failure(let fault):
+      throw VerificationError(
+        .documentMissing,
+        "document '\(document.id)' has the url \(String(url.prefix(120)).debugDescription), which leads nowhere in the drop: \(fault.text)",
+        evidence: ["document \(document.id)"])
+    }
+  }
+
+  /// The path of a bundle below the root, as of a document.
+  public static func path(of bundle: StateManifest.BundleReference) throws(VerificationError) -> String {
+    switch path(relative: bundle.url) {
+    case .success(let path): return path
+    case .failure(let fault):
+      throw VerificationError(.documentMissing, "the bundle's url leads nowhere in the drop: \(fault.text)")
+    }
+  }
+
+  private struct Fault: Error {
+    let text: String
+    init(_ text: String) { self.text = text }
+  }
+
+  private static func path(relative url: String) -> Result<String, Fault> {
+    guard !url.isEmpty else { return .failure(Fault("it is empty")) }
+    guard !url.hasPrefix("/") else { return .failure(Fault("it is absolute")) }
+    guard !url.utf8.contains(UInt8(ascii: "?")), !url.utf8.contains(UInt8(ascii: "#")) else {
+      return .failure(Fault("it has a query or a fragment, and a file has neither"))
+    }
+    var path: [String] = []
+    for (index, segment) in url.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).enumerated()
+    {
+      // RFC 3986 section 4.2: a colon in the first segment makes what is before it a scheme.
+      guard index > 0 || !segment.contains(UInt8(ascii: ":")) else { return .failure(Fault("it names a scheme")) }
+      guard let name = PercentEncoding.decode(segment) else {
+        return .failure(Fault("its percent-encoding cannot be read"))
+      }
+      switch name {
+      case ".": continue
+      case "": return .failure(Fault("a part of its path is empty"))
+      case "..": return .failure(Fault("it contains '..'"))
+      default: break
+      }
+      guard !name.utf8.contains(UInt8(ascii: "/")), !name.utf8.contains(0) else {
+        return .failure(Fault("a part of its path contains an encoded slash or NUL"))
+      }
+      path.append(name)
+    }
+    guard !path.isEmpty else { return .failure(Fault("it names no file")) }
+    return .success(path.joined(separator: "/"))
+  }
+}

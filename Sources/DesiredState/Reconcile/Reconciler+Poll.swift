@@ -1,0 +1,213 @@
+import DesiredStateSupport
+import FoundationEssentials
+
+/// One look at the sources: fetch, verify, adopt, and say what came of it.
+extension Reconciler {
+  /// Looks at the sources in order; the first that is reached and has a state this device can be on decides. The
+  /// others' troubles are reported, and count only if none does.
+  func look(isDamaged: Bool) async throws -> Outcome {
+    var outcome: Outcome?
+    for source in sources {
+      let result = try await look(at: source, isDamaged: isDamaged)
+      if case .current = result { return result }
+      outcome = outcome.map { $0.isWorthTellingMore(than: result) ? $0 : result } ?? result
+    }
+    return outcome ?? .unavailable(BackendError(.unreachable, "no source is configured"))
+  }
+
+  /// Looks at a source, unless it asked not to be looked at yet: then what it said before stands.
+  private func look(at source: any DesiredStateBackend, isDamaged: Bool) async throws -> Outcome {
+    if let outcome = patience.value(of: source.source, at: configuration.now()) { return outcome }
+    var retryAfter: Duration?
+    let outcome = try await look(at: source, isDamaged: isDamaged, retryAfter: &retryAfter)
+    patience.note(outcome, of: source.source, for: retryAfter, at: configuration.now())
+    return outcome
+  }
+
+  private func look(
+    at source: any DesiredStateBackend, isDamaged: Bool, retryAfter: inout Duration?
+  ) async throws -> Outcome {
+    let adopted = await store.adopted
+    // A new policy is a reason to verify again, and a damaged store to fetch again, what is otherwise unchanged.
+    let isSettled = !isDamaged && adopted?.policy == configuration.policy.fingerprint
+    let markers = await store.record.markers
+    let request = FetchRequest(
+      current: isSettled ? adopted?.revision : nil, marker: markers[source.source],
+      adoptedMarker: adopted.flatMap { $0.source == source.source ? nil : markers[$0.source] },
+      held: store.heldDocuments, limits: configuration.limits, timeout: configuration.timeout)
+    var revision: Revision?
+    do {
+      let result = try await ask(source) { try await source.fetch(request) }
+      try await store.noteContact(with: source.source, at: configuration.now())
+      retryAfter = result.retryAfter
+      switch result.outcome {
+      case .absent:
+        emit(.absent, source.source)
+        return .absent
+      case .unchanged:
+        guard isSettled, let adopted else {
+          throw BackendError(.protocolViolation, "the source says 'unchanged' to a device that asked for everything")
+        }
+        revision = adopted.revision
+        if let expires = adopted.expires { try await verifier().checkExpiry(expires) }
+        try await settle(source, marker: result.marker)
+        emit(.unchanged, source.source, adopted.revision, adopted.version)
+        return .current
+      case .changed(let state):
+        revision = state.revision
+        emit(.fetched, source.source, state.revision)
+        try await adopt(state, from: source, marker: result.marker, isSettled: isSettled)
+        return .current
+      }
+    } catch let error as VerificationError {
+      try await store.noteContact(with: source.source, at: configuration.now())
+      return try await reject(error, revision, from: source)
+    } catch let error as BackendError {
+      // A source that stays away says so once; the rest is for whoever looks closely.
+      let isNews = await store.contacts[source.source]?.lastError?.code != error.code
+      configuration.logger.log(
+        level: isNews ? .warning : .debug, "\(source.source) is unavailable: \(error)")
+      try await store.noteContact(with: source.source, at: configuration.now(), failure: error)
+      retryAfter = error.retryAfter
+      emit(.unavailable(error), source.source)
+      return .unavailable(error)
+    }
+  }
+
+  /// Asks a backend for something, for as long as the timeout allows.
+  private func ask<Value: Sendable>(
+    _ source: any DesiredStateBackend, _ question: @escaping @Sendable () async throws -> Value
+  ) async throws -> Value {
+    do {
+      return try await withTimeout(configuration.timeout, clock: configuration.clock, question)
+    } catch {
+      throw BackendError.contractual(error, of: source.source)
+    }
+  }
+
+  private func verifier() async -> Verifier {
+    let record = await store.record
+    return Verifier(
+      policy: configuration.policy, device: configuration.device, floor: record.floor, now: configuration.now(),
+      newestSigned: record.newestSigned, limits: configuration.limits)
+  }
+
+  /// The source offers what is adopted: nothing is refused any more, and its marker is kept for the next look.
+  private func settle(_ source: any DesiredStateBackend, marker: String?) async throws {
+    if await store.refused?.source == source.source { try await store.markRefused(nil) }
+    try await store.setMarker(marker, of: source.source)
+  }
+
+  private func adopt(
+    _ state: FetchedState, from source: any DesiredStateBackend, marker: String?, isSettled: Bool
+  ) async throws {
+    let verifier = await verifier()
+    let verified = try await ask(source) { try await source.verify(state, with: verifier) }
+    if isSettled, verified.revision == (await store.adopted)?.revision {
+      // The same state with new evidence (another commit): only the marker moves.
+      try await settle(source, marker: marker)
+      return emit(.unchanged, source.source, verified.revision, verified.manifest.version)
+    }
+    emit(.verified, source.source, verified.revision, verified.manifest.version)
+    do {
+      try await checkNotSpoiled(verified)
+      try await watchingForStalls { [store, configuration] progress in
+        try await store.adopt(
+          verified, source: source.source, marker: marker, policy: configuration.policy, at: configuration.now(),
+          limits: configuration.limits, progress: progress)
+      }
+    } catch let error as VerificationError {
+      var error = error
+      error.version = verified.manifest.version
+      if let document = error.document { error.fingerprint = await verified.fingerprint(of: document) }
+      throw error
+    }
+    emit(.adopted, source.source, verified.revision, verified.manifest.version)
+    try await acknowledge(.adopted)
+  }
+
+  /// Runs an adoption, and gives it up when its source delivers nothing for longer than the timeout.
+  private func watchingForStalls(_ adoption: @escaping @Sendable (ReadingProgress) async throws -> Void) async throws {
+    let progress = ReadingProgress()
+    let work = BlockingThread.task("desired-state.adopt") { try await adoption(progress) }
+    let answer = Promise<Void>()
+    Task { answer.give(await work.result) }
+    let watchdog = Task { [configuration] in
+      var last = -1
+      while progress.count != last {
+        last = progress.count
+        try await configuration.clock.sleep(for: configuration.timeout, tolerance: nil)
+        if progress.isFinished { return }
+      }
+      answer.give(
+        .failure(
+          BackendError(.timeout, "the source delivered nothing of a document within \(configuration.timeout)")))
+    }
+    defer {
+      watchdog.cancel()
+      // A read that is stuck in the kernel is not waited for; when it returns, the adoption sees that it is cancelled.
+      work.cancel()
+    }
+    try await answer.value()
+  }
+
+  // MARK: - Refusals
+
+  /// A document whose bytes were wrong is not read again as long as its source shows no sign that they changed.
+  private func checkNotSpoiled(_ state: VerifiedState) async throws {
+    guard let refused = await store.refused, refused.revision == state.revision, let spoiled = refused.spoiled,
+      let document = state.manifest.documents.first(where: { $0.digest == spoiled.digest }),
+      await state.fingerprint(of: document) == spoiled.fingerprint
+    else { return }
+    var error = VerificationError(refused.code, refused.reason, evidence: refused.evidence)
+    error.document = document
+    throw error
+  }
+
+  private func reject(
+    _ error: VerificationError, _ revision: Revision?, from source: any DesiredStateBackend
+  ) async throws -> Outcome {
+    let before = await store.refused
+    var refused = RefusedState(
+      revision: revision, version: error.version, code: error.code, reason: error.reason, evidence: error.evidence,
+      source: source.source, at: configuration.now())
+    if let document = error.document, let fingerprint = error.fingerprint {
+      refused.spoiled = .init(digest: document.digest, fingerprint: fingerprint)
+    }
+    if let before, before.revision == revision, before.code == error.code, before.source == source.source {
+      refused.at = before.at
+    }
+    try await store.markRefused(refused)
+    if refused != before {
+      configuration.logger.warning("refused \(revision?.description ?? "a state") from \(source.source): \(error)")
+      try await acknowledge(
+        .rejected(.init(revision: revision, version: error.version, code: error.code, reason: error.reason)))
+    }
+    emit(.rejected(error), source.source, revision, error.version)
+    return .rejected(error)
+  }
+
+  private func acknowledge(_ statement: Acknowledgement.Statement) async throws {
+    let adopted = await store.adopted
+    try await store.outbox.put([
+      Acknowledgement(
+        device: configuration.device, revision: adopted?.revision, adoptedManifestVersion: adopted?.version,
+        time: configuration.now(), statement: statement)
+    ])
+  }
+}
+
+extension Reconciler.Outcome {
+  /// What an operator should hear of first when no source had a state to be on: a refusal, then an absence, then
+  /// trouble on the way.
+  fileprivate func isWorthTellingMore(than other: Reconciler.Outcome) -> Bool { rank >= other.rank }
+
+  private var rank: Int {
+    switch self {
+    case .current, .applyFailed: 3
+    case .rejected: 2
+    case .absent: 1
+    case .unavailable: 0
+    }
+  }
+}

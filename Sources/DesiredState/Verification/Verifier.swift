@@ -1,0 +1,149 @@
+import DesiredStateSupport
+public import FoundationEssentials
+
+/// Decides whether a fetched state may be adopted: the one place where a ``VerifiedState`` comes from.
+///
+/// The order of checks is that of The Update Framework's client workflow: nothing is parsed before something trusted
+/// has vouched for the bytes, and what is cheap to refuse is refused first.
+public struct Verifier: Sendable {
+  /// Which evidence is enough.
+  public let policy: TrustPolicy
+  /// This device's name, against which a manifest's `device` is held.
+  public let device: String
+  /// The highest version adopted so far, and by which revision.
+  public let floor: VersionFloor?
+  /// The time that expiry and key validity are judged by; see ``init(policy:device:floor:now:newestSigned:limits:)``.
+  public let time: Date
+  /// Bounds on counts and sizes.
+  public let limits: Limits
+
+  /// - Parameters:
+  ///   - now: the device's clock.
+  ///   - newestSigned: the newest `issued` of any signed manifest adopted so far. A clock that stands before it (a flat
+  ///     battery, 1970) is known to be wrong, and that time is used instead.
+  public init(
+    policy: TrustPolicy, device: String, floor: VersionFloor? = nil, now: Date, newestSigned: Date? = nil,
+    limits: Limits = Limits()
+  ) {
+    self.policy = policy
+    self.device = device
+    self.floor = floor
+    time = max(now, newestSigned ?? now)
+    self.limits = limits
+  }
+
+  /// Puts a state through every check.
+  ///
+  /// - Parameter endorsements: what the backend found out beyond the manifest's own signatures.
+  /// - Throws: ``VerificationError`` with the code of the first check that fails.
+  public func admit(
+    _ state: FetchedState, endorsements: [Endorsement] = []
+  ) throws(VerificationError) -> VerifiedState {
+    guard state.manifest.count <= limits.manifestSize else {
+      throw VerificationError(.limitExceeded, "the manifest is longer than the limit of \(limits.manifestSize) bytes")
+    }
+    let evidence = try weigh(state, endorsements)
+    let manifest = try StateManifest(parsing: state.manifest, requiresVersion: !state.isSynthesised)
+    do {
+      try checkAudience(manifest)
+      try checkVersion(manifest.version, of: state.revision)
+      try checkDocuments(manifest.documents)
+    } catch {
+      var error = error
+      error.version = manifest.version
+      error.evidence += evidence.signers.map(\.description)
+      throw error
+    }
+    return VerifiedState(
+      fetched: state, manifest: manifest, signers: evidence.signers, channels: evidence.channels, limits: limits)
+  }
+
+  // MARK: - Audience and time
+
+  private func checkAudience(_ manifest: StateManifest) throws(VerificationError) {
+    if let named = manifest.device, named != device {
+      throw VerificationError(
+        .wrongDevice, "the manifest is for device '\(named)', this device is '\(device)' (--device names it)")
+    }
+    if let expires = manifest.expires { try checkExpiry(expires) }
+  }
+
+  /// Whether a state that expires then is still good; also asked of a state adopted earlier that a source keeps offering.
+  public func checkExpiry(_ expires: Date) throws(VerificationError) {
+    guard expires > time else {
+      throw VerificationError(
+        .expired,
+        "the manifest expired at \(Timestamp.text(expires)), it is \(Timestamp.text(time)); publish a new version")
+    }
+  }
+
+  // MARK: - Version
+
+  private func checkVersion(_ version: UInt64?, of revision: Revision) throws(VerificationError) {
+    // Only a synthesised manifest has none; it makes no promise about order, and the floor stays where it is.
+    guard let version else { return }
+    guard let floor else {
+      guard version <= policy.maximumFirstVersion else {
+        throw VerificationError(
+          .versionJump, "version \(version) is too high for a first one; the limit is \(policy.maximumFirstVersion)")
+      }
+      return
+    }
+    if version < floor.version {
+      throw VerificationError(
+        .versionRollback, "version \(version) is older than version \(floor.version), which this device has adopted")
+    }
+    if version == floor.version {
+      guard revision == floor.revision else {
+        throw VerificationError(
+          .versionEquivocation,
+          "version \(version) was adopted as \(floor.revision) and is now published as \(revision); publish a higher version"
+        )
+      }
+    } else if version - floor.version > policy.maximumVersionStep {
+      throw VerificationError(
+        .versionJump,
+        "version \(version) is more than \(policy.maximumVersionStep) ahead of the adopted version \(floor.version)")
+    }
+  }
+
+  // MARK: - Documents
+
+  private func checkDocuments(_ documents: [DocumentReference]) throws(VerificationError) {
+    guard documents.count <= limits.documentCount else {
+      throw VerificationError(
+        .limitExceeded, "\(documents.count) documents are more than the limit of \(limits.documentCount)")
+    }
+    try DocumentID.check(documents.map(\.id))
+    // Sizes in a manifest are advisory; an honest one that is over the limit is refused before anything is read.
+    var total: UInt64 = 0
+    for document in documents {
+      let size = document.advisorySize ?? 0
+      guard size <= limits.documentSize else {
+        throw VerificationError(
+          .limitExceeded, "document '\(document.id)' has \(size) bytes, the limit is \(limits.documentSize)")
+      }
+      total = total.addingReportingOverflow(size).partialValue
+      guard total <= limits.totalSize else {
+        throw VerificationError(.limitExceeded, "the documents are larger than \(limits.totalSize) bytes in all")
+      }
+    }
+  }
+}
+
+extension Signer: CustomStringConvertible {
+  /// `ops@plant.example SHA256:…`
+  public var description: String { (principals + [key]).joined(separator: " ") }
+}
+
+/// The highest version a device has adopted: no state below it is ever adopted again.
+public struct VersionFloor: Sendable, Equatable, Codable {
+  public var version: UInt64
+  /// Which state had that version.
+  public var revision: Revision
+
+  public init(version: UInt64, revision: Revision) {
+    self.version = version
+    self.revision = revision
+  }
+}

@@ -1,0 +1,139 @@
+import CLinux
+package import Glibc
+
+/// Files and directories by path: what the store, the file backend and the command line share.
+package enum Files {
+  /// How much of a file is read at a time, in bytes.
+  package static let chunkSize = 256 << 10
+
+  /// Joins a directory and a name below it.
+  package static func join(_ directory: String, _ name: String) -> String {
+    directory.hasSuffix("/") ? directory + name : directory + "/" + name
+  }
+
+  /// The directory a path is in.
+  package static func parent(_ path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  /// The whole of a regular file, or nil if it is longer than `limit`, which is found out while reading.
+  package static func read(_ path: String, limit: Int) throws(FileError) -> [UInt8]? {
+    let file = try OpenFile.reading(path)
+    return try read(file, limit: limit)
+  }
+
+  package static func read(_ file: borrowing OpenFile, limit: Int) throws(FileError) -> [UInt8]? {
+    let size = try file.status().size
+    guard size <= limit else { return nil }
+    // One byte more than the size, so that the end is seen with the first read of a file that nobody is writing to.
+    var bytes = try file.read(upTo: size + 1)
+    while true {
+      guard bytes.count <= limit else { return nil }
+      let more = try file.read(upTo: 1 << 16)
+      if more.isEmpty { return bytes }
+      bytes += more
+    }
+  }
+
+  /// Creates a directory and those above it where they do not exist.
+  package static func createDirectories(_ path: String, mode: mode_t = 0o755) throws(FileError) {
+    if mkdir(path, mode) == 0 { return }
+    switch errno {
+    case EEXIST where isDirectory(path): return
+    // Where the parent is there all the same, it is a place in which nothing can be made (/proc).
+    case ENOENT where parent(path) != path && !isDirectory(parent(path)):
+      try createDirectories(parent(path), mode: mode)
+      try createDirectories(path, mode: mode)
+    default: throw FileError("create directory", path)
+    }
+  }
+
+  /// Whether a directory is there, symbolic links followed.
+  package static func isDirectory(_ path: String) -> Bool {
+    var buffer = stat()
+    return stat(path, &buffer) == 0 && FileStatus(buffer).isDirectory
+  }
+
+  /// Makes a new directory for nobody but this user, below `TMPDIR` or `/tmp`. Whoever asked removes it.
+  package static func temporaryDirectory(_ prefix: String) throws(FileError) -> String {
+    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array(join(parent, "\(prefix)-XXXXXX").utf8) + [0]
+    let isMade = template.withUnsafeMutableBytes { mkdtemp($0.baseAddress!.assumingMemoryBound(to: CChar.self)) != nil }
+    guard isMade else { throw FileError("create directory", parent) }
+    return String(decoding: template.dropLast(), as: UTF8.self)
+  }
+
+  /// The names in a directory, in no order, without `.` and `..`.
+  package static func names(in path: String) throws(FileError) -> [String] {
+    guard let stream = opendir(path) else { throw FileError("list", path) }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while true {
+      errno = 0  // readdir(3): the only way to tell the end from an error
+      guard let entry = readdir(stream) else {
+        guard errno == 0 else { throw FileError("list", path) }
+        return names
+      }
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+  }
+
+  /// Puts a file in place so that a reader, or a power cut, finds the old content or the new and nothing between:
+  /// write under another name, fsync, rename, fsync the directory.
+  ///
+  /// - Parameter isDurable: false leaves out both fsyncs, for what may be lost but never torn.
+  package static func replace(
+    _ path: String, with bytes: [UInt8], mode: mode_t = 0o644, isDurable: Bool = true
+  ) throws(FileError) {
+    let temporary = temporaryName(for: path)
+    do {
+      do {
+        let file = try OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
+        try file.write(bytes)
+        if isDurable { try file.synchronize() }
+      }
+      try rename(temporary, to: path)
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    if isDurable { try synchronizeDirectory(parent(path)) }
+  }
+
+  /// A name beside `path` that no reader looks at and no second process uses.
+  package static func temporaryName(for path: String) -> String {
+    let slash = path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex
+    return "\(path[..<slash]).\(path[slash...]).\(getpid()).tmp"
+  }
+
+  package static func rename(_ source: String, to destination: String) throws(FileError) {
+    guard Glibc.rename(source, destination) == 0 else { throw FileError("rename into place", destination) }
+  }
+
+  package static func synchronizeDirectory(_ path: String) throws(FileError) {
+    try OpenFile(path, O_RDONLY | O_DIRECTORY).synchronize()
+  }
+
+  /// Writes back everything of the file system that a path is on: one call where thousands of fsyncs would be needed.
+  /// syncfs(2) reports write-back errors since Linux 5.8.
+  package static func synchronizeFileSystem(of path: String) throws(FileError) {
+    let directory = try OpenFile(path, O_RDONLY)
+    guard syncfs(directory.descriptor) == 0 else { throw FileError("sync the file system of", path) }
+  }
+
+  /// Removes a file, or a directory with all it holds; what is not there is removed already. Symbolic links are
+  /// removed, never followed.
+  package static func remove(_ path: String) throws(FileError) {
+    guard let status = FileStatus(at: path) else { return }
+    if status.isDirectory {
+      for name in try names(in: path) { try remove(join(path, name)) }
+      guard rmdir(path) == 0 || errno == ENOENT else { throw FileError("remove", path) }
+    } else {
+      guard unlink(path) == 0 || errno == ENOENT else { throw FileError("remove", path) }
+    }
+  }
+}

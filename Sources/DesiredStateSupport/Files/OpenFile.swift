@@ -1,0 +1,118 @@
+package import Glibc
+
+/// An open file descriptor that is closed when it goes out of use.
+package struct OpenFile: ~Copyable, Sendable {
+  package let descriptor: Int32
+  package let path: String
+
+  /// Opens a file; `O_CLOEXEC` is always added, so that no child process inherits it.
+  package init(_ path: String, _ flags: Int32, mode: mode_t = 0o644) throws(FileError) {
+    let descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
+    guard descriptor >= 0 else { throw FileError(flags & O_CREAT != 0 ? "create" : "open", path) }
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  /// Takes over a descriptor that is open already, from openat(2) for instance, and closes it in the end.
+  package init(adopting descriptor: Int32, path: String) {
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  /// Opens for reading what must be a regular file. A FIFO, a socket or a device at that path is refused without
+  /// blocking: open(2) of a FIFO waits for a writer unless `O_NONBLOCK` is given.
+  package static func reading(_ path: String) throws(FileError) -> OpenFile {
+    let file = try OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+    guard try file.status().isRegular else { throw FileError("read", path, code: EINVAL) }
+    return file
+  }
+
+  deinit { _ = Glibc.close(descriptor) }
+
+  package func status() throws(FileError) -> FileStatus {
+    var buffer = stat()
+    guard fstat(descriptor, &buffer) == 0 else { throw FileError("look at", path) }
+    return FileStatus(buffer)
+  }
+
+  /// Reads up to `count` bytes; empty at the end of the file.
+  package func read(upTo count: Int) throws(FileError) -> [UInt8] {
+    try fill(count) { Glibc.read(descriptor, $0, count) }
+  }
+
+  /// Reads up to `count` bytes from an offset, and leaves the position alone.
+  package func read(upTo count: Int, at offset: UInt64) throws(FileError) -> [UInt8] {
+    try fill(count) { pread(descriptor, $0, count, off_t(offset)) }
+  }
+
+  private func fill(_ count: Int, _ read: (UnsafeMutablePointer<UInt8>?) -> Int) throws(FileError) -> [UInt8] {
+    var code: Int32 = 0
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      var received = 0
+      repeat { received = read(buffer.baseAddress) } while received < 0 && errno == EINTR
+      code = received < 0 ? errno : 0
+      filled = max(received, 0)
+    }
+    guard code == 0 else { throw FileError("read", path, code: code) }
+    return bytes
+  }
+
+  /// Writes all bytes; a short write goes on where it stopped.
+  package func write(_ bytes: [UInt8]) throws(FileError) {
+    var offset = 0
+    while offset < bytes.count {
+      let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + offset, bytes.count - offset) }
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw FileError("write", path)
+      }
+      offset += written
+    }
+  }
+
+  /// fsync(2): contents and metadata are on the disk when it returns. For a directory: its entries are.
+  package func synchronize() throws(FileError) {
+    guard fsync(descriptor) == 0 else { throw FileError("fsync", path) }
+  }
+}
+
+/// What stat(2) says of a file, as far as this package asks.
+package struct FileStatus: Sendable, Equatable {
+  private let mode: mode_t
+  package let size: Int
+  package let device: UInt
+  package let inode: UInt
+  package let links: UInt
+  package let modified: timespec
+  package let changed: timespec
+
+  package init(_ buffer: stat) {
+    mode = buffer.st_mode
+    size = Int(buffer.st_size)
+    device = UInt(buffer.st_dev)
+    inode = UInt(buffer.st_ino)
+    links = UInt(buffer.st_nlink)
+    modified = buffer.st_mtim
+    changed = buffer.st_ctim
+  }
+
+  /// The status of what is at a path, a symbolic link itself and not where it leads; nil if nothing is there.
+  package init?(at path: String) {
+    var buffer = stat()
+    guard lstat(path, &buffer) == 0 else { return nil }
+    self.init(buffer)
+  }
+
+  package var isRegular: Bool { mode & S_IFMT == S_IFREG }
+  package var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
+  package var isSymbolicLink: Bool { mode & S_IFMT == S_IFLNK }
+
+  /// Changes whenever the file is replaced or written to: identity, size and change time.
+  package var fingerprint: String {
+    "\(device):\(inode):\(size):\(modified.tv_sec).\(modified.tv_nsec):\(changed.tv_sec).\(changed.tv_nsec)"
+  }
+
+  package static func == (left: FileStatus, right: FileStatus) -> Bool {
+    left.fingerprint == right.fingerprint && left.mode == right.mode
+  }
+}

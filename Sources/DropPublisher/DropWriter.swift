@@ -1,0 +1,279 @@
+public import DesiredState
+import DesiredStateSupport
+import FileBackend
+import FoundationEssentials
+import Glibc
+
+/// Publishes desired state: into a drop directory, or as one `.tar.gz` file that holds a whole drop.
+///
+/// In a directory, documents come first, then the signatures, then `manifest.json` by an atomic rename, each durable
+/// before the next: a reader, a kill or a power cut finds the state before or the new one. A file is written whole under
+/// another name, and renamed. One publisher at a time; the others are told so.
+public struct DropWriter: Sendable {
+  /// The directory or file, as given.
+  public let path: String
+  /// Bounds that devices keep when they read; what would break them is not published.
+  public let limits: Limits
+
+  let worker = Worker("desired-state.file.publish")
+
+  /// A writer for a directory, made if it does not exist, or for a file if the path ends in `.tar.gz` or `.tgz`.
+  public init(path: String, limits: Limits = Limits()) {
+    self.path = path
+    self.limits = limits
+  }
+
+  /// The documents of a directory: its regular files, named by their relative paths, hidden ones left out.
+  ///
+  /// - Throws: ``VerificationError`` if there is a symbolic link or special file, or too many files; ``FileError`` if the
+  ///   directory cannot be read, or is not there.
+  public func documents(in directory: String) async throws -> [DocumentFile] {
+    try await worker.run {
+      try DirectoryWalk.files(below: directory, limits: limits).map { file in
+        DocumentFile(id: file.id, path: Files.join(directory, file.id))
+      }
+    }
+  }
+
+  /// Publishes documents as the next version; none at all is a state too, an explicitly empty one.
+  ///
+  /// - Returns: what was published; it is durable.
+  /// - Throws: ``PublicationError``; ``VerificationError`` if ids or limits would be refused by every device;
+  ///   ``FileError``; what the signer throws; `CancellationError`.
+  public func publish(
+    _ documents: [DocumentFile], options: PublicationOptions = PublicationOptions(),
+    signer: (any ManifestSigner)? = nil
+  ) async throws -> Publication {
+    try check(documents, options)
+    return DropLayout.isBundle(path)
+      ? try await publishFile(documents, options, signer)
+      : try await publishDirectory(documents, options, signer)
+  }
+
+  private func check(_ documents: [DocumentFile], _ options: PublicationOptions) throws {
+    guard documents.count <= limits.documentCount else {
+      throw VerificationError(
+        .limitExceeded, "\(documents.count) documents are more than the limit of \(limits.documentCount)")
+    }
+    try DocumentID.check(documents.map(\.id))
+    guard options.version != 0 else { throw PublicationError("version 0 is none; versions start at 1") }
+    if let expires = options.expires, expires <= options.issued {
+      throw PublicationError("the state would expire before it is issued; no device would adopt it")
+    }
+  }
+
+  // MARK: - Into a directory
+
+  private func publishDirectory(
+    _ documents: [DocumentFile], _ options: PublicationOptions, _ signer: (any ManifestSigner)?
+  ) async throws -> Publication {
+    let prepared = try await worker.run { try prepareDirectory(documents, options) }
+    let signatures = try await sign(prepared, signer)
+    try await worker.run {
+      // Held to the last; and given up here, because nobody says when a closure that was run is let go.
+      defer { prepared.lock.release() }
+      if let signatures { try writeSignatures(signatures, of: prepared.revision) }
+      try Files.replace(Files.join(path, DropLayout.manifest), with: prepared.bytes)
+      if options.prune { try DropPruning.prune(path, keeping: prepared.manifest, revision: prepared.revision) }
+    }
+    return Publication(
+      revision: prepared.revision, manifest: prepared.manifest, isSigned: signatures != nil)
+  }
+
+  private func prepareDirectory(_ documents: [DocumentFile], _ options: PublicationOptions) throws -> Prepared {
+    for document in documents { try checkOutside(document) }
+    try Files.createDirectories(Files.join(path, DropLayout.documents))
+    let lock = try lock(path)
+    try DropPruning.removeTemporaries(of: path)
+    let version = try nextVersion(options) {
+      do throws(FileError) {
+        return try Files.read(try OpenDirectory(path).file(at: DropLayout.manifest), limit: limits.manifestSize)
+      } catch {
+        guard error.code == ENOENT else { throw error }
+        return .some(nil)
+      }
+    }
+    var staging = DocumentStaging(folder: Files.join(path, DropLayout.documents), limits: limits)
+    defer { staging.discard() }
+    let references = try documents.map { try staging.stage($0) }
+    try staging.publish()
+    let manifest = StateManifest(
+      version: version, bundle: options.bundle ? try writeBundle(of: references) : nil, documents: references,
+      device: options.device, issued: options.issued, expires: options.expires)
+    return try Prepared(manifest, lock, limits)
+  }
+
+  private func writeSignatures(_ signatures: [UInt8], of revision: Revision) throws {
+    try Files.createDirectories(Files.join(path, DropLayout.signatures))
+    try Files.replace(Files.join(path, DropLayout.signatures(of: revision)), with: signatures)
+    try Files.synchronizeDirectory(path)
+  }
+
+  /// One archive with the documents at its root, named by their digests; nil if there are none (Margo's rule: an empty
+  /// state has `bundle: null`).
+  private func writeBundle(of references: [DocumentReference]) throws -> StateManifest.BundleReference? {
+    guard !references.isEmpty else { return nil }
+    let folder = Files.join(path, DropLayout.bundles)
+    try Files.createDirectories(folder)
+    let temporary = Files.temporaryName(for: Files.join(folder, "bundle"))
+    defer { unlink(temporary) }
+    let writer = try TarWriter(temporary)
+    for reference in Self.distinct(references) {
+      try writer.add(
+        reference.digest.fileName, from: try OpenFile.reading(Files.join(path, DropLayout.document(reference.digest))),
+        digest: reference.digest, size: reference.advisorySize ?? 0)
+    }
+    let (digest, size) = try writer.finish()
+    try Files.rename(temporary, to: Files.join(path, DropLayout.bundle(digest)))
+    try Files.synchronizeDirectory(folder)
+    return StateManifest.BundleReference(digest: digest, advisorySize: size, url: DropLayout.bundle(digest))
+  }
+
+  // MARK: - As one file
+
+  private func publishFile(
+    _ documents: [DocumentFile], _ options: PublicationOptions, _ signer: (any ManifestSigner)?
+  ) async throws -> Publication {
+    guard !options.bundle else {
+      throw PublicationError("\(path) is a bundle itself; a bundle in it is of no use")
+    }
+    let prepared = try await worker.run { try prepareFile(documents, options) }
+    let signatures = try await sign(prepared, signer)
+    try await worker.run { try writeFile(prepared, signatures, documents) }
+    return Publication(
+      revision: prepared.revision, manifest: prepared.manifest, isSigned: signatures != nil)
+  }
+
+  private func prepareFile(_ documents: [DocumentFile], _ options: PublicationOptions) throws -> Prepared {
+    let folder = Files.parent(path)
+    try Files.createDirectories(folder)
+    // The file is replaced, so a lock on it would lock the old one; the directory stays.
+    let lock = try lock(folder)
+    try DropPruning.removeTemporaries(in: folder, of: path)
+    let version = try nextVersion(options) { try BundleManifest.read(path, limits: limits) }
+    var total: UInt64 = 0
+    let references = try documents.map { document in
+      let file = try DocumentStaging.open(document, limits)
+      var hasher = Digest.Hasher()
+      let size = try DocumentStaging.read(file, limits, total: &total) { hasher.update($0) }
+      let digest = hasher.finalize()
+      return DocumentReference(id: document.id, digest: digest, advisorySize: size, url: DropLayout.document(digest))
+    }
+    let manifest = StateManifest(
+      version: version, documents: references, device: options.device, issued: options.issued,
+      expires: options.expires)
+    return try Prepared(manifest, lock, limits)
+  }
+
+  /// The manifest first, then its signatures, then the documents in the manifest's order: a reader that knows the
+  /// revision stops at the first entry, and one pass serves a reader that does not.
+  private func writeFile(_ prepared: Prepared, _ signatures: [UInt8]?, _ documents: [DocumentFile]) throws {
+    defer { prepared.lock.release() }
+    let temporary = Files.temporaryName(for: path)
+    defer { unlink(temporary) }
+    let writer = try TarWriter(temporary)
+    try writer.add(DropLayout.manifest, prepared.bytes)
+    if let signatures { try writer.add(DropLayout.signatures(of: prepared.revision), signatures) }
+    let files = Dictionary(
+      zip(prepared.manifest.documents.map(\.digest), documents), uniquingKeysWith: { first, _ in first })
+    for reference in Self.distinct(prepared.manifest.documents) {
+      let file = try DocumentStaging.open(files[reference.digest]!, limits)
+      try writer.add(
+        DropLayout.document(reference.digest), from: file, digest: reference.digest, size: reference.advisorySize ?? 0)
+    }
+    _ = try writer.finish()
+    try Files.rename(temporary, to: path)
+    try Files.synchronizeDirectory(Files.parent(path))
+  }
+
+  // MARK: - Both
+
+  /// A manifest that is ready to be signed, and the lock under which it was made.
+  private struct Prepared: Sendable {
+    let manifest: StateManifest
+    let bytes: [UInt8]
+    let revision: Revision
+    let lock: FileLock
+
+    init(_ manifest: StateManifest, _ lock: FileLock, _ limits: Limits) throws(VerificationError) {
+      self.manifest = manifest
+      self.lock = lock
+      bytes = manifest.encoded()
+      revision = Revision(ofManifest: bytes)
+      guard bytes.count <= limits.manifestSize else {
+        throw VerificationError(
+          .limitExceeded, "the manifest would have \(bytes.count) bytes, the limit is \(limits.manifestSize)")
+      }
+    }
+  }
+
+  private func lock(_ directory: String) throws -> FileLock {
+    guard let lock = try FileLock(directory) else {
+      throw PublicationError("somebody else is publishing in \(directory) at the moment; try again when they are done")
+    }
+    return lock
+  }
+
+  private func sign(_ prepared: Prepared, _ signer: (any ManifestSigner)?) async throws -> [UInt8]? {
+    guard let signer else { return nil }
+    do {
+      let signatures = try await signer.sign(prepared.bytes)
+      guard !signatures.isEmpty else { throw PublicationError("the signer gave no signature") }
+      guard signatures.count <= limits.evidenceSize else {
+        throw VerificationError(
+          .limitExceeded, "the signatures have \(signatures.count) bytes, the limit is \(limits.evidenceSize)")
+      }
+      return signatures
+    } catch {
+      prepared.lock.release()
+      throw error
+    }
+  }
+
+  /// The version asked for, or the one after the published one.
+  ///
+  /// - Parameter published: reads the manifest that is there; `.some(nil)` if there is none, nil if it is too long.
+  private func nextVersion(_ options: PublicationOptions, _ published: () throws -> [UInt8]??) throws -> UInt64 {
+    let current: UInt64?
+    do {
+      guard let read = try published() else {
+        throw VerificationError(.limitExceeded, "it is longer than the limit of \(limits.manifestSize) bytes")
+      }
+      current = try read.map { try StateManifest(parsing: $0) }?.version
+    } catch {
+      guard let version = options.version else {
+        throw PublicationError(
+          "the version published at \(path) cannot be read (\(error)); say which version this is to be (--version)")
+      }
+      return version
+    }
+    guard let current else { return options.version ?? 1 }
+    if let version = options.version {
+      guard version > current else {
+        throw PublicationError(
+          "version \(version) is not above version \(current), which is published; devices would refuse it")
+      }
+      return version
+    }
+    guard current < UInt64.max else {
+      throw PublicationError("version \(current) is published, and there is none above it")
+    }
+    return current + 1
+  }
+
+  /// A document that lies in the drop itself was not meant: the documents' directory contains the drop.
+  private func checkOutside(_ document: DocumentFile) throws(PublicationError) {
+    guard let root = realpath(path, nil) else { return }  // not there yet
+    defer { free(root) }
+    guard let file = realpath(document.path, nil) else { return }  // said better by whoever opens it
+    defer { free(file) }
+    guard String(cString: file).hasPrefix(String(cString: root) + "/") else { return }
+    throw PublicationError("\(document.path) lies in the drop itself; keep documents and drop apart")
+  }
+
+  /// The first reference of each digest: equal documents are stored once.
+  private static func distinct(_ references: [DocumentReference]) -> [DocumentReference] {
+    var seen: Set<Digest> = []
+    return references.filter { seen.insert($0.digest).inserted }
+  }
+}

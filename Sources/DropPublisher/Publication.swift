@@ -1,0 +1,70 @@
+public import DesiredState
+public import FoundationEssentials
+
+/// Signs manifests: with a key file, an agent, a hardware token, a signing service.
+public protocol ManifestSigner: Sendable {
+  /// One or more armored SSH signatures (`ssh-keygen -Y sign -n desired-state`) over a manifest's exact bytes,
+  /// concatenated.
+  ///
+  /// - Throws: anything; nothing is published then.
+  func sign(_ manifest: [UInt8]) async throws -> [UInt8]
+}
+
+/// A file that is to be published as a document.
+public struct DocumentFile: Sendable, Hashable {
+  /// The document's id: see ``DocumentID``.
+  public var id: String
+  /// Where the file is.
+  public var path: String
+
+  public init(id: String, path: String) {
+    self.id = id
+    self.path = path
+  }
+}
+
+/// What a publication should be like.
+public struct PublicationOptions: Sendable {
+  /// The version; nil for the one after what is published already, or 1.
+  public var version: UInt64?
+  /// The only device that may adopt the state; nil for any.
+  public var device: String?
+  /// When the state was issued.
+  public var issued: Date
+  /// When the state ceases to be good; nil for never.
+  public var expires: Date?
+  /// Whether the drop also gets one archive with all documents, which the manifest names as its `bundle`.
+  public var bundle: Bool
+  /// Whether documents, signatures and bundles that the new manifest does not name are removed when it is in place.
+  /// A device that is in the middle of adopting the state before will have to look again.
+  public var prune: Bool
+
+  public init(
+    version: UInt64? = nil, device: String? = nil, issued: Date = Date(), expires: Date? = nil, bundle: Bool = false,
+    prune: Bool = false
+  ) {
+    self.version = version
+    self.device = device
+    self.issued = issued
+    self.expires = expires
+    self.bundle = bundle
+    self.prune = prune
+  }
+}
+
+/// What was published.
+public struct Publication: Sendable {
+  /// The digest of the manifest.
+  public let revision: Revision
+  /// The manifest.
+  public let manifest: StateManifest
+  /// Whether signatures were written with it.
+  public let isSigned: Bool
+}
+
+/// Nothing was published, or what was published before still stands.
+public struct PublicationError: Error, Sendable, CustomStringConvertible {
+  /// What is wrong and what to do about it.
+  public let description: String
+  public init(_ description: String) { self.description = description }
+}

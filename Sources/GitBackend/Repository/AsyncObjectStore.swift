@@ -1,0 +1,46 @@
+import DesiredState
+import DesiredStateSupport
+import Synchronization
+
+/// An ``ObjectStore`` for tasks: every use of it happens on a thread that may block, one at a time.
+final class AsyncObjectStore: Sendable {
+  private let worker: Worker
+  private let store: Mutex<ObjectStore>
+
+  private let error: @Sendable (LibGit2Error) -> any Error
+
+  /// - Parameter error: what a failure of libgit2 means to whoever reads.
+  init(_ store: ObjectStore, worker: Worker, error: @escaping @Sendable (LibGit2Error) -> any Error) {
+    self.store = Mutex(store)
+    self.worker = worker
+    self.error = error
+  }
+
+  /// Uses the store.
+  ///
+  /// - Throws: what `body` throws; `CancellationError`.
+  func use<Value: Sendable>(_ body: @escaping @Sendable (ObjectStore) throws -> Value) async throws -> Value {
+    try await worker.run { [self] in
+      do {
+        return try store.withLock { try body($0) }
+      } catch let failure as LibGit2Error {
+        throw failure.asContent ?? error(failure)
+      }
+    }
+  }
+
+  /// Uses another store for the same objects from now on.
+  func replace(with store: ObjectStore) { self.store.withLock { $0 = store } }
+}
+
+extension LibGit2Error {
+  /// What it means if it is no trouble of this device's, or of a disk's: what was published is at fault.
+  var asContent: (any Error)? {
+    if isCancelled { return CancellationError() }
+    if isOfPack {
+      return BackendError(.protocolViolation, "the pack that came cannot be used: \(message)", isRetryable: true)
+    }
+    guard isOfContent else { return nil }
+    return VerificationError(.manifestMalformed, "what the repository holds is not as git makes it: \(message)")
+  }
+}

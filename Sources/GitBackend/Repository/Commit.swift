@@ -1,0 +1,85 @@
+import CGit2
+import DesiredState
+
+/// A commit, as far as it matters here.
+struct Commit: Sendable {
+  let id: ObjectID
+  let tree: ObjectID
+  let parents: [ObjectID]
+  /// When it was committed, by the committer's clock, in seconds since 1970.
+  let time: Int64
+}
+
+extension ObjectStore {
+  /// The bytes that a commit or a tag may have: libgit2 reads all of it into memory several times over.
+  private static let largestCommit = 1 << 20
+
+  /// Reads a commit.
+  ///
+  /// - Throws: ``VerificationError`` with `limit-exceeded`; ``GitFailure``.
+  func commit(_ id: ObjectID) throws -> Commit {
+    guard try header(of: id).size <= Self.largestCommit else {
+      throw VerificationError(.limitExceeded, "commit \(id) is longer than \(Self.largestCommit) bytes")
+    }
+    var oid = id.git
+    let commit: OpaquePointer = try LibGit2.make("read commit \(id)") { git_commit_lookup($0, repository, &oid) }
+    defer { git_commit_free(commit) }
+    return Commit(
+      id: id, tree: ObjectID(git_commit_tree_id(commit)),
+      parents: (0..<git_commit_parentcount(commit)).map { ObjectID(git_commit_parent_id(commit, $0)) },
+      time: git_commit_time(commit))
+  }
+
+  /// The commit that an object is, or that a tag leads to, with the tags on the way.
+  ///
+  /// - Throws: ``VerificationError`` with `manifest-malformed` if it leads to something else, or `limit-exceeded`; ``GitFailure``.
+  func peel(_ id: ObjectID) throws -> (commit: Commit, tags: [ObjectID]) {
+    var tags: [ObjectID] = []
+    var current = id
+    // A chain of tags has an end, and an honest one is short.
+    for _ in 0..<8 {
+      let header = try header(of: current)
+      switch header.kind {
+      case .commit: return (try commit(current), tags)
+      case .tag:
+        guard header.size <= Self.largestCommit else {
+          throw VerificationError(.limitExceeded, "tag \(current) is longer than \(Self.largestCommit) bytes")
+        }
+        tags.append(current)
+        var oid = current.git
+        let tag: OpaquePointer = try LibGit2.make("read tag \(id)") { git_tag_lookup($0, repository, &oid) }
+        defer { git_tag_free(tag) }
+        current = ObjectID(git_tag_target_id(tag))
+      default: throw VerificationError(.manifestMalformed, "the reference leads to object \(id), which is no commit")
+      }
+    }
+    throw VerificationError(.manifestMalformed, "tag \(id) leads to a chain of more than 8 tags")
+  }
+
+  /// How a commit stands to an older one.
+  enum Ancestry: Sendable, Equatable {
+    /// The older one is among its ancestors, or is the same.
+    case descends
+    /// It is not among the ancestors that are here. Which of them end only because more was not fetched, is told.
+    case unproven(isCut: Bool)
+  }
+
+  /// Looks for `ancestor` among the ancestors of `commit`, as far as they are here: by the ids that the commits
+  /// themselves name, which nobody but their authors can have written.
+  func descent(of commit: ObjectID, from ancestor: ObjectID) throws -> Ancestry {
+    var seen: Set<ObjectID> = [commit]
+    var next = [commit]
+    var isCut = false
+    while let id = next.popLast() {
+      if id == ancestor { return .descends }
+      guard holds(id) else {
+        isCut = true
+        continue
+      }
+      // Looking at more would take longer than anybody waits.
+      guard seen.count < 200_000 else { return .unproven(isCut: true) }
+      for parent in try self.commit(id).parents where seen.insert(parent).inserted { next.append(parent) }
+    }
+    return .unproven(isCut: isCut)
+  }
+}

@@ -1,0 +1,187 @@
+import DesiredState
+import DesiredStateSupport
+import HTTPBackendSupport
+import Subprocess
+
+/// Git's protocol over SSH (gitprotocol-pack(5), SSH transport), by the ssh program as git itself does it: host keys,
+/// agents, hardware keys and jump hosts are what OpenSSH makes of them. It never asks anybody anything.
+final class SSHGitTransport: GitTransport {
+  private let arguments: [String]
+  private let path: String
+  private let source: String
+  let channel: String?
+  var isStateless: Bool { false }
+
+  /// The settings that are honoured, without the dashes.
+  static let settingNames: Set<String> = ["ssh-key", "known-hosts", "accept-new-host-key"]
+
+  /// - Throws: ``SourceAddressError`` if the URL or a setting cannot be used.
+  init(url: String, source: String, settings: [String: String]) throws(SourceAddressError) {
+    let (user, host, port, path) = try Self.parse(url)
+    self.path = path
+    self.source = source
+    // ssh_config(5). BatchMode: no question is ever asked. Nothing is forwarded, shared with other connections, or run
+    // here beside the connection.
+    var options = [
+      "BatchMode=yes", "ForwardAgent=no", "ForwardX11=no", "ClearAllForwardings=yes", "ControlMaster=no",
+      "ControlPath=none", "PermitLocalCommand=no", "SendEnv=GIT_PROTOCOL",
+      // A line that went dead is noticed, also where nobody else keeps a time.
+      "ConnectTimeout=20", "ServerAliveInterval=15", "ServerAliveCountMax=3",
+    ]
+    let acceptsNew = settings["accept-new-host-key"] != nil
+    options.append("StrictHostKeyChecking=\(acceptsNew ? "accept-new" : "yes")")
+    if let file = settings["known-hosts"] {
+      // It is made when the first key is put into it.
+      if !acceptsNew || FileStatus(at: file) != nil { try TransportSettings.checkReadable(file, named: "known-hosts") }
+      options += ["UserKnownHostsFile=\(Self.quoted(file))", "GlobalKnownHostsFile=none"]
+    }
+    if let file = settings["ssh-key"] {
+      try TransportSettings.checkReadable(file, named: "ssh-key")
+      options += ["IdentityFile=\(Self.quoted(file))", "IdentitiesOnly=yes"]
+    }
+    var arguments = ["-T"] + options.flatMap { ["-o", $0] }
+    if let port { arguments += ["-p", "\(port)"] }
+    if let user { arguments += ["-l", user] }
+    self.arguments = arguments + ["--", host]
+    channel = "SSH host key of \(host)"
+  }
+
+  /// A value as a configuration line has it: with quotes, in which only a quote and a backslash are special, and with
+  /// percent signs doubled (ssh_config(5), TOKENS).
+  private static func quoted(_ file: String) -> String {
+    "\"" + file.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("%", with: "%%") + "\""
+  }
+
+  private static func parse(
+    _ url: String
+  ) throws(SourceAddressError) -> (user: String?, host: String, port: Int?, path: String) {
+    let rest = url.dropFirst("ssh://".utf8.count)
+    var authority = rest.prefix { $0 != "/" }
+    guard var path = PercentEncoding.decode(rest.dropFirst(authority.utf8.count).utf8), path.utf8.count > 1,
+      !path.utf8.contains(0)
+    else {
+      throw SourceAddressError("write git+ssh://user@host/path/of/repository.git")
+    }
+    // As git has it: /~user/… begins in a home directory.
+    if path.hasPrefix("/~") { path.removeFirst() }
+    var user: String?
+    if let at = authority.lastIndex(of: "@") {
+      user = PercentEncoding.decode(authority[..<at].utf8)
+      guard user?.contains(":") == false else {
+        throw SourceAddressError("the URL holds a password; SSH keys are used here (--ssh-key, or an agent)")
+      }
+      authority = authority[authority.index(after: at)...]
+    }
+    var port: Int?
+    if let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]") {
+      port = Int(authority[authority.index(after: colon)...])
+      guard port.map({ (1...65535).contains($0) }) == true else {
+        throw SourceAddressError("the port in the URL is none")
+      }
+      authority = authority[..<colon]
+    }
+    let host = authority.hasPrefix("[") ? authority.dropFirst().dropLast() : authority
+    let isSafe = !host.isEmpty && !host.hasPrefix("-") && host.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f }
+    guard isSafe, user?.hasPrefix("-") != true else { throw SourceAddressError("the host or user in the URL is none") }
+    return (user, String(host), port, path)
+  }
+
+  func converse<Value: Sendable>(
+    with service: GitService, _ talk: @escaping @Sendable (any GitSession) async throws -> Value
+  ) async throws -> Value {
+    // A path in single quotes is one word to any shell; the quote itself ends them, is escaped, and begins them anew.
+    let command = "\(service.rawValue) '\(path.replacing("'", with: "'\\''"))'"
+    let answer: (value: Result<Value, any Error>, status: TerminationStatus, words: [UInt8])
+    do {
+      // When the task is cancelled, the process is killed by its own id.
+      let result = try await Subprocess.run(
+        .name("ssh"), arguments: Arguments(arguments + [command]),
+        environment: .inherit.updating([
+          "GIT_PROTOCOL": service == .uploadPack ? "version=2" : nil, "LC_ALL": "C",
+        ]),
+        input: .inputWriter, output: .sequence, error: .bytes(limit: 1 << 20)
+      ) { [source] execution in
+        let value: Result<Value, any Error>
+        do {
+          value = .success(
+            try await talk(
+              SSHGitSession(
+                input: execution.standardInputWriter,
+                packets: PacketReader(
+                  SSHByteSource(execution.standardOutput.makeAsyncIterator()), from: source, endsWithAnswer: false))))
+          try? await execution.standardInputWriter.finish()
+        } catch {
+          value = .failure(error)
+          // It may be in the middle of an answer that nobody reads any more.
+          try? await execution.standardInputWriter.finish()
+          await execution.teardown(using: [.gracefulShutDown(allowedDurationToNextStep: .milliseconds(500))])
+        }
+        return value
+      }
+      answer = (result.closureResult, result.terminationStatus, result.standardError)
+    } catch let error as SubprocessError {
+      try Task.checkCancellation()
+      let isMissing = error.code == .executableNotFound
+      throw BackendError(
+        .unreachable, "the ssh program cannot be run (\(error))\(isMissing ? "; install the OpenSSH client" : "")")
+    }
+    do {
+      return try answer.value.get()
+    } catch {
+      try Task.checkCancellation()
+      throw explain(error, service, answer.status, answer.words)
+    }
+  }
+
+  /// What went wrong, by what ssh or the program at the other end said of it.
+  private func explain(
+    _ error: any Error, _ service: GitService, _ status: TerminationStatus, _ words: [UInt8]
+  ) -> any Error {
+    // What the other end said in its own words, or in what it sent, says more than how the program ended.
+    guard (error as? BackendError)?.code == .protocolViolation else { return error }
+    let lines = String(decoding: words.suffix(4096), as: UTF8.self).split(whereSeparator: \.isNewline)
+      .map { $0.filter { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f } } }
+    let said = lines.suffix(3).joined(separator: "; ")
+    guard case .exited(let code) = status, code != 0, !said.isEmpty else { return error }
+    func has(_ text: String) -> Bool { lines.contains { $0.contains(text) } }
+    let reason: (code: BackendError.Code, advice: String)
+    if has("Host key verification failed") || has("HOST IDENTIFICATION HAS CHANGED") {
+      reason = (.tlsUntrusted, "Its host key is not the one in the known_hosts file; put the right one there.")
+    } else if has("Permission denied (") {
+      reason = (.unauthorized, "It does not take this device's key; have the public one added there.")
+    } else if code != 255, service == .receivePack {
+      reason = (.forbidden, "It takes no push with this key.")
+    } else {
+      reason = (.unreachable, "Check the address, and that the repository is there.")
+    }
+    return BackendError(
+      reason.code, "\(source): \(String(said.suffix(300))). \(reason.advice)", isRetryable: reason.code == .unreachable)
+  }
+}
+
+private struct SSHGitSession: GitSession {
+  let input: StandardInputWriter
+  // One stream for all answers of the connection.
+  let packets: PacketReader
+
+  func advertisement() async throws -> PacketReader { packets }
+
+  func ask(_ request: [UInt8]) async throws -> PacketReader {
+    _ = try await input.write(request)
+    return packets
+  }
+}
+
+private final class SSHByteSource: ByteSource {
+  private var output: SubprocessOutputSequence.Iterator
+
+  init(_ output: SubprocessOutputSequence.Iterator) { self.output = output }
+
+  func next() async throws -> [UInt8]? {
+    while let buffer = try await output.next() {
+      let bytes = buffer.withUnsafeBytes { Array($0) }
+      if !bytes.isEmpty { return bytes }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,114 @@
+package import DesiredState
+package import HTTPTransport
+import HTTPTypes
+import Synchronization
+
+/// Reads the documents of a state over HTTP: by the bundle where that is the cheaper road, else one by one, ahead of
+/// being asked.
+package final class HTTPDocumentReader: DocumentReader {
+  /// Where things of this state are.
+  package struct Locations: Sendable {
+    /// Where a document is. Throws ``VerificationError`` with `document-missing` if its `url` leads nowhere.
+    package var document: @Sendable (DocumentReference) throws -> HTTPAddress
+    /// Where a bundle is.
+    package var bundle: @Sendable (StateManifest.BundleReference) throws -> HTTPAddress
+
+    package init(
+      document: @escaping @Sendable (DocumentReference) throws -> HTTPAddress,
+      bundle: @escaping @Sendable (StateManifest.BundleReference) throws -> HTTPAddress
+    ) {
+      self.document = document
+      self.bundle = bundle
+    }
+  }
+
+  private struct State {
+    var order: [DocumentReference] = []
+    /// What came, or is coming, in a bundle.
+    var bundled: Task<[Digest: [UInt8]], any Error>?
+  }
+
+  /// What vouched for the manifest when it came, in words, beside the connection; nil if nothing did.
+  package let endorsement: String?
+
+  private let client: SourceClient
+  private let manifest: [UInt8]
+  private let limits: Limits
+  private let timeout: Duration
+  private let locations: Locations
+  private let ahead: Prefetcher
+  private let state = Mutex(State())
+
+  /// - Parameter request: by whose limits and timeout documents are read.
+  package init(
+    over client: SourceClient, manifest: [UInt8], endorsement: String? = nil, for request: FetchRequest,
+    at locations: Locations
+  ) {
+    self.client = client
+    self.endorsement = endorsement
+    self.manifest = manifest
+    self.locations = locations
+    limits = request.limits
+    timeout = request.timeout
+    ahead = Prefetcher(timeout: request.timeout) { document, limit in
+      try await client.document(
+        document, at: try locations.document(document), limit: min(limit, request.limits.documentSize))
+    }
+  }
+
+  deinit { state.withLock { $0.bundled?.cancel() } }
+
+  package func readingOrder(of documents: [DocumentReference]) -> [DocumentReference] {
+    let bundle = bundle(for: documents)
+    state.withLock { state in
+      state.bundled?.cancel()
+      state = State(order: documents)
+      if let bundle {
+        state.bundled = Task { [client, limits] in try await bundle.documents(over: client, limits: limits) }
+      }
+    }
+    ahead.announce(bundle == nil ? documents : [])
+    return documents
+  }
+
+  package func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
+    if let bytes = try await bundled(document) { return DocumentBytes(bytes) }
+    return try await ahead.open(document)
+  }
+
+  package func fingerprint(of document: DocumentReference) async -> String? {
+    guard let address = try? locations.document(document),
+      let exchange = try? await client.send(address.request(.head), deadline: .now + .seconds(30)),
+      exchange.response.status == .ok
+    else { return nil }
+    return CacheValidator.settled(exchange.response.headerFields)?.1
+  }
+
+  /// The bundle, if it is worth fetching for these documents.
+  private func bundle(for missing: [DocumentReference]) -> Bundle? {
+    guard let manifest = try? StateManifest(parsing: manifest), let reference = manifest.bundle,
+      Bundle.isWorthwhile(reference, for: missing, of: manifest.documents.count)
+    else { return nil }
+    return (try? locations.bundle(reference)).map { Bundle(reference, at: $0) }
+  }
+
+  /// A document from the bundle; nil if it has to be fetched by itself.
+  private func bundled(_ document: DocumentReference) async throws -> [UInt8]? {
+    guard let task = state.withLock({ $0.bundled }) else { return nil }
+    do {
+      // Nothing of any document is there before all of the bundle is: on a slow line, documents come one by one instead,
+      // before whoever reads gives up waiting.
+      return try await withTimeout(timeout / 2) { try await task.value[document.digest] }
+    } catch {
+      try Task.checkCancellation()
+      task.cancel()
+      // A broken bundle is no reason to do without the documents. From here on they come one by one.
+      let rest = state.withLock { state in
+        state.bundled = nil
+        return state.order
+      }
+      ahead.announce(rest)
+      return nil
+    }
+  }
+}

@@ -1,0 +1,144 @@
+package import DesiredState
+import DesiredStateSupport
+package import HTTPTransport
+package import HTTPTypes
+
+/// Asks one source over HTTP, and answers in the contract's words.
+package struct SourceClient: Sendable {
+  /// Adds to a request, whose body is given, what proves who sends it.
+  package typealias Sign = @Sendable (inout HTTPRequest, [UInt8]) throws -> Void
+
+  package let transport: HTTPTransport
+  private let sign: Sign?
+
+  /// - Parameter sign: called for each request right before it is sent.
+  package init(transport: HTTPTransport, sign: Sign? = nil) {
+    self.transport = transport
+    self.sign = sign
+  }
+
+  /// An answer that was read to its end.
+  package struct Promise: Sendable {
+    /// What was asked, as it was sent.
+    package var request: HTTPRequest
+    /// Its status is 200, or 304 if a condition was sent along.
+    package var response: HTTPResponse
+    package var body: [UInt8]
+    /// What answered, after redirects.
+    package var address: HTTPAddress
+  }
+
+  /// Sends a request, signed if requests are.
+  ///
+  /// - Throws: ``HTTPTransportError``; what signing throws.
+  package func send(
+    _ request: HTTPRequest, body: [UInt8]? = nil, limits: HTTPLimits? = nil, deadline: ContinuousClock.Instant
+  ) async throws -> HTTPExchange {
+    try await transport.send(
+      try signed(request, body ?? []), body: body.map(HTTPRequestBody.bytes) ?? .none, limits: limits,
+      deadline: deadline)
+  }
+
+  private func signed(_ request: HTTPRequest, _ body: [UInt8]) throws -> HTTPRequest {
+    var request = request
+    try sign?(&request, body)
+    return request
+  }
+
+  /// Delivers something small, and sees that it is taken.
+  ///
+  /// - Parameter limit: the bytes that the answer may have.
+  /// - Returns: the answer's body.
+  /// - Throws: ``BackendError``; `CancellationError`.
+  @discardableResult
+  package func deliver(
+    _ body: [UInt8], by method: HTTPRequest.Method, to address: HTTPAddress, contentType: String,
+    limit: Int = 1 << 20, deadline: ContinuousClock.Instant
+  ) async throws -> [UInt8] {
+    do {
+      let exchange = try await send(
+        address.request(method, headerFields: [.contentType: contentType]), body: body, deadline: deadline)
+      guard exchange.response.status.kind == .successful else {
+        throw await BackendError.reading(exchange, of: "\(address)")
+      }
+      return try await exchange.body.collect(upTo: limit)
+    } catch let error as HTTPTransportError {
+      throw sourceError(error)
+    }
+  }
+
+  /// Fetches something small enough to be kept in memory.
+  ///
+  /// - Parameters:
+  ///   - what: what it is, for messages: "the manifest".
+  ///   - limit: the bytes it may have, decoded.
+  ///   - deadline: for all of it.
+  /// - Returns: the answer; nil if there is nothing (404 or 410).
+  /// - Throws: ``VerificationError`` with `limit-exceeded`; ``BackendError``; `CancellationError`.
+  package func get(
+    _ address: HTTPAddress, _ what: String, headerFields: HTTPFields = [:], limit: Int,
+    deadline: ContinuousClock.Instant
+  ) async throws -> Promise? {
+    do {
+      let request = try signed(address.request(headerFields: headerFields), [])
+      let exchange = try await transport.send(request, limits: .body(Int64(limit)), deadline: deadline)
+      switch exchange.response.status.code {
+      case 404, 410: return nil
+      case 304 where headerFields.isConditional, 200:
+        if exchange.response.status == .ok { try checkIsNoWebPage(exchange) }
+        let body = try await exchange.body.collect(upTo: limit)
+        if exchange.response.status == .ok { try checkIsNoWebPage(exchange, body) }
+        return Promise(
+          request: request, response: exchange.response, body: body, address: exchange.effectiveAddress)
+      default: throw await BackendError.reading(exchange, of: "\(address)")
+      }
+    } catch let error as HTTPTransportError {
+      guard error.code == .tooLarge else { throw sourceError(error) }
+      throw VerificationError(.limitExceeded, "\(what) at \(address) is longer than the limit of \(limit) bytes")
+    }
+  }
+
+  /// Begins to fetch a document: returns when its header is there and says that the document follows.
+  ///
+  /// - Throws: ``VerificationError`` with `document-missing`; ``BackendError``; `CancellationError`.
+  package func document(
+    _ document: DocumentReference, at address: HTTPAddress, limit: UInt64
+  ) async throws -> DocumentExchange {
+    do {
+      // No deadline for the whole: a large document takes as long as it keeps coming, and the stall limit sees to that.
+      let exchange = try await send(
+        address.request(), limits: .body(Int64(clamping: limit)),
+        deadline: .now + .seconds(86400 * 30))
+      switch exchange.response.status.code {
+      case 200:
+        try checkIsNoWebPage(exchange)
+        return DocumentExchange(document: document, exchange: exchange, limit: limit)
+      case 404, 410:
+        throw VerificationError(
+          .documentMissing,
+          "document '\(document.id)' is not at \(address); if it is being published it will be seen at the next look",
+          evidence: ["document \(document.id)"])
+      default: throw await BackendError.reading(exchange, of: "\(address)")
+      }
+    } catch let error as HTTPTransportError {
+      throw DocumentExchange.failure(error, of: document, limit: limit)
+    }
+  }
+
+  /// Refuses a page that was sent in place of data: what a login page of the network stands in for is not at fault.
+  private func checkIsNoWebPage(_ exchange: HTTPExchange, _ body: [UInt8] = []) throws(BackendError) {
+    let type = exchange.response.headerFields[.contentType]?.lowercased() ?? ""
+    // Nothing that is fetched whole begins like this; some pages come without a type.
+    let start = String(decoding: body.prefix(64), as: UTF8.self).lowercased().drop(while: \.isWhitespace)
+    let isPage = start.hasPrefix("<html") || start.hasPrefix("<!doctype")
+    guard isPage || type.hasPrefix("text/html") || type.hasPrefix("application/xhtml") else { return }
+    throw BackendError(
+      .protocolViolation,
+      "\(exchange.effectiveAddress) answers with a web page; either it is not the address of a publisher of desired state, or a login page of the network stands in between",
+      isRetryable: true)
+  }
+}
+
+extension HTTPFields {
+  fileprivate var isConditional: Bool { contains(.ifNoneMatch) || contains(.ifModifiedSince) }
+}

@@ -1,0 +1,152 @@
+public import DesiredState
+import DesiredStateSupport
+import HTTPBackendSupport
+public import HTTPTransport
+import HTTPTypes
+
+/// Desired state from any HTTP server: a signed drop behind a static server, a CDN or an object store.
+///
+/// The address is that of `manifest.json`; everything else is where a drop has it, relative to that. A look is one
+/// conditional GET (RFC 9110 section 13), by ETag, else by date, else by digest. Signatures and documents are fetched
+/// only when the manifest is new, small documents ahead of being read.
+///
+/// A missing manifest (404, 410) is `absent`: never a reason to remove anything.
+public final class RESTBackend: DesiredStateBackend {
+  /// The manifest's URL without its query, which may hold a secret.
+  public let source: String
+
+  private let manifest: HTTPAddress
+  /// What a marker begins with: `source` leaves the query out, and under another query the same tag may be that of another
+  /// state.
+  private let binding: String
+  private let receipts: HTTPAddress?
+  private let client: SourceClient
+
+  /// A drop over HTTP.
+  ///
+  /// - Parameters:
+  ///   - manifest: the URL of `manifest.json`. A query goes to the server with the manifest's own requests.
+  ///   - receipts: where acknowledgements are PUT, as `<receipts>/<device>/…` (see ``Receipt``): a URL, or a reference
+  ///     relative to the manifest, such as `acknowledgements/`. Nil: there is no way back.
+  ///   - transport: how to get there. Other backends may use the same one.
+  ///   - allowsPlainHTTP: whether `http:` may be used to reach another machine than this one. Signatures protect what
+  ///     arrives; nothing then protects who sees it.
+  /// - Throws: ``SourceAddressError`` if an address cannot be used.
+  public init(
+    manifest: String, receipts: String? = nil, transport: HTTPTransport, allowsPlainHTTP: Bool = false
+  ) throws(SourceAddressError) {
+    let manifest = try HTTPSourceAddress.parse(manifest, allowsPlainHTTP: allowsPlainHTTP)
+    self.manifest = manifest
+    binding = Digest.of(manifest.url.utf8).fileName + " "
+    self.receipts = try receipts.map { text throws(SourceAddressError) in
+      guard !text.isEmpty else { throw SourceAddressError("'receipts=' names no address; leave it out, or name one") }
+      guard !text.contains(where: { $0 == "?" || $0 == "#" }) else {
+        throw SourceAddressError("'receipts=' names a folder, and has no query; files are put below it")
+      }
+      // A folder, whether it is written with its slash or without.
+      let folder = text.hasSuffix("/") ? text : text + "/"
+      return try HTTPSourceAddress.parse(folder, relativeTo: manifest, allowsPlainHTTP: allowsPlainHTTP)
+    }
+    source = "\(manifest)"
+    client = SourceClient(transport: transport)
+  }
+
+  /// Lets this backend serve `https:` and `http:`.
+  ///
+  /// `receipts=` in the query of the address is where acknowledgements go; the rest of the query is the server's.
+  public static func register(in registry: inout BackendRegistry) {
+    for scheme in ["https", "http"] {
+      registry.register(scheme, settings: TransportSettings.names) { address, context in
+        let url = scheme + ":" + address.location + address.queryText(without: ["receipts"])
+        let allowsPlainHTTP = TransportSettings.allowsPlainHTTP(context.settings)
+        return try RESTBackend(
+          manifest: url, receipts: address.query["receipts"],
+          transport: try TransportSettings.transport(context.settings, to: url), allowsPlainHTTP: allowsPlainHTTP)
+      }
+    }
+  }
+
+  /// Receipts can be written where there is an address for them.
+  public var capabilities: BackendCapabilities { receipts == nil ? [] : [.acknowledges] }
+
+  /// Looks once: one conditional GET if nothing is new.
+  ///
+  /// - Throws: ``BackendError``; ``VerificationError`` with `limit-exceeded`; `CancellationError`.
+  public func fetch(_ request: FetchRequest) async throws -> FetchResult {
+    let deadline = ContinuousClock.now + request.timeout
+    let known = validator(request)
+    // RFC 9111 section 5.2.1.4: caches on the way ask the server before they answer.
+    var fields: HTTPFields = [.cacheControl: "no-cache", .accept: Self.mediaTypes]
+    if let known { fields.append(contentsOf: known.condition) }
+    guard
+      let answer = try await client.get(
+        manifest, "the manifest", headerFields: fields, limit: request.limits.manifestSize, deadline: deadline)
+    else { return .absent }
+    if answer.response.status == .notModified { return FetchResult(.unchanged, marker: request.marker) }
+    let revision = Revision(ofManifest: answer.body)
+    let marker = CacheValidator(answer.response.headerFields, revision: revision).map { binding + $0.marker }
+    if revision == request.current { return FetchResult(.unchanged, marker: marker) }
+    let signatures = try await client.get(
+      try answer.address.resolvingInDrop(DropLayout.signatures(of: revision)), "the signatures",
+      limit: request.limits.evidenceSize, deadline: deadline)
+    let base = answer.address
+    // What answered, which a redirect may have led to; and TLS all the way, or it vouches for nothing.
+    let isProtected = manifest.origin.scheme == "https" && base.origin.scheme == "https"
+    let documents = HTTPDocumentReader(
+      over: client, manifest: answer.body, endorsement: isProtected ? "TLS to \(base.origin)" : nil, for: request,
+      at: .init(
+        document: { try base.resolvingInDrop(try DropLayout.path(of: $0)) },
+        bundle: { try base.resolvingInDrop(try DropLayout.path(of: $0)) }))
+    return FetchResult(
+      .changed(
+        FetchedState(manifest: answer.body, signatures: signatures.map { [$0.body] } ?? [], documents: documents)),
+      marker: marker)
+  }
+
+  private func validator(_ request: FetchRequest) -> CacheValidator? {
+    guard let marker = request.marker, marker.utf8.starts(with: binding.utf8) else { return nil }
+    return CacheValidator(marker: marker.utf8.dropFirst(binding.utf8.count), current: request.current)
+  }
+
+  /// RFC 9110 section 12.5.1; any server of files has one of them.
+  private static let mediaTypes = "application/vnd.margo.manifest.v1+json, application/json;q=0.9, */*;q=0.1"
+
+  /// Beside signatures, verified TLS vouches for a state where the policy trusts channels.
+  public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
+    // Of a state that this backend fetched, what answered; of another, where it would be fetched from.
+    let own = manifest.origin.scheme == "https" ? "TLS to \(manifest.origin)" : nil
+    let channel = (state.documents as? HTTPDocumentReader).map(\.endorsement) ?? own
+    return try verifier.admit(state, endorsements: channel.map { [.channel($0)] } ?? [])
+  }
+
+  /// Puts a receipt at `<receipts>/<device>/…`. The same acknowledgement again is the same file, and a newer one about
+  /// the same subject takes its place (RFC 9110 section 9.3.4).
+  ///
+  /// - Throws: ``BackendError``; `CancellationError`.
+  public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
+    guard let receipts else {
+      throw BackendError(
+        .unsupported, "\(source) has no address for acknowledgements: add ?receipts=URL to the source's address")
+    }
+    let receipt = try Receipt(acknowledgement)
+    let address: HTTPAddress
+    do throws(HTTPTransportError) {
+      address = try receipts.resolving(PercentEncoding.encode(path: receipt.pathInFolder))
+    } catch {
+      throw BackendError(error)
+    }
+    try await client.deliver(
+      receipt.bytes, by: .put, to: address, contentType: "application/json", deadline: .now + .seconds(30))
+  }
+}
+
+extension HTTPAddress {
+  /// Where something in the drop is whose manifest is at this address.
+  fileprivate func resolvingInDrop(_ path: String) throws(BackendError) -> HTTPAddress {
+    do throws(HTTPTransportError) {
+      return try resolving("./" + PercentEncoding.encode(path: path))
+    } catch {
+      throw BackendError(error)
+    }
+  }
+}

@@ -1,0 +1,129 @@
+public import DesiredState
+import DesiredStateSupport
+public import HTTPMessageSignatures
+import HTTPBackendSupport
+public import HTTPTransport
+public import HTTPTypes
+import Logging
+
+/// Desired state from a Margo workload fleet manager: the Margo Workload Management API.
+///
+/// Two forms of it are spoken. In 1.0.0-rc.3 the caller is who its certificate says (mutual TLS, SPIFFE); before, the
+/// path names a client and requests are signed (RFC 9421). See the article *The Margo Workload Management API*.
+public final class MargoBackend: DesiredStateBackend {
+  /// Adds to a request, whose body is given, the fields that prove who sends it: `Content-Digest` (RFC 9530),
+  /// `Signature-Input` and `Signature` (RFC 9421).
+  public typealias SignRequest = @Sendable (_ request: inout HTTPRequest, _ body: [UInt8]) throws -> Void
+
+  /// The URL of the API, with the client's id where the form has one.
+  public let source: String
+
+  private let api: MargoAPI
+  private let device: String
+  private let client: SourceClient
+  private let responseKey: HTTPVerificationKey?
+
+  /// A fleet manager.
+  ///
+  /// - Parameters:
+  ///   - base: the URL that `/api/v1/…` comes after: `https://fleet.example`.
+  ///   - clientID: what onboarding gave, for the client-id form. Nil: the form of 1.0.0-rc.3, whose caller is known by
+  ///     the client certificate of the transport.
+  ///   - device: `deviceId` of the statuses that are reported.
+  ///   - transport: how to get there. For 1.0.0-rc.3 see ``mutualTLS(_:)``.
+  ///   - signRequest: signs each request, for the client-id form.
+  ///   - responseKey: the manager's key, if it signs its responses (RFC 9421): then every manifest has to bear its
+  ///     signature, which vouches for it also through proxies that inspect TLS. See ``verify(_:with:)``.
+  ///   - allowsPlainHTTP: whether `http:` may be used to reach another machine than this one.
+  /// - Throws: ``SourceAddressError`` if the address cannot be used.
+  public init(
+    base: String, clientID: String? = nil, device: String, transport: HTTPTransport, signRequest: SignRequest? = nil,
+    responseKey: HTTPVerificationKey? = nil, allowsPlainHTTP: Bool = false
+  ) throws(SourceAddressError) {
+    api = MargoAPI(
+      base: try HTTPSourceAddress.parse(base, allowsPlainHTTP: allowsPlainHTTP), clientID: clientID)
+    source = "margo+\(api.root)"
+    self.device = device
+    self.responseKey = responseKey
+    client = SourceClient(transport: transport, sign: signRequest)
+  }
+
+  /// What every exchange is required to prove, on top of a configuration, in the form of 1.0.0-rc.3.
+  ///
+  /// By the WFM Identity Profile the manager that a client may talk to follows from the client's own certificate: a
+  /// client `spiffe://<trust domain>/margo/wfm/<id>/client/<client>` belongs to `spiffe://<trust domain>/margo/wfm/<id>`.
+  /// The server has to be that, whatever its host name; it is checked before the first byte of a request is sent. A
+  /// certificate without such a name leaves the configuration as it is: then the host name is what counts.
+  ///
+  /// - Throws: ``SourceAddressError`` if the certificate cannot be read or has more than one name.
+  public static func mutualTLS(
+    _ configuration: HTTPTransportConfiguration
+  ) throws(SourceAddressError) -> HTTPTransportConfiguration {
+    guard let certificate = configuration.tls.clientCertificate else { return configuration }
+    guard let uris = certificate.uris else {
+      throw SourceAddressError("\(certificate.certificateFile) cannot be read, or holds no certificate in PEM form")
+    }
+    guard let manager = try WorkloadIdentity.manager(ofClientNamed: uris) else { return configuration }
+    var configuration = configuration
+    configuration.tls.expectedServerIdentity = HTTPServerIdentity(uri: manager, alsoMatchesHost: false)
+    return configuration
+  }
+
+  /// Looks once: one conditional GET if nothing is new.
+  ///
+  /// - Throws: ``BackendError``; ``VerificationError`` with `limit-exceeded`; `CancellationError`.
+  public func fetch(_ request: FetchRequest) async throws -> FetchResult {
+    let deadline = ContinuousClock.now + request.timeout
+    var fields: HTTPFields = [.accept: StateManifest.mediaType]
+    if let known = CacheValidator(marker: request.marker?[...].utf8, current: request.current) {
+      fields.append(contentsOf: known.condition)
+    }
+    // RFC 9530 section 2: a content digest is of the bytes as they were sent, before any decoding.
+    if responseKey != nil { fields[.acceptEncoding] = "identity" }
+    guard
+      let answer = try await client.get(
+        api.manifest, "the manifest", headerFields: fields, limit: request.limits.manifestSize, deadline: deadline)
+    else { return .absent }
+    // The channel is what vouches, and it is the manager's own.
+    guard try answer.address.origin == api.manifest.origin else {
+      throw BackendError(
+        .protocolViolation,
+        "\(source) leads to \(answer.address.origin), another server; name that one if it is the manager")
+    }
+    if answer.response.status == .notModified { return FetchResult(.unchanged, marker: request.marker) }
+    let revision = Revision(ofManifest: answer.body)
+    let marker = CacheValidator(entityTagOf: answer.response.headerFields, revision: revision)?.marker
+    if revision == request.current { return FetchResult(.unchanged, marker: marker) }
+    let documents = HTTPDocumentReader(
+      over: client, manifest: answer.body, endorsement: try responseKey.map { try Self.signer(of: answer, by: $0) },
+      for: request,
+      at: .init(document: { [api] in try api.address(of: $0) }, bundle: { [api] in try api.address(of: $0) }))
+    return FetchResult(
+      .changed(FetchedState(manifest: answer.body, signatures: [], documents: documents)), marker: marker)
+  }
+
+  /// The API's evidence is its channel: verified TLS to the manager that this client belongs to, and the manager's
+  /// signature over its response, if it signs.
+  public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
+    let signer = (state.documents as? HTTPDocumentReader)?.endorsement
+    return try verifier.admit(state, endorsements: [api.channel, signer].compactMap(\.self).map { .channel($0) })
+  }
+
+  /// The API takes how far deployments have come, each with the manifest version it came from. For the state as a whole
+  /// it has no place.
+  public var capabilities: BackendCapabilities { [.acknowledgesDocuments] }
+
+  /// Posts a deployment's status. The manager keeps one status per deployment, so that the same one again counts once.
+  ///
+  /// - Throws: ``BackendError``; `CancellationError`.
+  public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
+    guard case .document(let status) = acknowledgement.statement else {
+      throw BackendError(.unsupported, "\(source) takes statuses of documents only; the API has none of a whole state")
+    }
+    let body = try JSON.file(
+      MargoStatus(status, device: device, adoptedManifestVersion: acknowledgement.adoptedManifestVersion))
+    try await client.deliver(
+      body, by: .post, to: try api.status(of: status.documentID), contentType: "application/json",
+      deadline: .now + .seconds(30))
+  }
+}

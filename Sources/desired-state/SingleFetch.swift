@@ -1,0 +1,124 @@
+import ArgumentParser
+import DesiredState
+import DesiredStateSupport
+import FileBackend
+import FoundationEssentials
+import Glibc
+
+/// One look at a source without a store: what `fetch` and `verify` share.
+struct Look {
+  let backend: any DesiredStateBackend
+  let output: Output
+  let trust: TrustOptions
+  let agent: AgentOptions
+
+  /// Fetches and verifies, hands the state on, and turns what goes wrong into an event and an exit status.
+  func look(then use: (VerifiedState) async throws -> Void) async throws {
+    let verifier = Verifier(policy: try await trust.policy(), device: agent.deviceName, now: Date())
+    var revision: Revision?
+    do {
+      let result = try await backend.fetch(FetchRequest(timeout: agent.timeout.duration))
+      switch result.outcome {
+      case .absent, .unchanged:
+        output.write(EventLine(event: "absent", source: backend.source))
+        throw ExitCode.absent
+      case .changed(let state):
+        revision = state.revision
+        output.write(EventLine(event: "fetched", source: backend.source, revision: revision))
+        let verified = try await backend.verify(state, with: verifier)
+        try await use(verified)
+        output.write(
+          EventLine(
+            event: "verified", source: backend.source, revision: revision, version: verified.manifest.version,
+            documents: verified.manifest.documents.count, signers: verified.signers))
+      }
+    } catch let error as VerificationError {
+      output.write(.rejected(error, source: backend.source, revision: revision))
+      throw ExitCode.rejected
+    } catch let error as BackendError {
+      output.write(.unavailable(error, source: backend.source))
+      throw ExitCode.unavailable
+    }
+  }
+}
+
+struct VerifyCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify", abstract: "Checks a drop or bundle offline: its signatures, its manifest, every document.")
+
+  @Argument(help: "A drop directory or a .tar.gz of one.") var path: String
+  @OptionGroup var trust: TrustOptions
+  @OptionGroup var agent: AgentOptions
+  @Flag(help: "Print one JSON object a line.") var json = false
+
+  func run() async throws {
+    try await reporting {
+      let look = Look(
+        backend: FileBackend(path: try file()), output: Output(isJSON: json), trust: trust, agent: agent)
+      try await look.look { state in
+        for document in state.readingOrder(of: state.manifest.documents) {
+          for try await _ in try await state.open(document) {}
+        }
+      }
+    }
+  }
+
+  private func file() throws -> String {
+    do {
+      let address = try SourceAddress(path)
+      guard address.scheme == "file" else {
+        throw SourceAddressError("verify works offline, on a path; 'fetch' looks at \(address.scheme):")
+      }
+      return try address.filePath()
+    } catch let error as SourceAddressError {
+      throw ValidationError(error.description)
+    }
+  }
+}
+
+struct FetchCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "fetch", abstract: "Looks at a source once, without a store, and verifies what is there.",
+    discussion: "Without a store nothing is known of earlier versions: a rollback is not noticed.")
+
+  @Argument(help: "Where desired state is published.") var source: String
+  @Option(help: "Write each document to a file in this directory, named by its id.") var output: String?
+  @OptionGroup var trust: TrustOptions
+  @OptionGroup var transport: TransportOptions
+  @OptionGroup var agent: AgentOptions
+  @Flag(help: "Print one JSON object a line.") var json = false
+
+  func run() async throws {
+    try await reporting {
+      let look = Look(
+        backend: try agent.backends(for: [source], over: transport)[0], output: Output(isJSON: json), trust: trust,
+        agent: agent)
+      try await look.look { state in
+        guard let output else { return }
+        for document in state.readingOrder(of: state.manifest.documents) {
+          try await write(document, of: state, below: output)
+        }
+      }
+    }
+  }
+
+  /// Writes one document under another name and renames it when its digest has proved right.
+  private func write(_ document: DocumentReference, of state: VerifiedState, below directory: String) async throws {
+    let path = Files.join(directory, document.id)
+    let temporary = Files.temporaryName(for: path)
+    let worker = Worker("desired-state.fetch")
+    do {
+      try await worker.run {
+        try Files.createDirectories(Files.parent(path))
+        try Files.replace(temporary, with: [], isDurable: false)
+      }
+      for try await chunk in try await state.open(document) {
+        try await worker.run { try OpenFile(temporary, O_WRONLY | O_APPEND).write(chunk) }
+      }
+      try await worker.run { try Files.rename(temporary, to: path) }
+    } catch {
+      try? await worker.run { try Files.remove(temporary) }
+      throw error
+    }
+  }
+}
