@@ -151,7 +151,7 @@ package final class TarReader {
     guard let text = archive_entry_pathname(entry) ?? archive_entry_pathname_utf8(entry),
       let path = String(validatingCString: text)
     else { throw malformed("entry \(position) has a name that is not UTF-8") }
-    let shown = String(path.prefix(120)).debugDescription
+    let shown = quoted(path, limit: 120)
     guard !path.hasPrefix("/") else { throw malformed("the path \(shown) is absolute") }
     let components = path.split(separator: "/").filter { $0 != "." }
     guard !components.contains("..") else { throw malformed("the path \(shown) contains '..'") }

@@ -64,5 +64,5 @@ package enum DirectoryWalk {
     }
   }
 
-  package static func shown(_ text: String) -> String { String(text.prefix(120)).debugDescription }
+  package static func shown(_ text: String) -> String { quoted(text, limit: 120) }
 }

@@ -104,7 +104,7 @@ final class ReceiptBranch: Sendable {
     switch acknowledgement.statement {
     case .adopted: "adopted \(acknowledgement.revision?.description ?? "a state")"
     case .rejected(let rejection): "rejected: \(rejection.code)"
-    case .document(let status): "\(String(status.documentID.prefix(60)).debugDescription) \(status.state)"
+    case .document(let status): "\(quoted(status.documentID, limit: 60)) \(status.state)"
     }
   }
 }

@@ -27,8 +27,8 @@ struct ProblemDetails: Decodable {
 
   /// Title and detail, made safe to show; the type too where it is more than a status has to say.
   var words: String {
-    var parts = [title, detail].compactMap(\.self).map { quotedForMessage($0, limit: 200) }
-    if let type, type != "about:blank" { parts.append("(\(quotedForMessage(type, limit: 120)))") }
+    var parts = [title, detail].compactMap(\.self).map { quoted($0, limit: 200) }
+    if let type, type != "about:blank" { parts.append("(\(quoted(type, limit: 120)))") }
     return parts.isEmpty ? "nothing more" : parts.joined(separator: ", ")
   }
 }

@@ -112,7 +112,7 @@ struct AllowedSignersLineParser {
       default:
         throw error(
           .invalidOption,
-          "\(quotedForMessage(written)) is neither an option (namespaces=, valid-after=, valid-before=) nor a key type")
+          "\(quoted(written)) is neither an option (namespaces=, valid-after=, valid-before=) nor a key type")
       }
       guard let next = rest.first, !Self.isBlank(next) else { break }
       guard next == UInt8(ascii: ",") else {
@@ -153,7 +153,7 @@ struct AllowedSignersLineParser {
     guard let time = AllowedSignersTimestamp.parse(text) else {
       throw error(
         .invalidOption,
-        "\(quotedForMessage(text)) is not a time for \(name)=; write YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, "
+        "\(quoted(text)) is not a time for \(name)=; write YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, "
           + "with Z behind it for UTC")
     }
     return time

@@ -164,12 +164,12 @@ extension SSHPublicKeyError {
     if name.contains("-cert-v0") {
       return SSHPublicKeyError(
         code: .certificate,
-        message: "\(quotedForMessage(name)) is a certificate, which is not supported yet; "
+        message: "\(quoted(name)) is a certificate, which is not supported yet; "
           + "sign with the plain key and list that key")
     }
     let supported = SSHPublicKey.KeyType.supported.map(\.rawValue).joined(separator: ", ")
     let reason =
-      name == "ssh-dss" ? "DSA keys (ssh-dss) are unsafe" : "keys of type \(quotedForMessage(name)) are not supported"
+      name == "ssh-dss" ? "DSA keys (ssh-dss) are unsafe" : "keys of type \(quoted(name)) are not supported"
     return SSHPublicKeyError(code: .unsupportedType, message: "\(reason); use one of \(supported)")
   }
 }

@@ -56,7 +56,7 @@ public struct SSHSignature: Sendable {
     }
     guard let hashAlgorithm = HashAlgorithm(rawValue: hash) else {
       throw SSHSignatureError(
-        .unsupportedHash, "the signature uses the hash \(quotedForMessage(hash)); sign with sha256 or sha512")
+        .unsupportedHash, "the signature uses the hash \(quoted(hash)); sign with sha256 or sha512")
     }
     self.hashAlgorithm = hashAlgorithm
     guard let signature = reader.readString() else {

@@ -15,7 +15,7 @@ extension SSHSignature {
     guard namespace.utf8.elementsEqual(expected.utf8) else {
       throw SSHSignatureError(
         .namespaceMismatch,
-        "the signature was made for the namespace \(quotedForMessage(namespace)), not \(quotedForMessage(expected)); "
+        "the signature was made for the namespace \(quoted(namespace)), not \(quoted(expected)); "
           + "sign with ssh-keygen -Y sign -n \(expected)")
     }
     var reader = SSHWireReader(signature)
@@ -65,7 +65,7 @@ extension SSHSignature {
     default:
       throw SSHSignatureError(
         .signatureTypeMismatch,
-        "the signature is of type \(quotedForMessage(type)), which a key of type \(publicKey.type.rawValue) "
+        "the signature is of type \(quoted(type)), which a key of type \(publicKey.type.rawValue) "
           + "does not make")
     }
   }

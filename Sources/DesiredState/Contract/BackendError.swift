@@ -1,3 +1,5 @@
+import DesiredStateSupport
+
 /// A source could not be reached, or did not do what was asked of it.
 ///
 /// It says what happened, whether trying again can help, and when. It never holds a secret: no token, no password of a
@@ -32,8 +34,8 @@ public struct BackendError: Error, Sendable, CustomStringConvertible {
   }
 
   public var code: Code
-  /// What happened and what to do about it, in words.
-  public var message: String
+  /// What happened and what to do about it, in words. Text from outside in it is made safe to show.
+  public let message: String
   /// Whether the same call may succeed later without anybody changing anything on this device.
   public var isRetryable: Bool
   /// How long the source asked to wait.
@@ -46,7 +48,7 @@ public struct BackendError: Error, Sendable, CustomStringConvertible {
     underlying: (any Error)? = nil
   ) {
     self.code = code
-    self.message = message
+    self.message = printable(message)
     self.isRetryable = isRetryable ?? ![.unauthorized, .forbidden, .tlsUntrusted, .unsupported].contains(code)
     self.retryAfter = retryAfter
     self.underlying = underlying

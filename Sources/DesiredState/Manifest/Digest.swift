@@ -1,4 +1,5 @@
 import Crypto
+import DesiredStateSupport
 
 /// A SHA-256 digest (FIPS 180-4) in Margo's notation, `sha256:<64 hex digits>`.
 ///
@@ -51,7 +52,7 @@ public struct Digest: Hashable, Sendable {
     public var description: String {
       switch self {
       case .unsupportedAlgorithm(let name): "digest algorithm '\(name.prefix(32))' is not supported; use sha256"
-      case .malformed(let text): "'\(text.prefix(80))' is not a digest; expected sha256: and 64 hexadecimal digits"
+      case .malformed(let text): "\(quoted(text)) is not a digest; expected sha256: and 64 hexadecimal digits"
       }
     }
   }

@@ -1,3 +1,5 @@
+import DesiredStateSupport
+
 /// What a document's id may be, so that it can be a file's name on any device without doing harm.
 public enum DocumentID {
   /// The longest path component in bytes that common file systems accept.
@@ -64,5 +66,5 @@ public enum DocumentID {
   }
 
   /// The id as it can be shown on a terminal, escaped and not too long.
-  private static func shown(_ id: String) -> String { String(id.prefix(80)).debugDescription }
+  private static func shown(_ id: String) -> String { quoted(id) }
 }

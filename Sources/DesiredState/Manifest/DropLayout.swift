@@ -59,7 +59,7 @@ public enum DropLayout {
     case .failure(let fault):
       throw VerificationError(
         .documentMissing,
-        "document '\(document.id)' has the url \(String(url.prefix(120)).debugDescription), which leads nowhere in the drop: \(fault.text)",
+        "document '\(document.id)' has the url \(quoted(url, limit: 120)), which leads nowhere in the drop: \(fault.text)",
         evidence: ["document \(document.id)"])
     }
   }

@@ -203,9 +203,9 @@ extension StateManifest {
     } catch .unsupportedAlgorithm(let name) {
       throw VerificationError(
         .unsupportedDigest,
-        "digest of \(what.prefix(80).debugDescription) uses '\(name.prefix(32))'; only sha256 is supported")
+        "digest of \(quoted(what)) uses \(quoted(name, limit: 32)); only sha256 is supported")
     } catch {
-      throw VerificationError(.manifestMalformed, "digest of \(what.prefix(80).debugDescription): \(error)")
+      throw VerificationError(.manifestMalformed, "digest of \(quoted(what)): \(error)")
     }
   }
 }

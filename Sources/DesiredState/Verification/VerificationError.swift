@@ -1,3 +1,5 @@
+import DesiredStateSupport
+
 /// A state was looked at and refused. The last good state stays.
 public struct VerificationError: Error, Sendable, Equatable, CustomStringConvertible {
   /// Why, in one word that programs and orchestrators can match.
@@ -43,10 +45,10 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
   }
 
   public var code: Code
-  /// What was found and what to do about it, in words.
-  public var reason: String
+  /// What was found and what to do about it, in words. Text from outside in it is made safe to show.
+  public let reason: String
   /// What was looked at when the decision fell: the keys that signed, for instance. Empty if nothing.
-  public var evidence: [String]
+  public var evidence: [String] { didSet { evidence = evidence.map { printable($0) } } }
   /// The version the manifest claims, where it was read.
   public var version: UInt64?
 
@@ -56,8 +58,8 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
 
   public init(_ code: Code, _ reason: String, evidence: [String] = [], version: UInt64? = nil) {
     self.code = code
-    self.reason = reason
-    self.evidence = evidence
+    self.reason = printable(reason)
+    self.evidence = evidence.map { printable($0) }
     self.version = version
   }
 

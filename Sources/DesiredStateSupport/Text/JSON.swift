@@ -23,12 +23,32 @@ package enum JSON {
 
   /// One value on one line, keys sorted: the form of events and of records that machines read.
   package static func line(_ value: some Encodable) throws -> String {
-    String(decoding: try encoder([.sortedKeys, .withoutEscapingSlashes]).encode(value), as: UTF8.self)
+    escapingInvisible(String(decoding: try encoder([.sortedKeys, .withoutEscapingSlashes]).encode(value), as: UTF8.self))
   }
 
   /// One value over several lines, keys sorted, with a final newline: the form of files that people open.
   package static func file(_ value: some Encodable) throws -> [UInt8] {
-    Array(try encoder([.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]).encode(value)) + [UInt8(ascii: "\n")]
+    let text = String(
+      decoding: try encoder([.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]).encode(value), as: UTF8.self)
+    return Array((escapingInvisible(text) + "\n").utf8)
+  }
+
+  /// JSON in which every character that a terminal or a reader could take for something else is written as `\u` and its
+  /// code. Outside of string literals JSON has none of them but white space.
+  private static func escapingInvisible(_ text: String) -> String {
+    guard !text.utf8.allSatisfy({ $0 < 0x7f }) else { return text }
+    var result = ""
+    for scalar in text.unicodeScalars {
+      if scalar.value >= 0x7f, isInvisible(scalar) {
+        for unit in String(scalar).utf16 {
+          let hexadecimal = String(unit, radix: 16)
+          result += "\\u" + String(repeating: "0", count: 4 - hexadecimal.count) + hexadecimal
+        }
+      } else {
+        result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
   }
 
   package static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {

@@ -1,4 +1,5 @@
 import DesiredState
+import DesiredStateSupport
 import Synchronization
 
 /// The digests of blobs, kept from one look to the next: git names them by another one.
@@ -43,7 +44,7 @@ final class BlobDigests: Sendable {
     guard size <= limits.documentSize else {
       throw VerificationError(
         .limitExceeded,
-        "document \(String(entry.path.prefix(80)).debugDescription) has \(size) bytes, the limit is \(limits.documentSize)"
+        "document \(quoted(entry.path)) has \(size) bytes, the limit is \(limits.documentSize)"
       )
     }
   }
@@ -55,7 +56,7 @@ final class BlobDigests: Sendable {
     guard bytes.count >= 1024 || !bytes.starts(with: "version https://git-lfs.github.com/spec/".utf8) else {
       throw VerificationError(
         .manifestMalformed,
-        "\(String(entry.path.prefix(80)).debugDescription) is a Git LFS pointer and not the document; keep documents in Git itself"
+        "\(quoted(entry.path)) is a Git LFS pointer and not the document; keep documents in Git itself"
       )
     }
     return Known(digest: .of(bytes), size: UInt64(bytes.count))

@@ -1,5 +1,6 @@
 import CGit2
 import DesiredState
+import DesiredStateSupport
 
 /// An entry of a tree.
 struct TreeEntry: Sendable {
@@ -58,7 +59,7 @@ extension ObjectStore {
     func refusal(_ name: String, _ reason: String) -> VerificationError {
       VerificationError(
         .unsafeDocumentID,
-        "the tree \(prefix.isEmpty ? "" : "'\(prefix)' ")has an entry named \(String(name.prefix(80)).debugDescription), \(reason)"
+        "the tree \(prefix.isEmpty ? "" : "'\(prefix)' ")has an entry named \(quoted(name)), \(reason)"
       )
     }
     return try (0..<count).map { index in
@@ -114,7 +115,7 @@ extension ObjectStore {
 
   private func refusal(_ entry: TreeEntry, _ reason: String) -> VerificationError {
     VerificationError(
-      .manifestMalformed, "\(String(entry.path.prefix(120)).debugDescription) in the tree \(reason)",
+      .manifestMalformed, "\(quoted(entry.path, limit: 120)) in the tree \(reason)",
       evidence: ["tree entry \(entry.id)"])
   }
 }

@@ -40,7 +40,7 @@ extension MargoBackend {
           ], maximumAge: nil), at: Date()
       ) { _ in key }
       try HTTPContentDigest.verify(answer.response.headerFields[.contentDigest] ?? "", of: answer.body)
-      return "a response signed by \(quotedForMessage(signature.parameters.keyID ?? "the manager's key"))"
+      return "a response signed by \(quoted(signature.parameters.keyID ?? "the manager's key"))"
     } catch {
       throw VerificationError(
         error.code == .missing ? .signatureMissing : .signatureInvalid,

@@ -18,7 +18,7 @@ enum WorkloadIdentity {
       parts[6] == "client", isSegment(parts[7])
     else {
       throw SourceAddressError(
-        "the client certificate is for \(quotedForMessage(id, limit: 200)); one for a fleet manager's client is for spiffe://<trust domain>/margo/wfm/<manager>/client/<client>"
+        "the client certificate is for \(quoted(id, limit: 200)); one for a fleet manager's client is for spiffe://<trust domain>/margo/wfm/<manager>/client/<client>"
       )
     }
     return parts[0...5].joined(separator: "/")

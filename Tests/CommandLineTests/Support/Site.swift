@@ -1,3 +1,4 @@
+import DesiredStateSupport
 import Foundation
 import Testing
 
