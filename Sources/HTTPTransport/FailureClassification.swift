@@ -90,11 +90,6 @@ extension HTTPTransportError {
     case CURLE_PARTIAL_FILE:
       self = error(
         .truncated, "\(address) ended before its announced length. Try again.", retryable: true, curl: code)
-    case CURLE_SEND_FAIL_REWIND:
-      self = error(
-        .connectionLost,
-        "\(address.origin) closed the connection before it answered, and a streamed body cannot be sent again by itself. "
-          + "Send the request anew.", retryable: true, curl: code)
     case CURLE_OUT_OF_MEMORY where !running.isHeaderComplete:
       self = error(.headerTooLarge, "\(address) sent a header line that is too long.", curl: code)
     case CURLE_OUT_OF_MEMORY:
@@ -193,7 +188,7 @@ extension HTTPTransportError {
     case 1070, SSL_R_UNSUPPORTED_PROTOCOL:
       return error(
         .tlsVersion,
-        "\(peer) does not offer the TLS version that is required. Update the server, or allow TLS 1.2 by name (--allow-tls-1.2)."
+        "\(peer) does not offer the TLS version that is required. Update the server, or allow TLS 1.2 by name."
       )
     default: return nil
     }

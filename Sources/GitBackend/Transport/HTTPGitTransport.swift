@@ -78,7 +78,7 @@ final class HTTPGitTransport: GitTransport {
     if service == .uploadPack { fields[.gitProtocol] = "version=2" }
     if body != nil { fields[.contentType] = "application/x-\(service.rawValue)-request" }
     let exchange = try await transport.send(
-      address.request(method, headerFields: fields), body: body.map { .bytes($0) } ?? .none)
+      address.request(method, headerFields: fields), body: body)
     guard exchange.response.status == .ok else {
       if service == .receivePack, [401, 404].contains(exchange.response.status.code) {
         // Servers hide, or ask again for, what these credentials may not write to.
