@@ -17,7 +17,9 @@ struct Output: Sendable {
   static func line(_ text: String) { write(text, to: 1) }
 
   /// What went wrong, for a person.
-  static func complain(_ error: some CustomStringConvertible) { write("desired-state: \(error)", to: 2) }
+  static func complain(_ error: some CustomStringConvertible) {
+    write("desired-state: \(Flags.added(to: "\(error)"))", to: 2)
+  }
 
   private static func write(_ text: String, to descriptor: Int32) {
     var bytes = Array((text + "\n").utf8)[...]
@@ -79,13 +81,13 @@ extension EventLine {
   }
 
   static func unavailable(_ error: BackendError, source: String?) -> EventLine {
-    EventLine(event: "unavailable", source: source, code: error.code.rawValue, reason: error.message)
+    EventLine(event: "unavailable", source: source, code: error.code.rawValue, reason: Flags.added(to: error.message))
   }
 
   static func rejected(_ error: VerificationError, source: String?, revision: Revision?) -> EventLine {
     EventLine(
       event: "rejected", source: source, revision: revision, version: error.version, code: error.code.rawValue,
-      reason: error.reason)
+      reason: Flags.added(to: error.reason))
   }
 
   static func acknowledged(_ acknowledgement: Acknowledgement, source: String?) -> EventLine {

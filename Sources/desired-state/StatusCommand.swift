@@ -55,7 +55,8 @@ private struct StatusReport: Encodable {
     try container.encode(status.applied, forKey: .applied)
     let refused = status.refused.map {
       Refused(
-        revision: $0.revision, version: $0.version, code: $0.code, reason: $0.reason, evidence: $0.evidence,
+        revision: $0.revision, version: $0.version, code: $0.code, reason: Flags.added(to: $0.reason),
+        evidence: $0.evidence,
         source: $0.source, at: $0.at)
     }
     try container.encode(refused, forKey: .refused)

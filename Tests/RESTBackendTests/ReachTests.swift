@@ -21,7 +21,7 @@ import Testing
   @Test(.timeLimit(.minutes(1))) func `that wants a certificate says so to a device without one`() async throws {
     let site = try await DropSite.start()
     let error = try await site.backend { $0.tls.clientCertificate = nil }.unavailability()
-    #expect(error.code == .unauthorized && error.message.contains("--tls-cert"), "\(error)")
+    #expect(error.code == .unauthorized && error.message.contains("the client certificate"), "\(error)")
   }
 
   @Test(.timeLimit(.minutes(1))) func `that wants a token says so, and shows none`() async throws {
@@ -49,7 +49,7 @@ import Testing
       let error = #expect(throws: SourceAddressError.self) {
         try RESTBackend(manifest: "http://\(host)/manifest.json", transport: transport)
       }
-      #expect(error?.description.contains("--insecure-http") == true)
+      #expect(error?.description.contains("plain HTTP to other machines") == true)
       _ = try RESTBackend(manifest: "http://\(host)/manifest.json", transport: transport, allowsPlainHTTP: true)
       // Nor are receipts sent there.
       #expect(throws: SourceAddressError.self) {
