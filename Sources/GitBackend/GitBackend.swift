@@ -1,4 +1,6 @@
 public import DesiredState
+import DesiredStateSupport
+import FoundationEssentials
 import HTTPBackendSupport
 import Logging
 import Synchronization
@@ -88,7 +90,11 @@ public final class GitBackend: DesiredStateBackend {
 
   private func look(_ request: FetchRequest) async throws -> FetchResult {
     let marker = request.marker.flatMap { GitMarker($0) }
-    guard let target = try await repository.target(of: address.references) else { return .absent }
+    guard let target = try await repository.target(of: address.references) else {
+      return .absent(
+        .reference,
+        "\(source) has no \(address.references.map { quoted($0) }.joined(separator: " or ")); check 'ref=', or push it")
+    }
     if let marker, marker.target == target, marker.revision == request.current {
       return FetchResult(.unchanged, marker: marker.text)
     }
@@ -99,14 +105,19 @@ public final class GitBackend: DesiredStateBackend {
     var objects = try await repository.objects(
       of: target, history: adopted.map { .since($0) } ?? .nothing, limits: limits)
     let found = try await objects.use { [path = address.path] in try $0.state(of: target, at: path, limits: limits) }
+    let origin = Origin(
+      reference: address.references.count == 1 ? address.references[0] : address.references.joined(separator: " or "),
+      commit: found.commit.id.hexadecimal, author: found.commit.author, subject: found.commit.subject,
+      time: Date(timeIntervalSince1970: Double(found.commit.time)))
+    let channel = repository.channel
     let state: FetchedState
     switch found.content {
-    case .absent: return .absent
+    case .absent(let absence): return FetchResult(.absent(absence))
     case .drop(let tree, let manifest, let signatures):
       // Its version keeps order; which commit it came with does not matter.
       state = FetchedState(
-        manifest: manifest, signatures: signatures,
-        documents: GitDocuments(objects: objects, place: .drop(tree), limits: limits, evidence: nil))
+        manifest: manifest, signatures: signatures, evidence: { Self.channel(channel, $0) }, origin: origin,
+        documents: GitDocuments(objects: objects, place: .drop(tree), limits: limits))
     case .plain(let entries):
       var descent = try await descent(of: found.commit, from: adopted, in: objects)
       for generations in HistoryDepth.generations {
@@ -118,12 +129,16 @@ public final class GitBackend: DesiredStateBackend {
       let references = try await digests.references(of: entries, in: objects, limits: limits)
       state = FetchedState(
         synthesisedFrom: references,
+        evidence: { revision in
+          let commit = SignedCommit(
+            revision: revision, commit: found.commit.id, signatures: found.signatures,
+            history: adopted.flatMap { marker in descent.map { (marker.commit, $0) } })
+          return Self.channel(channel, revision) + [commit]
+        },
+        origin: origin,
         documents: GitDocuments(
           objects: objects, place: .plain(Dictionary(entries.map { ($0.path, $0) }) { first, _ in first }),
-          limits: limits,
-          evidence: GitEvidence(
-            commit: found.commit.id, signatures: found.signatures,
-            history: adopted.flatMap { marker in descent.map { (marker.commit, $0) } })))
+          limits: limits))
     }
     let next = GitMarker(target: target, commit: found.commit, revision: state.revision).text
     guard state.revision == request.current else { return FetchResult(.changed(state), marker: next) }
@@ -142,15 +157,8 @@ public final class GitBackend: DesiredStateBackend {
     return try await objects.use { try $0.descent(of: commit.id, from: adopted.commit) }
   }
 
-  // MARK: - Verifying
-
-  public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
-    var endorsements = repository.channel.map { [Endorsement.channel($0)] } ?? []
-    if let evidence = (state.documents as? GitDocuments)?.evidence {
-      endorsements += try evidence.signers(by: verifier).map(Endorsement.signer)
-      try evidence.checkHistory()
-    }
-    return try verifier.admit(state, endorsements: endorsements)
+  private static func channel(_ words: String?, _ revision: Revision) -> [any StateEvidence] {
+    words.map { [AuthenticatedChannel($0, gave: revision)] } ?? []
   }
 
   // MARK: - Acknowledging

@@ -1,17 +1,24 @@
 import DesiredState
 
-/// What vouches for the state of a plain tree: the signatures of its commit, and that it follows on the adopted one.
-struct GitEvidence: Sendable {
+/// The evidence for the state of a plain tree: the signatures of its commit, and that it follows on the adopted one.
+struct SignedCommit: StateEvidence {
+  let revision: Revision
   let commit: ObjectID
   let signatures: [ObjectSignature]
   /// How the commit stands to the adopted one; nil if none was adopted, or history does not matter (`history=any`).
   let history: (adopted: ObjectID, descent: ObjectStore.Ancestry)?
 
+  func endorsements(by verifier: Verifier) throws(VerificationError) -> [Endorsement] {
+    let signers = try signers(by: verifier)
+    try checkHistory()
+    return signers.map(Endorsement.signer) + [.successor]
+  }
+
   /// Whose trusted signatures the commit, or the tag that leads to it, carries.
   ///
   /// - Throws: ``VerificationError`` with `signature-missing`, `signature-invalid` or `signer-untrusted`.
-  func signers(by verifier: Verifier) throws(VerificationError) -> [Signer] {
-    guard case .signatures = verifier.policy.requirement else { return [] }
+  private func signers(by verifier: Verifier) throws(VerificationError) -> [Signer] {
+    guard verifier.policy.requiresSignatures else { return [] }
     guard !signatures.isEmpty else {
       throw VerificationError(
         .signatureMissing,
@@ -54,7 +61,7 @@ struct GitEvidence: Sendable {
   }
 
   /// - Throws: ``VerificationError`` with `history-rewritten` if the commit does not follow on the adopted one.
-  func checkHistory() throws(VerificationError) {
+  private func checkHistory() throws(VerificationError) {
     guard let history, case .unproven(let isCut) = history.descent else { return }
     let reason =
       isCut
