@@ -52,7 +52,9 @@ package enum JSON {
     return result
   }
 
+  /// A value from JSON that ``JSONReader`` finds nothing wrong with.
   package static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {
+    try JSONReader.validate(bytes)
     let decoder = JSONDecoder()
     decoder.dateDecodingStrategy = .custom { decoder in
       let container = try decoder.singleValueContainer()
