@@ -57,16 +57,16 @@ public final class GitBackend: DesiredStateBackend {
   static func repository(
     _ address: GitAddress, _ context: BackendContext, for purpose: String
   ) throws -> any GitRepository {
-    let road: any GitTransport
+    let transport: any GitTransport
     switch address.scheme {
     case .file: return LocalRepository(path: address.location, source: address.source)
     case .https, .http:
-      road = try HTTPGitTransport(url: address.location, source: address.source, settings: context.settings)
+      transport = try HTTPGitTransport(url: address.location, source: address.source, settings: context.settings)
     case .ssh:
-      road = try SSHGitTransport(url: address.location, source: address.source, settings: context.settings)
+      transport = try SSHGitTransport(url: address.location, source: address.source, settings: context.settings)
     }
     return RemoteRepository(
-      road, source: address.source, cacheParent: context.cacheDirectory, purpose: purpose)
+      transport, source: address.source, cacheParent: context.cacheDirectory, purpose: purpose)
   }
 
   // MARK: - Looking
@@ -88,16 +88,17 @@ public final class GitBackend: DesiredStateBackend {
 
   private func look(_ request: FetchRequest) async throws -> FetchResult {
     let marker = request.marker.flatMap { GitMarker($0) }
-    guard let target = try await repository.target(of: address.references) else { return .absent }
+    let references = try await repository.references(.names(address.references))
+    guard let target = address.references.lazy.compactMap({ references[$0] }).first else { return .absent }
     if let marker, marker.target == target, marker.revision == request.current {
       return FetchResult(.unchanged, marker: marker.text)
     }
-    // If another repository brought what the device is on, a mirror perhaps, the next commit must follow on that one.
+    // If another repository brought the state that the device is on, a mirror perhaps, the next commit must follow on
+    // that one.
     let elsewhere = request.adoptedMarker.flatMap { GitMarker($0) }
     let adopted = address.acceptsAnyHistory ? nil : elsewhere ?? marker
     let limits = request.limits
-    var objects = try await repository.objects(
-      of: target, history: adopted.map { .since($0) } ?? .nothing, limits: limits)
+    let objects = try await repository.objects(of: target, after: adopted?.commit, gate: nil, limits: limits)
     let found = try await objects.use { [path = address.path] in try $0.state(of: target, at: path, limits: limits) }
     let state: FetchedState
     switch found.content {
@@ -108,13 +109,8 @@ public final class GitBackend: DesiredStateBackend {
         manifest: manifest, signatures: signatures,
         documents: GitDocuments(objects: objects, place: .drop(tree), limits: limits, evidence: nil))
     case .plain(let entries):
-      var descent = try await descent(of: found.commit, from: adopted, in: objects)
-      for generations in HistoryDepth.generations {
-        guard let adopted, case .unproven(isCut: true) = descent else { break }
-        objects = try await repository.objects(
-          of: target, history: .generations(adopted, count: generations), limits: limits)
-        descent = try await self.descent(of: found.commit, from: adopted, in: objects)
-      }
+      var ancestry: Ancestry?
+      if let adopted { ancestry = try await repository.ancestry(of: found.commit, from: adopted.commit) }
       let references = try await digests.references(of: entries, in: objects, limits: limits)
       state = FetchedState(
         synthesisedFrom: references,
@@ -123,8 +119,9 @@ public final class GitBackend: DesiredStateBackend {
           limits: limits,
           evidence: GitEvidence(
             commit: found.commit.id, signatures: found.signatures,
-            history: adopted.flatMap { marker in descent.map { (marker.commit, $0) } })))
+            history: adopted.flatMap { marker in ancestry.map { (marker.commit, $0) } })))
     }
+    try await repository.tidy(keeping: [adopted?.commit, found.commit.id].compactMap { $0 })
     let next = GitMarker(target: target, commit: found.commit, revision: state.revision).text
     guard state.revision == request.current else { return FetchResult(.changed(state), marker: next) }
     if !state.isSynthesised || [marker?.commit, elsewhere?.commit].contains(found.commit.id) {
@@ -133,13 +130,6 @@ public final class GitBackend: DesiredStateBackend {
     // The same documents in another commit. Later ones must descend from it, so it counts only when it is verified; if no
     // commit of this source was adopted so far, this is not the one.
     return marker == nil && elsewhere == nil ? .unchanged : FetchResult(.changed(state), marker: next)
-  }
-
-  private func descent(
-    of commit: Commit, from adopted: GitMarker?, in objects: AsyncObjectStore
-  ) async throws -> ObjectStore.Ancestry? {
-    guard let adopted else { return nil }
-    return try await objects.use { try $0.descent(of: commit.id, from: adopted.commit) }
   }
 
   // MARK: - Verifying

@@ -5,7 +5,7 @@ struct GitEvidence: Sendable {
   let commit: ObjectID
   let signatures: [ObjectSignature]
   /// How the commit stands to the adopted one; nil if none was adopted, or history does not matter (`history=any`).
-  let history: (adopted: ObjectID, descent: ObjectStore.Ancestry)?
+  let history: (adopted: ObjectID, descent: Ancestry)?
 
   /// Whose trusted signatures the commit, or the tag that leads to it, carries.
   ///
@@ -58,7 +58,7 @@ struct GitEvidence: Sendable {
     guard let history, case .unproven(let isCut) = history.descent else { return }
     let reason =
       isCut
-      ? "commit \(commit) does not show the adopted commit \(history.adopted) among its newest \(HistoryDepth.generations.last ?? 0) generations: the branch was rewritten, or is very far ahead"
+      ? "commit \(commit) does not show the adopted commit \(history.adopted) among its newest \(RemoteRepository.longestHistory) ancestors: the branch was rewritten, or is very far ahead"
       : "commit \(commit) does not descend from the adopted commit \(history.adopted): the branch was rewritten"
     throw VerificationError(
       .historyRewritten, "\(reason); publish on top of the adopted commit, or allow it with 'history=any'",

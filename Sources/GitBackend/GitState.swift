@@ -21,7 +21,7 @@ struct GitState: Sendable {
 extension ObjectStore {
   /// Reads what the commit that `target` leads to publishes at a path, which is empty for the root.
   ///
-  /// - Throws: ``VerificationError``; ``GitFailure`` if an object is missing or damaged.
+  /// - Throws: ``VerificationError``; ``LibGit2Error`` if an object is missing or damaged.
   func state(of target: ObjectID, at path: String, limits: Limits) throws -> GitState {
     let (commit, tags) = try peel(target)
     let signatures = try (tags.map { try signature(ofTag: $0) } + [try signature(ofCommit: commit.id)]).compactMap {
