@@ -146,7 +146,7 @@ public final class FileBackend: DesiredStateBackend {
     do {
       guard let directory = try directory() else { return try bundle(request) }
       if let manifest = try manifest(in: directory, request.limits) {
-        return try drop(directory, manifest, request)
+        return try drop(directory, manifest.bytes, manifest.status, request)
       }
       return try plain(request, began)
     } catch let error as FileError {
@@ -164,8 +164,10 @@ public final class FileBackend: DesiredStateBackend {
     }
   }
 
-  /// The bytes of `manifest.json`, or nil if there is none.
-  private func manifest(in directory: borrowing OpenDirectory, _ limits: Limits) throws -> [UInt8]? {
+  /// The bytes of `manifest.json` and its status, or nil if there is none.
+  private func manifest(
+    in directory: borrowing OpenDirectory, _ limits: Limits
+  ) throws -> (bytes: [UInt8], status: FileStatus)? {
     do {
       let file = try directory.file(at: DropLayout.manifest)
       let status = try file.status()
@@ -174,7 +176,7 @@ public final class FileBackend: DesiredStateBackend {
           .limitExceeded, "\(file.path) is longer than the limit of \(limits.manifestSize) bytes")
       }
       seen.value = status.fingerprint
-      return bytes
+      return (bytes, status)
     } catch let error as FileError {
       if error.code == ENOENT { return nil }
       guard let fault = SourceFailure.fault(error) else { throw error }
@@ -183,13 +185,14 @@ public final class FileBackend: DesiredStateBackend {
   }
 
   private func drop(
-    _ directory: borrowing OpenDirectory, _ manifest: [UInt8], _ request: FetchRequest
+    _ directory: borrowing OpenDirectory, _ manifest: [UInt8], _ status: FileStatus, _ request: FetchRequest
   ) throws -> FetchResult {
     let revision = Revision(ofManifest: manifest)
     if revision == request.current { return .unchanged }
     return .changed(
       FetchedState(
         manifest: manifest, signatures: try signatures(of: revision, in: directory, request.limits),
+        origin: Origin(path: Files.join(source, DropLayout.manifest), time: status.modificationTime),
         documents: reader(isDrop: true, request)))
   }
 
@@ -230,20 +233,28 @@ public final class FileBackend: DesiredStateBackend {
       return .changed(
         FetchedState(
           manifest: bundle.manifest, signatures: bundle.signatures,
+          origin: Origin(path: source, time: status.modificationTime),
           documents: BundleReader(
             access: Access(worker: reading, timeout: request.timeout, source: source), bundle: bundle)))
     }
   }
 
   private func plain(_ request: FetchRequest, _ began: ContinuousClock.Instant) throws -> FetchResult? {
-    guard try !isUnpublished() else { return .absent }
+    guard try !isUnpublished() else {
+      return .absent(
+        .manifest, "\(quoted(source, limit: 1024)) has no \(DropLayout.manifest); it counts when that is published")
+    }
     let found = try memory.withLock { memory in
       try memory.plain.documents(below: source, limits: request.limits, began: began)
     }
     guard let documents = found else { return nil }
     // Empty directories are no state: a fresh disk has one ("lost+found").
-    guard !documents.isEmpty else { return .absent }
-    let state = FetchedState(synthesisedFrom: documents, documents: reader(isDrop: false, request))
+    guard !documents.isEmpty else {
+      return .absent(
+        .documents, "\(quoted(source, limit: 1024)) holds no file; check the path, and that its disk is mounted")
+    }
+    let state = FetchedState(
+      synthesisedFrom: documents, origin: Origin(path: source), documents: reader(isDrop: false, request))
     return state.revision == request.current ? .unchanged : .changed(state)
   }
 

@@ -1,4 +1,6 @@
 public import DesiredState
+import DesiredStateSupport
+import FoundationEssentials
 import HTTPBackendSupport
 import Logging
 import Synchronization
@@ -18,7 +20,8 @@ import Synchronization
 public final class GitBackend: DesiredStateBackend {
   /// The repository with what is followed in it, without a user's name.
   public let source: String
-  public let capabilities: BackendCapabilities = [.acknowledges]
+  /// Acknowledgements are committed as receipts, unless the address says `receipts=none`.
+  public let capabilities: BackendCapabilities
 
   private let address: GitAddress
   private let repository: any GitRepository
@@ -30,12 +33,13 @@ public final class GitBackend: DesiredStateBackend {
     self.repository = repository
     self.receipts = receipts
     source = address.source
+    capabilities = address.takesReceipts ? [.acknowledges] : []
   }
 
   /// Lets this backend serve `git+https:`, `git+http:`, `git+ssh:` and `git+file:`.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in GitAddress.Scheme.allCases {
-      // Of every road: receipts may go to another repository than the state comes from.
+      // Of every transport: receipts may go to another repository than the state comes from.
       registry.register(scheme.rawValue, settings: TransportSettings.names.union(SSHGitTransport.settingNames)) {
         try GitBackend($0, context: $1)
       }
@@ -88,43 +92,63 @@ public final class GitBackend: DesiredStateBackend {
 
   private func look(_ request: FetchRequest) async throws -> FetchResult {
     let marker = request.marker.flatMap { GitMarker($0) }
-    let references = try await repository.references(.names(address.references))
-    guard let target = address.references.lazy.compactMap({ references[$0] }).first else { return .absent }
-    if let marker, marker.target == target, marker.revision == request.current {
+    guard let found = try await address.reference.find(in: repository) else { return missingReference }
+    if let marker, marker.target == found.target, marker.revision == request.current {
       return FetchResult(.unchanged, marker: marker.text)
     }
     // If another repository brought the state that the device is on, a mirror perhaps, the next commit must follow on
     // that one.
     let elsewhere = request.adoptedMarker.flatMap { GitMarker($0) }
     let adopted = address.acceptsAnyHistory ? nil : elsewhere ?? marker
-    let limits = request.limits
-    let objects = try await repository.objects(of: target, after: adopted?.commit, gate: nil, limits: limits)
-    let found = try await objects.use { [path = address.path] in try $0.state(of: target, at: path, limits: limits) }
+    let gate = request.verifier.map { self.gate(for: found, by: $0) }
+    let objects: AsyncObjectStore
+    do {
+      objects = try await repository.objects(
+        of: found.target, after: adopted?.commit, gate: gate, limits: request.limits)
+    } catch let error as BackendError
+      where error.underlying is MissingObject && address.reference == .commit(found.target)
+     {
+      return missingReference
+    }
+    let content = try await objects.use { [path = address.path, limits = request.limits] in
+      try $0.state(of: found, at: path, limits: limits)
+    }
+    let commit = content.commit
+    var succession = Succession.follows
     let state: FetchedState
-    switch found.content {
-    case .absent: return .absent
+    switch content.content {
+    case .absent(let absence): return FetchResult(.absent(absence))
     case .drop(let tree, let manifest, let signatures):
       // Its version keeps order; which commit it came with does not matter.
       state = FetchedState(
-        manifest: manifest, signatures: signatures,
-        documents: GitDocuments(objects: objects, place: .drop(tree), limits: limits, evidence: nil))
+        manifest: manifest, signatures: signatures, evidence: channel, origin: origin(of: commit, at: found),
+        documents: GitDocuments(objects: objects, place: .drop(tree), limits: request.limits))
     case .plain(let entries):
-      var ancestry: Ancestry?
-      if let adopted { ancestry = try await repository.ancestry(of: found.commit, from: adopted.commit) }
-      let references = try await digests.references(of: entries, in: objects, limits: limits)
+      try gate?.weigh(content.signatures)
+      succession = try await Succession.of(commit, after: adopted, in: repository)
+      let isLaterTag =
+        adopted.map { adopted in
+          adopted.reference != found.name && (content.signatures.tag.map { $0.time > adopted.time } ?? false)
+        } ?? false
+      let references = try await digests.references(of: entries, in: objects, limits: request.limits)
       state = FetchedState(
         synthesisedFrom: references,
+        evidence: { revision in
+          channel(revision) + [
+            SignedCommit(
+              revision: revision, target: content.signatures, succession: succession, isLaterTag: isLaterTag)
+          ]
+        },
+        origin: origin(of: commit, at: found),
         documents: GitDocuments(
           objects: objects, place: .plain(Dictionary(entries.map { ($0.path, $0) }) { first, _ in first }),
-          limits: limits,
-          evidence: GitEvidence(
-            commit: found.commit.id, signatures: found.signatures,
-            history: adopted.flatMap { marker in ancestry.map { (marker.commit, $0) } })))
+          limits: request.limits))
     }
-    try await repository.tidy(keeping: [adopted?.commit, found.commit.id].compactMap { $0 })
-    let next = GitMarker(target: target, commit: found.commit, revision: state.revision).text
+    try await repository.tidy(keeping: [adopted?.commit, commit.id].compactMap { $0 })
+    let before = succession == .follows ? elsewhere ?? marker : nil
+    let next = GitMarker(found, commit: commit, revision: state.revision, before: before).text
     guard state.revision == request.current else { return FetchResult(.changed(state), marker: next) }
-    if !state.isSynthesised || [marker?.commit, elsewhere?.commit].contains(found.commit.id) {
+    if !state.isSynthesised || [marker?.commit, elsewhere?.commit].contains(commit.id) {
       return FetchResult(.unchanged, marker: next)
     }
     // The same documents in another commit. Later ones must descend from it, so it counts only when it is verified; if no
@@ -132,15 +156,21 @@ public final class GitBackend: DesiredStateBackend {
     return marker == nil && elsewhere == nil ? .unchanged : FetchResult(.changed(state), marker: next)
   }
 
-  // MARK: - Verifying
+  private var missingReference: FetchResult { .absent(.reference, "\(source) has not \(address.reference.missing)") }
 
-  public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
-    var endorsements = repository.channel.map { [Endorsement.channel($0)] } ?? []
-    if let evidence = (state.documents as? GitDocuments)?.evidence {
-      endorsements += try evidence.signers(by: verifier).map(Endorsement.signer)
-      try evidence.checkHistory()
-    }
-    return try verifier.admit(state, endorsements: endorsements)
+  /// What is known of a plain tree before its files are here is weighed then.
+  private func gate(for found: GitReference.Found, by verifier: Verifier) -> CommitGate {
+    CommitGate(reference: found.name, path: address.path) { _ = try SignedCommit.signers(of: $0, by: verifier) }
+  }
+
+  private func origin(of commit: Commit, at found: GitReference.Found) -> Origin {
+    Origin(
+      reference: found.name, commit: commit.id.hexadecimal, author: commit.author, subject: commit.subject,
+      time: Date(timeIntervalSince1970: Double(commit.time)))
+  }
+
+  private func channel(_ revision: Revision) -> [any StateEvidence] {
+    repository.channel.map { [AuthenticatedChannel($0, gave: revision)] } ?? []
   }
 
   // MARK: - Acknowledging
@@ -150,6 +180,9 @@ public final class GitBackend: DesiredStateBackend {
   ///
   /// - Throws: ``BackendError``, with `forbidden` if the credentials only read; `CancellationError`.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
+    guard address.takesReceipts else {
+      throw BackendError(.unsupported, "\(source) takes no receipts, as its address says ('receipts=none')")
+    }
     try await withTimeout(.seconds(30)) { [receipts] in try await receipts.add(acknowledgement) }
   }
 }

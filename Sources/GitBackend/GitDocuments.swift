@@ -12,8 +12,6 @@ struct GitDocuments: DocumentReader {
   let objects: AsyncObjectStore
   let place: Place
   let limits: Limits
-  /// What vouches for the state beside a manifest's own signatures; nil for a drop, whose manifest is signed.
-  let evidence: GitEvidence?
 
   func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
     let limit = Int(clamping: limits.documentSize)

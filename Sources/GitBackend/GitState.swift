@@ -1,11 +1,12 @@
 import CGit2
 import DesiredState
+import DesiredStateSupport
 
 /// What a commit publishes at a path.
 struct GitState: Sendable {
   enum Content: Sendable {
     /// Nothing is at the path, or a drop without a manifest.
-    case absent
+    case absent(Absence)
     /// A drop: the tree that is its root, its manifest's bytes, and its signatures.
     case drop(tree: ObjectID, manifest: [UInt8], signatures: [[UInt8]])
     /// A plain tree: its documents.
@@ -13,21 +14,20 @@ struct GitState: Sendable {
   }
 
   let commit: Commit
-  /// What the commit, and the annotated tags that lead to it, are signed with.
-  let signatures: [ObjectSignature]
+  /// The signatures of the commit, and of the annotated tag that leads to it.
+  let signatures: TargetSignatures
   let content: Content
 }
 
 extension ObjectStore {
-  /// Reads what the commit that `target` leads to publishes at a path, which is empty for the root.
+  /// Reads the state that a commit publishes at a path, which is empty for the root.
   ///
   /// - Throws: ``VerificationError``; ``LibGit2Error`` if an object is missing or damaged.
-  func state(of target: ObjectID, at path: String, limits: Limits) throws -> GitState {
-    let (commit, tags) = try peel(target)
-    let signatures = try (tags.map { try signature(ofTag: $0) } + [try signature(ofCommit: commit.id)]).compactMap {
-      $0
-    }
-    guard signatures.reduce(0, { $0 + $1.signature.count }) <= limits.evidenceSize else {
+  func state(of found: GitReference.Found, at path: String, limits: Limits) throws -> GitState {
+    let (commit, tags) = try peel(found.target)
+    let signatures = TargetSignatures(
+      tags: try tags.map { ($0, try read($0)) }, commit: (commit.id, try read(commit.id)), reference: found.name)
+    guard signatures.signatures.reduce(0, { $0 + $1.signature.count }) <= limits.evidenceSize else {
       throw VerificationError(
         .limitExceeded, "the signature of commit \(commit.id) is longer than the limit of \(limits.evidenceSize) bytes")
     }
@@ -38,7 +38,10 @@ extension ObjectStore {
   private func content(below root: ObjectID, at path: String, limits: Limits) throws -> GitState.Content {
     var tree = root
     if !path.isEmpty {
-      guard let entry = try entry(at: path, below: root) else { return .absent }
+      guard let entry = try entry(at: path, below: root) else {
+        return .absent(
+          Absence(.path, "the commit has no directory \(quoted(path)); check 'path=', or publish there"))
+      }
       guard entry.mode == GIT_FILEMODE_TREE else {
         throw VerificationError(
           .manifestMalformed, "'\(path)' is no directory in the repository; 'path=' names the one with the documents")
@@ -53,7 +56,9 @@ extension ObjectStore {
         guard let entry = try entry(at: folder, below: tree), entry.mode == GIT_FILEMODE_TREE else { return nil }
         return try entries(of: entry.id).map(\.path)
       }
-      return !isEmpty && isUnpublished ? .absent : .plain(try documents(below: tree, limits: limits))
+      guard !isEmpty && isUnpublished else { return .plain(try documents(below: tree, limits: limits)) }
+      return .absent(
+        Absence(.manifest, "the commit has a drop without \(DropLayout.manifest); it counts when that is published"))
     }
     let bytes = try file(manifest, limit: limits.manifestSize, otherwise: .manifestMalformed)
     let signatures = try entry(at: DropLayout.signatures(of: Revision(ofManifest: bytes)), below: tree).map {

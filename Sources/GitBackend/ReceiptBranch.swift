@@ -101,7 +101,7 @@ final class ReceiptBranch: Sendable {
   }
 
   private static func summary(of acknowledgement: Acknowledgement) -> String {
-    switch acknowledgement.statement {
+    switch acknowledgement.outcome {
     case .adopted: "adopted \(acknowledgement.revision?.description ?? "a state")"
     case .rejected(let rejection): "rejected: \(rejection.code)"
     case .document(let status): "\(quoted(status.documentID, limit: 60)) \(status.state)"

@@ -28,9 +28,6 @@ package final class HTTPDocumentReader: DocumentReader {
     var bundled: Task<[Digest: [UInt8]], any Error>?
   }
 
-  /// What vouched for the manifest when it came, in words, beside the connection; nil if nothing did.
-  package let endorsement: String?
-
   private let client: SourceClient
   private let manifest: [UInt8]
   private let limits: Limits
@@ -41,11 +38,9 @@ package final class HTTPDocumentReader: DocumentReader {
 
   /// - Parameter request: by whose limits and timeout documents are read.
   package init(
-    over client: SourceClient, manifest: [UInt8], endorsement: String? = nil, for request: FetchRequest,
-    at locations: Locations
+    over client: SourceClient, manifest: [UInt8], for request: FetchRequest, at locations: Locations
   ) {
     self.client = client
-    self.endorsement = endorsement
     self.manifest = manifest
     self.locations = locations
     limits = request.limits

@@ -1,5 +1,6 @@
 package import DesiredState
 import DesiredStateSupport
+import FoundationEssentials
 package import HTTPTransport
 package import HTTPTypes
 
@@ -18,7 +19,7 @@ package struct SourceClient: Sendable {
   }
 
   /// An answer that was read to its end.
-  package struct Promise: Sendable {
+  package struct WholeResponse: Sendable {
     /// What was asked, as it was sent.
     package var request: HTTPRequest
     /// Its status is 200, or 304 if a condition was sent along.
@@ -26,6 +27,15 @@ package struct SourceClient: Sendable {
     package var body: [UInt8]
     /// What answered, after redirects.
     package var address: HTTPAddress
+
+    /// Where the state came from, in the server's own terms.
+    package var origin: Origin {
+      Origin(
+        url: "\(address)", entityTag: response.headerFields[.eTag],
+        time: response.headerFields[.lastModified].flatMap(HTTPDate.secondsSince1970).map {
+          Date(timeIntervalSince1970: Double($0))
+        })
+    }
   }
 
   /// Sends a request, signed if requests are.
@@ -78,7 +88,7 @@ package struct SourceClient: Sendable {
   package func get(
     _ address: HTTPAddress, _ what: String, headerFields: HTTPFields = [:], limit: Int,
     deadline: ContinuousClock.Instant
-  ) async throws -> Promise? {
+  ) async throws -> WholeResponse? {
     do {
       let request = try signed(address.request(headerFields: headerFields), [])
       let exchange = try await transport.send(request, limits: .body(Int64(limit)), deadline: deadline)
@@ -88,7 +98,7 @@ package struct SourceClient: Sendable {
         if exchange.response.status == .ok { try checkIsNoWebPage(exchange) }
         let body = try await exchange.body.collect(upTo: limit)
         if exchange.response.status == .ok { try checkIsNoWebPage(exchange, body) }
-        return Promise(
+        return WholeResponse(
           request: request, response: exchange.response, body: body, address: exchange.effectiveAddress)
       default: throw await BackendError.reading(exchange, of: "\(address)")
       }

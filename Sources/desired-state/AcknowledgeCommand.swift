@@ -38,7 +38,7 @@ struct AcknowledgeCommand: AsyncParsableCommand {
           code: errorCode ?? "failed", message: errorMessage ?? "")
       let statement = Acknowledgement(
         device: agent.deviceName, revision: adopted?.revision, adoptedManifestVersion: adopted?.version, time: Date(),
-        statement: .document(DocumentStatus(documentID: document, state: state, error: failure)))
+        outcome: .document(DocumentStatus(documentID: document, state: state, error: failure)))
       let outbox = Outbox(ofStore: store)
       try await outbox.put([statement])
       let result = try await outbox.deliver(to: [backend], within: agent.timeout.duration)

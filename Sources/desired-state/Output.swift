@@ -17,7 +17,7 @@ struct Output: Sendable {
   static func line(_ text: String) { write(text, to: 1) }
 
   /// What went wrong, for a person.
-  static func complain(_ error: some CustomStringConvertible) { write("desired-state: \(error)", to: 2) }
+  static func complain(_ error: some CustomStringConvertible) { write("desired-state: \(printable("\(error)"))", to: 2) }
 
   private static func write(_ text: String, to descriptor: Int32) {
     var bytes = Array((text + "\n").utf8)[...]
@@ -35,6 +35,7 @@ struct EventLine: Encodable, Sendable {
   var source: String?
   var revision: Revision?
   var version: UInt64?
+  var origin: Origin?
   var code: String?
   var reason: String?
   var documents: Int?
@@ -51,20 +52,22 @@ struct EventLine: Encodable, Sendable {
     if let revision { parts.append(String(revision.description.prefix(19)) + "…") }
     if let documents { parts.append(documents == 1 ? "(1 document)" : "(\(documents) documents)") }
     if let source { parts.append((event == "published" ? "to " : "from ") + source) }
+    if let commit = origin?.commit { parts.append("commit \(commit.prefix(12))") }
     if let signers, !signers.isEmpty { parts.append("signed by " + signers.map(\.description).joined(separator: ", ")) }
     if let code { parts.append("\(code):") }
     if let reason { parts.append(reason) }
-    return parts.joined(separator: " ")
+    return printable(parts.joined(separator: " "))
   }
 }
 
 extension EventLine {
-  /// The line for an event; nil for what is no news to a program and stands in the log and in `status` instead.
+  /// The line for an event; nil for the pause between two polls, which is no news.
   init?(_ event: ReconcilerEvent) {
-    self.init(event: "", source: event.source, revision: event.revision, version: event.version)
+    self.init(
+      event: "", source: event.source, revision: event.revision, version: event.version, origin: event.origin)
     switch event.kind {
     case .unchanged: self.event = "unchanged"
-    case .absent: self.event = "absent"
+    case .absent(let absence): self = .absent(absence, source: event.source)
     case .fetched: self.event = "fetched"
     case .verified: self.event = "verified"
     case .adopted: self.event = "adopted"
@@ -72,9 +75,15 @@ extension EventLine {
       self.event = "applied"
       documents = update.documents.count
     case .unavailable(let error): self = .unavailable(error, source: event.source)
-    case .rejected(let error): self = .rejected(error, source: event.source, revision: event.revision)
+    case .rejected(let error): self = .rejected(error, source: event.source, revision: event.revision, origin: event.origin)
     case .acknowledged(let acknowledgement): self = .acknowledged(acknowledgement, source: event.source)
-    case .applyFailed, .acknowledgementFailed, .waiting: return nil
+    case .applyFailed(let error):
+      self.event = "apply-failed"
+      (code, reason) = ("apply-failed", printable("\(error)"))
+    case .acknowledgementFailed(let error):
+      self.event = "acknowledgement-failed"
+      (code, reason) = ((error as? BackendError)?.code.rawValue ?? "acknowledgement-failed", printable("\(error)"))
+    case .waiting: return nil
     }
   }
 
@@ -82,17 +91,23 @@ extension EventLine {
     EventLine(event: "unavailable", source: source, code: error.code.rawValue, reason: error.message)
   }
 
-  static func rejected(_ error: VerificationError, source: String?, revision: Revision?) -> EventLine {
+  static func absent(_ absence: Absence, source: String?) -> EventLine {
+    EventLine(event: "absent", source: source, code: absence.part.rawValue, reason: absence.reason)
+  }
+
+  static func rejected(
+    _ error: VerificationError, source: String?, revision: Revision?, origin: Origin?
+  ) -> EventLine {
     EventLine(
-      event: "rejected", source: source, revision: revision, version: error.version, code: error.code.rawValue,
+      event: "rejected", source: source, revision: revision, version: error.version, origin: origin, code: error.code.rawValue,
       reason: error.reason)
   }
 
   static func acknowledged(_ acknowledgement: Acknowledgement, source: String?) -> EventLine {
     var line = EventLine(
       event: "acknowledged", source: source, revision: acknowledgement.revision,
-      version: acknowledgement.adoptedManifestVersion)
-    switch acknowledgement.statement {
+      version: acknowledgement.adoptedManifestVersion, origin: acknowledgement.origin)
+    switch acknowledgement.outcome {
     case .adopted: line.state = "adopted"
     case .rejected(let rejection):
       line.state = "rejected"

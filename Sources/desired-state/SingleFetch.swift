@@ -5,35 +5,38 @@ import FileBackend
 import FoundationEssentials
 import Glibc
 
-/// One look at a source without a store: what `fetch` and `verify` share.
-struct Look {
+/// One poll of a source without a store: what `fetch` and `verify` share.
+struct SingleFetch {
   let backend: any DesiredStateBackend
   let output: Output
   let trust: TrustOptions
   let agent: AgentOptions
 
   /// Fetches and verifies, hands the state on, and turns what goes wrong into an event and an exit status.
-  func look(then use: (VerifiedState) async throws -> Void) async throws {
+  func run(then use: (VerifiedState) async throws -> Void) async throws {
     let verifier = Verifier(policy: try await trust.policy(), device: agent.deviceName, now: Date())
     var revision: Revision?
+    var origin: Origin?
     do {
-      let result = try await backend.fetch(FetchRequest(timeout: agent.timeout.duration))
+      let result = try await backend.fetch(FetchRequest(timeout: agent.timeout.duration, verifier: verifier))
       switch result.outcome {
-      case .absent, .unchanged:
-        output.write(EventLine(event: "absent", source: backend.source))
+      case .absent(let absence):
+        output.write(.absent(absence, source: backend.source))
         throw ExitCode.absent
+      case .unchanged:
+        throw BackendError(.protocolViolation, "the source says 'unchanged' to a device that asked for everything")
       case .changed(let state):
-        revision = state.revision
-        output.write(EventLine(event: "fetched", source: backend.source, revision: revision))
+        (revision, origin) = (state.revision, state.origin)
+        output.write(EventLine(event: "fetched", source: backend.source, revision: revision, origin: origin))
         let verified = try await backend.verify(state, with: verifier)
         try await use(verified)
         output.write(
           EventLine(
             event: "verified", source: backend.source, revision: revision, version: verified.manifest.version,
-            documents: verified.manifest.documents.count, signers: verified.signers))
+            origin: origin, documents: verified.manifest.documents.count, signers: verified.signers))
       }
     } catch let error as VerificationError {
-      output.write(.rejected(error, source: backend.source, revision: revision))
+      output.write(.rejected(error, source: backend.source, revision: revision, origin: origin))
       throw ExitCode.rejected
     } catch let error as BackendError {
       output.write(.unavailable(error, source: backend.source))
@@ -53,9 +56,9 @@ struct VerifyCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let look = Look(
+      let fetch = SingleFetch(
         backend: FileBackend(path: try file()), output: Output(isJSON: json), trust: trust, agent: agent)
-      try await look.look { state in
+      try await fetch.run { state in
         for document in state.readingOrder(of: state.manifest.documents) {
           for try await _ in try await state.open(document) {}
         }
@@ -90,10 +93,10 @@ struct FetchCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let look = Look(
+      let fetch = SingleFetch(
         backend: try agent.backends(for: [source], over: transport)[0], output: Output(isJSON: json), trust: trust,
         agent: agent)
-      try await look.look { state in
+      try await fetch.run { state in
         guard let output else { return }
         for document in state.readingOrder(of: state.manifest.documents) {
           try await write(document, of: state, below: output)

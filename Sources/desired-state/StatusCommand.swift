@@ -34,6 +34,7 @@ private struct StatusReport: Encodable {
     var reason: String
     var evidence: [String]
     var source: String
+    var origin: Origin?
     var at: Date
   }
 
@@ -41,6 +42,7 @@ private struct StatusReport: Encodable {
     var source: String
     var lastContact: Date?
     var lastError: SourceHealth.Failure?
+    var absent: Absence?
   }
 
   struct Waiting: Encodable {
@@ -56,11 +58,12 @@ private struct StatusReport: Encodable {
     let refused = status.refused.map {
       Refused(
         revision: $0.revision, version: $0.version, code: $0.code, reason: $0.reason, evidence: $0.evidence,
-        source: $0.source, at: $0.at)
+        source: $0.source, origin: $0.origin, at: $0.at)
     }
     try container.encode(refused, forKey: .refused)
     let sources = status.sources.sorted { $0.key < $1.key }.map {
-      Source(source: $0.key, lastContact: $0.value.lastContact, lastError: $0.value.lastError)
+      Source(source: $0.key, lastContact: $0.value.lastContact, lastError: $0.value.lastError,
+        absent: $0.value.absent)
     }
     try container.encode(sources, forKey: .sources)
     try container.encode(Waiting(waiting: status.waiting, oldest: status.oldest), forKey: .outbox)
@@ -71,7 +74,7 @@ extension StoreStatus {
   /// The status as a person reads it.
   fileprivate var text: String {
     var lines: [String] = []
-    func line(_ name: String, _ text: String) { lines.append(name.padded(to: 10) + text) }
+    func line(_ name: String, _ text: String) { lines.append(name.padded(to: 10) + printable(text)) }
     func describe(_ version: UInt64?, _ revision: Revision?) -> String {
       [version.map { "version \($0)" }, revision?.description].compactMap { $0 }.joined(separator: ", ")
     }
@@ -80,6 +83,7 @@ extension StoreStatus {
       let signers = adopted.signers.map(\.description).joined(separator: ", ")
       line("", signers.isEmpty ? "unsigned" : "signed by \(signers)")
       line("", "from \(adopted.source) at \(Timestamp.text(adopted.at))")
+      if !adopted.origin.description.isEmpty { line("", adopted.origin.description) }
       if let expires = adopted.expires { line("", "expires \(Timestamp.text(expires))") }
     } else {
       line("adopted", "nothing yet")
@@ -104,6 +108,7 @@ extension StoreStatus {
     for (source, contact) in sources.sorted(by: { $0.key < $1.key }) {
       line("source", source)
       line("", contact.lastContact.map { "last contact \(Timestamp.text($0))" } ?? "never reached")
+      if let absent = contact.absent { line("", "publishes nothing: \(absent)") }
       if let error = contact.lastError { line("", "\(error.code) at \(Timestamp.text(error.at)): \(error.message)") }
     }
     line("outbox", waiting == 0 ? "empty" : "\(waiting) waiting, the oldest since \(oldest.map(Timestamp.text) ?? "?")")

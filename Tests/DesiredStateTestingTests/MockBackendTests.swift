@@ -193,6 +193,6 @@ import Testing
   private func installed(_ document: String, _ id: String) -> Acknowledgement {
     Acknowledgement(
       id: id, device: "press-42", revision: nil, adoptedManifestVersion: 1, time: Date(timeIntervalSince1970: 0),
-      statement: .document(DocumentStatus(documentID: document, state: .installed)))
+      outcome: .document(DocumentStatus(documentID: document, state: .installed)))
   }
 }

@@ -15,7 +15,7 @@ import Testing
 
     init(isRetryable: Bool) { self.isRetryable = isRetryable }
 
-    func fetch(_ request: FetchRequest) async throws -> FetchResult { .absent }
+    func fetch(_ request: FetchRequest) async throws -> FetchResult { .absent(.manifest, "nothing is published") }
 
     func acknowledge(_ acknowledgement: Acknowledgement) async throws {
       count.withLock { $0 += 1 }
@@ -32,7 +32,7 @@ import Testing
     try await outbox.put([
       Acknowledgement(
         id: "1", device: "press-42", revision: nil, adoptedManifestVersion: nil, time: now,
-        statement: .document(DocumentStatus(documentID: "press", state: .installed)))
+        outcome: .document(DocumentStatus(documentID: "press", state: .installed)))
     ])
     let tired = Tired(isRetryable: isRetryable)
     for (passed, count) in [(0.0, 1), (1, 1), (599, 1), (601, 2)] {

@@ -301,7 +301,7 @@ struct ReconcilerTests {
     backend.corrupt(.document("a"))
     #expect(try await cycle() == "rejected digest-mismatch")
     #expect(try await cycle() == "rejected digest-mismatch")
-    let rejections = backend.acknowledgements.filter { if case .rejected = $0.statement { true } else { false } }
+    let rejections = backend.acknowledgements.filter { if case .rejected = $0.outcome { true } else { false } }
     #expect(rejections.count == 1)
     #expect(rejections.first?.adoptedManifestVersion == 1)
     backend.publish(["a": "3"])

@@ -13,12 +13,12 @@ struct AcknowledgeTests {
   var backend: FileBackend { FileBackend(path: folder["drop"]) }
   var receipts: String { folder["drop/acknowledgements/press-42"] }
 
-  func acknowledgement(_ statement: Acknowledgement.Statement = .adopted, time: Double = 1_800_000_000)
+  func acknowledgement(_ outcome: Acknowledgement.Outcome = .adopted, time: Double = 1_800_000_000)
     -> Acknowledgement
   {
     Acknowledgement(
       id: "id-\(time)", device: "press-42", revision: Revision(.of([1])), adoptedManifestVersion: 7,
-      time: Date(timeIntervalSince1970: time), statement: statement)
+      time: Date(timeIntervalSince1970: time), outcome: outcome)
   }
 
   @Test("A receipt is written below the drop, and the same acknowledgement again is the same file")

@@ -126,7 +126,7 @@ struct EnduranceTests {
             try await backend.acknowledge(
               Acknowledgement(
                 id: "\(index)", device: "press-42", revision: state.revision, adoptedManifestVersion: 1, time: Date(),
-                statement: .adopted))
+                outcome: .adopted))
           }
         }
       }

@@ -13,7 +13,7 @@ import Testing
     Acknowledgement(
       id: id, device: device, revision: nil, adoptedManifestVersion: 7,
       time: Date(timeIntervalSince1970: 1_750_000_000),
-      statement: .document(DocumentStatus(documentID: document, state: state)))
+      outcome: .document(DocumentStatus(documentID: document, state: state)))
   }
 
   private let branch = "refs/heads/acknowledgements/press-42"

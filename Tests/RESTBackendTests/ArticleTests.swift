@@ -51,7 +51,7 @@ import Testing
     #expect(try await backend.sight(current: publication.revision) == .unchanged)
 
     let acknowledgement = Acknowledgement(
-      device: "press-42", revision: publication.revision, adoptedManifestVersion: 5, time: Date(), statement: .adopted)
+      device: "press-42", revision: publication.revision, adoptedManifestVersion: 5, time: Date(), outcome: .adopted)
     try await backend.acknowledge(acknowledgement)
     let receipt = try Data(
       contentsOf: URL(fileURLWithPath: directory["press/acknowledgements/press-42/state.json"]))

@@ -308,7 +308,7 @@ import Testing
     for _ in 1...2 {
       try await backend.acknowledge(
         Acknowledgement(
-          device: "press-42", revision: nil, adoptedManifestVersion: .max, time: Date(), statement: .document(status)))
+          device: "press-42", revision: nil, adoptedManifestVersion: .max, time: Date(), outcome: .document(status)))
     }
     #expect(site.requests.map(\.path) == Array(repeating: "/api/v1/deployments/app%2F1/status", count: 2))
     let posted = try #require(site.statuses.first)
@@ -326,7 +326,7 @@ import Testing
     #expect(backend.capabilities == [.acknowledgesDocuments])
     let error = await #expect(throws: BackendError.self) {
       try await backend.acknowledge(
-        Acknowledgement(device: "d", revision: nil, adoptedManifestVersion: 1, time: Date(), statement: .adopted))
+        Acknowledgement(device: "d", revision: nil, adoptedManifestVersion: 1, time: Date(), outcome: .adopted))
     }
     #expect(error?.code == .unsupported)
     #expect(site.requests.isEmpty)
@@ -407,6 +407,6 @@ extension Acknowledgement {
   fileprivate static func installed(_ id: String, version: UInt64) -> Acknowledgement {
     Acknowledgement(
       device: "press-42", revision: nil, adoptedManifestVersion: version, time: Date(),
-      statement: .document(DocumentStatus(documentID: id, state: .installed)))
+      outcome: .document(DocumentStatus(documentID: id, state: .installed)))
   }
 }

@@ -61,7 +61,7 @@ import Testing
 
     let acknowledgement = Acknowledgement(
       device: "press-42", revision: first.revision, adoptedManifestVersion: 1, time: Date(),
-      statement: .document(
+      outcome: .document(
         DocumentStatus(
           documentID: "press", state: .failed, components: [.init(name: "web", state: .failed)])))
     try await backend.acknowledge(acknowledgement)

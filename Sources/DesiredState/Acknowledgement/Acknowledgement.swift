@@ -13,25 +13,28 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
   public var revision: Revision?
   /// `adoptedManifestVersion`: the version of that revision, if it has one.
   public var adoptedManifestVersion: UInt64?
-  /// When the device made the statement, by its own clock.
+  /// Where the revision came from, in its source's own terms: the commit, the URL, the path.
+  public var origin: Origin?
+  /// When it was made, by the device's own clock.
   public var time: Date
-  /// What the statement is about, and the statement.
-  public var statement: Statement
+  /// What became of the state or the document.
+  public var outcome: Outcome
 
   public init(
     id: String = UUID().uuidString, device: String, revision: Revision?, adoptedManifestVersion: UInt64?,
-    time: Date, statement: Statement
+    origin: Origin? = nil, time: Date, outcome: Outcome
   ) {
     self.id = id
     self.device = device
     self.revision = revision
     self.adoptedManifestVersion = adoptedManifestVersion
+    self.origin = origin
     self.time = time
-    self.statement = statement
+    self.outcome = outcome
   }
 
-  /// What an acknowledgement says.
-  public enum Statement: Sendable, Equatable, Codable {
+  /// What became of the state as a whole, or of one document.
+  public enum Outcome: Sendable, Equatable, Codable {
     /// The state as a whole was verified and is durable on the device.
     case adopted
     /// A state on offer was refused; the device keeps what it had.
@@ -50,8 +53,13 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
     public var code: VerificationError.Code
     /// The reason in words.
     public var reason: String
+    /// Where the refused state came from, where known.
+    public var origin: Origin?
 
-    public init(revision: Revision?, version: UInt64?, code: VerificationError.Code, reason: String) {
+    public init(
+      revision: Revision?, version: UInt64?, code: VerificationError.Code, reason: String, origin: Origin? = nil
+    ) {
+      self.origin = origin
       self.revision = revision
       self.version = version
       self.code = code
@@ -77,7 +85,7 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
 
   /// What this acknowledgement is about.
   public var subject: Subject {
-    switch statement {
+    switch outcome {
     case .adopted, .rejected: .state
     case .document(let status): .document(status.documentID)
     }

@@ -48,6 +48,7 @@ public struct Receipt: Sendable {
     var time: Date
     var revision: Revision?
     var adoptedManifestVersion: UInt64?
+    var origin: Origin?
     var status: Status
     // About a document only.
     var deploymentId: String?
@@ -56,6 +57,7 @@ public struct Receipt: Sendable {
     // About a rejected state only.
     var rejectedRevision: Revision?
     var rejectedManifestVersion: UInt64?
+    var rejectedOrigin: Origin?
 
     struct Status: Encodable {
       var state: String
@@ -70,7 +72,8 @@ public struct Receipt: Sendable {
       time = acknowledgement.time
       revision = acknowledgement.revision
       adoptedManifestVersion = acknowledgement.adoptedManifestVersion
-      switch acknowledgement.statement {
+      origin = acknowledgement.origin
+      switch acknowledgement.outcome {
       case .adopted:
         status = Status(state: "adopted")
       case .rejected(let rejection):
@@ -79,6 +82,7 @@ public struct Receipt: Sendable {
           error: DocumentStatus.Failure(code: rejection.code.rawValue, message: rejection.reason))
         rejectedRevision = rejection.revision
         rejectedManifestVersion = rejection.version
+        rejectedOrigin = rejection.origin
       case .document(let document):
         apiVersion = "deployment.margo.org/v1alpha1"
         kind = "DeploymentStatusManifest"

@@ -1,7 +1,7 @@
-/// A road on which desired state arrives: the one protocol a vendor implements.
+/// A transport on which desired state arrives: the one protocol a vendor implements.
 ///
-/// Three functions. `fetch` looks at the source and answers what is there; `verify` ends in ``Verifier/admit(_:endorsements:)``
-/// and has a default that is right unless the source brings evidence of its own; `acknowledge` tells the source what
+/// Three functions. `fetch` polls the source and answers with its state, evidence and origin included; `verify` weighs
+/// the evidence in ``Verifier/admit(_:)``, and its default is right for every source; `acknowledge` tells the source what
 /// became of it. The laws a backend keeps are listed in the article *The laws*; the conformance kit tries each one.
 ///
 /// All three are called from any task, and concurrently. Blocking calls must not run on Swift's cooperative pool.

@@ -16,10 +16,13 @@ public struct FetchRequest: Sendable {
   /// document may stall later.
   public var timeout: Duration
 
+  /// The verifier that the state will face. A backend whose evidence is cheaper than the state (a signed commit) may
+  /// weigh it early, and throw its refusal before anything else is fetched. Nil: it is weighed later, as always.
+  public var verifier: Verifier?
+
   public init(
     current: Revision? = nil, marker: String? = nil, adoptedMarker: String? = nil, held: HeldDocuments = .none,
-    limits: Limits = Limits(),
-    timeout: Duration = .seconds(30)
+    limits: Limits = Limits(), timeout: Duration = .seconds(30), verifier: Verifier? = nil
   ) {
     self.current = current
     self.marker = marker
@@ -27,6 +30,7 @@ public struct FetchRequest: Sendable {
     self.held = held
     self.limits = limits
     self.timeout = timeout
+    self.verifier = verifier
   }
 }
 

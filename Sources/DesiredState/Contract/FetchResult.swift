@@ -4,7 +4,7 @@ public struct FetchResult: Sendable {
     /// The source still publishes ``FetchRequest/current``.
     case unchanged
     /// The source was reached and publishes nothing. Never a reason to remove anything.
-    case absent
+    case absent(Absence)
     /// The source publishes another state, or the same one with new evidence that is to be verified (another commit).
     case changed(FetchedState)
   }
@@ -24,40 +24,20 @@ public struct FetchResult: Sendable {
   }
 
   public static var unchanged: FetchResult { FetchResult(.unchanged) }
-  public static var absent: FetchResult { FetchResult(.absent) }
+  /// The source was reached, and a part of what a state needs is missing: which one, in words for an operator.
+  public static func absent(_ part: Absence.Part, _ reason: String) -> FetchResult {
+    FetchResult(.absent(Absence(part, reason)))
+  }
   public static func changed(_ state: FetchedState) -> FetchResult { FetchResult(.changed(state)) }
-}
 
-/// A state as it came from a source: nothing in it is trusted yet.
-public struct FetchedState: Sendable {
-  /// The digest of `manifest`, computed here and never taken on a backend's word.
-  public let revision: Revision
-  /// The manifest's exact bytes.
-  public let manifest: [UInt8]
-  /// Whether `manifest` was made up by the backend because the source has none of its own.
-  public let isSynthesised: Bool
-  /// The armored SSH signatures that came with the manifest (one file may hold several), as they came.
-  public let signatures: [[UInt8]]
-  /// Reads the documents.
-  public let documents: any DocumentReader
-
-  /// A state whose manifest is the publisher's.
-  public init(manifest: [UInt8], signatures: [[UInt8]], documents: any DocumentReader) {
-    self.init(manifest: manifest, isSynthesised: false, signatures: signatures, documents: documents)
+  /// What is missing, if the source publishes nothing.
+  var absence: Absence? {
+    if case .absent(let absence) = outcome { absence } else { nil }
   }
 
-  /// A state of a source without a manifest: one is made from the list of its documents, without a version.
-  public init(synthesisedFrom references: [DocumentReference], documents: any DocumentReader) {
-    self.init(
-      manifest: StateManifest(version: nil, documents: references).encoded(), isSynthesised: true, signatures: [],
-      documents: documents)
-  }
-
-  private init(manifest: [UInt8], isSynthesised: Bool, signatures: [[UInt8]], documents: any DocumentReader) {
-    revision = Revision(ofManifest: manifest)
-    self.manifest = manifest
-    self.isSynthesised = isSynthesised
-    self.signatures = signatures
-    self.documents = documents
+  /// The same result with its state, if it has one, replaced: for decorators.
+  public func mapState(_ transform: (FetchedState) throws -> FetchedState) rethrows -> FetchResult {
+    guard case .changed(let state) = outcome else { return self }
+    return FetchResult(.changed(try transform(state)), marker: marker, retryAfter: retryAfter)
   }
 }

@@ -31,37 +31,41 @@ extension Reconciler {
     // A new policy is a reason to verify again, and a damaged store to fetch again, what is otherwise unchanged.
     let isSettled = !isDamaged && adopted?.policy == configuration.policy.fingerprint
     let markers = await store.record.markers
+    let verifier = await verifier()
     let request = FetchRequest(
       current: isSettled ? adopted?.revision : nil, marker: markers[source.source],
       adoptedMarker: adopted.flatMap { $0.source == source.source ? nil : markers[$0.source] },
-      held: store.heldDocuments, limits: configuration.limits, timeout: configuration.timeout)
+      held: store.heldDocuments, limits: configuration.limits, timeout: configuration.timeout,
+      verifier: verifier)
     var revision: Revision?
+    var origin: Origin?
     do {
       let result = try await ask(source) { try await source.fetch(request) }
-      try await store.noteContact(with: source.source, at: configuration.now())
       retryAfter = result.retryAfter
+      try await store.noteContact(with: source.source, at: configuration.now(), absence: result.absence)
       switch result.outcome {
-      case .absent:
-        emit(.absent, source.source)
-        return .absent
+      case .absent(let absence):
+        emit(.absent(absence), source.source)
+        return .absent(absence)
       case .unchanged:
         guard isSettled, let adopted else {
           throw BackendError(.protocolViolation, "the source says 'unchanged' to a device that asked for everything")
         }
         revision = adopted.revision
-        if let expires = adopted.expires { try await verifier().checkExpiry(expires) }
+        if let expires = adopted.expires { try verifier.checkExpiry(expires) }
         try await settle(source, marker: result.marker)
-        emit(.unchanged, source.source, adopted.revision, adopted.version)
+        emit(.unchanged, source.source, adopted.revision, adopted.version, adopted.origin)
         return .current
       case .changed(let state):
         revision = state.revision
-        emit(.fetched, source.source, state.revision)
-        try await adopt(state, from: source, marker: result.marker, isSettled: isSettled)
+        origin = state.origin
+        emit(.fetched, source.source, state.revision, nil, state.origin)
+        try await adopt(state, from: source, marker: result.marker, isSettled: isSettled, verifier: verifier)
         return .current
       }
     } catch let error as VerificationError {
       try await store.noteContact(with: source.source, at: configuration.now())
-      return try await reject(error, revision, from: source)
+      return try await reject(error, revision, origin, from: source)
     } catch let error as BackendError {
       // A source that stays away says so once; the rest is for whoever looks closely.
       let isNews = await store.contacts[source.source]?.lastError?.code != error.code
@@ -88,7 +92,8 @@ extension Reconciler {
   private func verifier() async -> Verifier {
     let record = await store.record
     return Verifier(
-      policy: configuration.policy, device: configuration.device, floor: record.floor, now: configuration.now(),
+      policy: configuration.policy, device: configuration.device, floor: record.floor,
+      requiresSuccessor: record.adopted?.hasHistory ?? false, now: configuration.now(),
       newestSigned: record.newestSigned, limits: configuration.limits)
   }
 
@@ -99,16 +104,16 @@ extension Reconciler {
   }
 
   private func adopt(
-    _ state: FetchedState, from source: any DesiredStateBackend, marker: String?, isSettled: Bool
+    _ state: FetchedState, from source: any DesiredStateBackend, marker: String?, isSettled: Bool,
+    verifier: Verifier
   ) async throws {
-    let verifier = await verifier()
     let verified = try await ask(source) { try await source.verify(state, with: verifier) }
     if isSettled, verified.revision == (await store.adopted)?.revision {
       // The same state with new evidence (another commit): only the marker moves.
       try await settle(source, marker: marker)
-      return emit(.unchanged, source.source, verified.revision, verified.manifest.version)
+      return emit(.unchanged, source.source, verified.revision, verified.manifest.version, verified.origin)
     }
-    emit(.verified, source.source, verified.revision, verified.manifest.version)
+    emit(.verified, source.source, verified.revision, verified.manifest.version, verified.origin)
     do {
       try await checkNotSpoiled(verified)
       try await watchingForStalls { [store, configuration] progress in
@@ -122,7 +127,7 @@ extension Reconciler {
       if let document = error.document { error.fingerprint = await verified.fingerprint(of: document) }
       throw error
     }
-    emit(.adopted, source.source, verified.revision, verified.manifest.version)
+    emit(.adopted, source.source, verified.revision, verified.manifest.version, verified.origin)
     try await acknowledge(.adopted)
   }
 
@@ -165,12 +170,12 @@ extension Reconciler {
   }
 
   private func reject(
-    _ error: VerificationError, _ revision: Revision?, from source: any DesiredStateBackend
+    _ error: VerificationError, _ revision: Revision?, _ origin: Origin?, from source: any DesiredStateBackend
   ) async throws -> Outcome {
     let before = await store.refused
     var refused = RefusedState(
       revision: revision, version: error.version, code: error.code, reason: error.reason, evidence: error.evidence,
-      source: source.source, at: configuration.now())
+      source: source.source, origin: origin, at: configuration.now())
     if let document = error.document, let fingerprint = error.fingerprint {
       refused.spoiled = .init(digest: document.digest, fingerprint: fingerprint)
     }
@@ -181,18 +186,18 @@ extension Reconciler {
     if refused != before {
       configuration.logger.warning("refused \(revision?.description ?? "a state") from \(source.source): \(error)")
       try await acknowledge(
-        .rejected(.init(revision: revision, version: error.version, code: error.code, reason: error.reason)))
+        .rejected(.init(revision: revision, version: error.version, code: error.code, reason: error.reason, origin: origin)))
     }
-    emit(.rejected(error), source.source, revision, error.version)
+    emit(.rejected(error), source.source, revision, error.version, origin)
     return .rejected(error)
   }
 
-  private func acknowledge(_ statement: Acknowledgement.Statement) async throws {
+  private func acknowledge(_ outcome: Acknowledgement.Outcome) async throws {
     let adopted = await store.adopted
     try await store.outbox.put([
       Acknowledgement(
         device: configuration.device, revision: adopted?.revision, adoptedManifestVersion: adopted?.version,
-        time: configuration.now(), statement: statement)
+        origin: adopted?.origin, time: configuration.now(), outcome: outcome)
     ])
   }
 }

@@ -90,8 +90,8 @@ public final class Reconciler: Sendable {
   public enum Outcome: Sendable {
     /// The device is on the state published, whether it was before or came to it now.
     case current
-    /// Nothing is published.
-    case absent
+    /// Nothing is published; what is missing.
+    case absent(Absence)
     /// What is published was refused.
     case rejected(VerificationError)
     /// No source could be reached.
@@ -156,12 +156,13 @@ public final class Reconciler: Sendable {
       else { return nil }
       try await deliveringReports { try await apply(update) }
       try await store.markApplied(adopted, at: configuration.now())
-      emit(.applied(update), adopted.source, adopted.revision, adopted.version)
+      emit(.applied(update), adopted.source, adopted.revision, adopted.version, adopted.origin)
       return nil
     } catch {
       try Task.checkCancellation()
       configuration.logger.error("applying failed: \(error)")
-      emit(.applyFailed(error), nil)
+      let adopted = await store.adopted
+      emit(.applyFailed(error), adopted?.source, adopted?.revision, adopted?.version, adopted?.origin)
       return error
     }
   }
@@ -186,7 +187,9 @@ public final class Reconciler: Sendable {
     let result = try await store.outbox.deliver(
       to: recipients, within: configuration.timeout, clock: configuration.clock, at: configuration.now())
     for (acknowledgement, source) in result.delivered {
-      emit(.acknowledged(acknowledgement), source, acknowledgement.revision, acknowledgement.adoptedManifestVersion)
+      emit(
+        .acknowledged(acknowledgement), source, acknowledgement.revision, acknowledgement.adoptedManifestVersion,
+        acknowledgement.origin)
     }
     if let failure = result.failure {
       configuration.logger.warning("an acknowledgement waits: \(failure)")
@@ -195,8 +198,9 @@ public final class Reconciler: Sendable {
   }
 
   func emit(
-    _ kind: ReconcilerEvent.Kind, _ source: String?, _ revision: Revision? = nil, _ version: UInt64? = nil
+    _ kind: ReconcilerEvent.Kind, _ source: String?, _ revision: Revision? = nil, _ version: UInt64? = nil,
+    _ origin: Origin? = nil
   ) {
-    observe(ReconcilerEvent(kind: kind, source: source, revision: revision, version: version))
+    observe(ReconcilerEvent(kind: kind, source: source, revision: revision, version: version, origin: origin))
   }
 }

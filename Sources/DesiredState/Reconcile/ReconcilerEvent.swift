@@ -4,8 +4,8 @@ public struct ReconcilerEvent: Sendable {
   public enum Kind: Sendable {
     /// The source still publishes the adopted state.
     case unchanged
-    /// The source publishes nothing.
-    case absent
+    /// The source publishes nothing; what is missing.
+    case absent(Absence)
     /// The source did not answer, or made no sense.
     case unavailable(BackendError)
     /// A state arrived; nothing in it is trusted yet.
@@ -35,4 +35,6 @@ public struct ReconcilerEvent: Sendable {
   public var revision: Revision?
   /// The manifest's version, where known.
   public var version: UInt64?
+  /// Where the state came from in the source's own terms, where known.
+  public var origin: Origin?
 }

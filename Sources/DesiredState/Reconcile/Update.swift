@@ -6,6 +6,8 @@ public struct Update: Sendable {
   public let revision: Revision
   /// Its version; nil if the source has none.
   public let version: UInt64?
+  /// Where it came from, in its source's own terms.
+  public let origin: Origin
   /// Every document of the state, in the publisher's order.
   public let documents: [Document]
   /// Documents that the state applied last did not have.
@@ -36,6 +38,7 @@ struct StatusReporter: Sendable {
   let device: String
   let revision: Revision
   let version: UInt64?
+  let origin: Origin
   let now: @Sendable () -> Date
   let didReport: @Sendable () -> Void
 
@@ -43,7 +46,8 @@ struct StatusReporter: Sendable {
     try await outbox.put(
       statuses.map {
         Acknowledgement(
-          device: device, revision: revision, adoptedManifestVersion: version, time: now(), statement: .document($0))
+          device: device, revision: revision, adoptedManifestVersion: version, origin: origin, time: now(),
+          outcome: .document($0))
       })
     didReport()
   }
@@ -72,12 +76,12 @@ extension StateStore {
     let known = Dictionary(before.map { ($0.id, $0.digest) }) { first, _ in first }
     let wanted = Set(documents.map(\.id))
     return Update(
-      revision: adopted.revision, version: adopted.version, documents: documents,
+      revision: adopted.revision, version: adopted.version, origin: adopted.origin, documents: documents,
       added: documents.filter { known[$0.id] == nil },
       modified: documents.filter { known[$0.id].map { [digest = $0.digest] in $0 != digest } ?? false },
       removed: before.filter { !wanted.contains($0.id) },
       reporter: StatusReporter(
-        outbox: outbox, device: device, revision: adopted.revision, version: adopted.version, now: now,
-        didReport: didReport))
+        outbox: outbox, device: device, revision: adopted.revision, version: adopted.version,
+        origin: adopted.origin, now: now, didReport: didReport))
   }
 }

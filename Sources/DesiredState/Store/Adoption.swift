@@ -60,8 +60,8 @@ extension StateStore {
     let kept = kept(after: state.revision)
     try change { record in
       record.adopted = AdoptedState(
-        revision: state.revision, version: state.manifest.version, signers: state.signers, source: source, at: time,
-        expires: state.manifest.expires, policy: policy.fingerprint)
+        revision: state.revision, version: state.manifest.version, signers: state.signers, source: source,
+        origin: state.origin, hasHistory: state.hasHistory, at: time, expires: state.manifest.expires, policy: policy.fingerprint)
       if let version = state.manifest.version {
         record.floor = VersionFloor(version: version, revision: state.revision)
       }

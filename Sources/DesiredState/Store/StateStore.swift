@@ -114,7 +114,8 @@ public actor StateStore {
   public func markApplied(_ state: AdoptedState, at time: Date) throws {
     try change {
       $0.applied = AppliedState(
-        revision: state.revision, version: state.version, signers: state.signers, source: state.source, at: time)
+        revision: state.revision, version: state.version, signers: state.signers, source: state.source, origin: state.origin,
+        at: time)
     }
   }
 
@@ -125,13 +126,14 @@ public actor StateStore {
   func setMarker(_ marker: String?, of source: String) throws { try change { $0.markers[source] = marker } }
 
   /// Notes how a look at a source went. It is for people to read: never torn, but not worth an fsync at every poll.
-  func noteContact(with source: String, at time: Date, failure: BackendError? = nil) throws {
+  func noteContact(with source: String, at time: Date, failure: BackendError? = nil, absence: Absence? = nil) throws {
     var contact = contacts[source] ?? SourceHealth()
     if let failure {
       contact.lastError = .init(code: failure.code, message: failure.message, at: time)
     } else {
       contact.lastContact = time
       contact.lastError = nil
+      contact.absent = absence
     }
     contacts[source] = contact
     try Files.replace(StoreLayout(path).contacts, with: JSON.file(contacts), isDurable: false)

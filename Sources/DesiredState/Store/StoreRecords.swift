@@ -7,8 +7,12 @@ public struct AdoptedState: Sendable, Equatable, Codable {
   public var version: UInt64?
   /// Whose signatures counted.
   public var signers: [Signer]
-  /// Where it came from.
+  /// The source that brought it.
   public var source: String
+  /// Where it came from, in the source's own terms.
+  public var origin: Origin
+  /// Whether its source keeps a history that shows what it follows on.
+  var hasHistory: Bool
   /// When it was adopted, by the device's clock.
   public var at: Date
   /// When the manifest expires, if it says so.
@@ -23,6 +27,8 @@ public struct AppliedState: Sendable, Equatable, Codable {
   public var version: UInt64?
   public var signers: [Signer]
   public var source: String
+  /// Where it came from, in the source's own terms.
+  public var origin: Origin
   /// When applying it was finished, by the device's clock.
   public var at: Date
 }
@@ -38,6 +44,8 @@ public struct RefusedState: Sendable, Equatable, Codable {
   /// What was looked at when the decision fell.
   public var evidence: [String]
   public var source: String
+  /// Where it came from, in the source's own terms; nil if not even that was read.
+  public var origin: Origin?
   public var at: Date
   /// The document whose bytes were wrong, and the fingerprint its source gave for them: while that stands, reading
   /// them again would only find the same.
@@ -55,6 +63,8 @@ public struct SourceHealth: Sendable, Equatable, Codable {
   public var lastContact: Date?
   /// Why it did not answer the last time; nil if it did.
   public var lastError: Failure?
+  /// What is missing there, as of the last contact; nil if it publishes a state.
+  public var absent: Absence?
 
   public struct Failure: Sendable, Equatable, Codable {
     public var code: BackendError.Code

@@ -3,8 +3,8 @@ public import SSHSignatures
 
 /// Which evidence is enough to adopt a state.
 public struct TrustPolicy: Sendable {
-  /// What must vouch for a state.
-  public enum Requirement: Sendable {
+  /// What must vouch for a state. Made by the functions below alone, so that a threshold is at least 1.
+  enum Requirement: Sendable {
     /// Signatures by at least `threshold` distinct keys that `signers` allows.
     case signatures(AllowedSigners, threshold: Int)
     /// A channel that proved who the source is, such as verified TLS. A directory is none.
@@ -13,22 +13,20 @@ public struct TrustPolicy: Sendable {
     case unsigned
   }
 
-  public var requirement: Requirement
+  let requirement: Requirement
   /// The largest version a device without any adopts. Default 2^63.
   public var maximumFirstVersion: UInt64
   /// The largest step from one version to the next. Default 2^40. Without it, whoever once holds a key could publish
   /// version 2^64-1 and no later version would ever be accepted again.
   public var maximumVersionStep: UInt64
 
-  public init(
-    _ requirement: Requirement, maximumFirstVersion: UInt64 = 1 << 63, maximumVersionStep: UInt64 = 1 << 40
-  ) {
+  private init(_ requirement: Requirement) {
     self.requirement = requirement
-    self.maximumFirstVersion = maximumFirstVersion
-    self.maximumVersionStep = maximumVersionStep
+    maximumFirstVersion = 1 << 63
+    maximumVersionStep = 1 << 40
   }
 
-  /// Signatures by `threshold` distinct keys of an `allowed_signers` file.
+  /// Signatures by `threshold` distinct keys of an `allowed_signers` file; by one key if the threshold is below 1.
   public static func signatures(by signers: AllowedSigners, threshold: Int = 1) -> TrustPolicy {
     TrustPolicy(.signatures(signers, threshold: max(1, threshold)))
   }
@@ -36,6 +34,11 @@ public struct TrustPolicy: Sendable {
   public static var channel: TrustPolicy { TrustPolicy(.channel) }
   /// No evidence at all.
   public static var unsigned: TrustPolicy { TrustPolicy(.unsigned) }
+
+  /// Whether signatures are what counts. Evidence that is none need not be weighed then, and signatures not otherwise.
+  public var requiresSignatures: Bool {
+    if case .signatures = requirement { true } else { false }
+  }
 
   /// Differs for any two policies that may decide differently. A state adopted under another policy is verified again
   /// although its source says it is unchanged.
@@ -50,24 +53,5 @@ public struct TrustPolicy: Sendable {
   }
 }
 
-/// Who vouches for a state.
-public struct Signer: Sendable, Hashable, Codable {
-  /// The names `allowed_signers` gives the key.
-  public var principals: [String]
-  /// The key's fingerprint as `ssh-keygen -l` prints it.
-  public var key: String
-
-  public init(principals: [String], key: String) {
-    self.principals = principals
-    self.key = key
-  }
-}
-
-/// What a backend found out about a state beyond the manifest's own signatures.
-public enum Endorsement: Sendable {
-  /// A signature over something that fixes the state (a Git commit), by a key that
-  /// ``Verifier/signers(of:signatures:namespace:)`` found trusted.
-  case signer(Signer)
-  /// The source proved who it is; the text says how, for the operator.
-  case channel(String)
-}
+// An agent names its signers without having to import the library they are read by.
+public typealias AllowedSigners = SSHSignatures.AllowedSigners

@@ -12,8 +12,11 @@ public struct Verifier: Sendable {
   public let device: String
   /// The highest version adopted so far, and by which revision.
   public let floor: VersionFloor?
-  /// The time that expiry and key validity are judged by; see ``init(policy:device:floor:now:newestSigned:limits:)``.
+  /// The time that expiry and key validity are judged by; see ``init(policy:device:floor:requiresSuccessor:now:newestSigned:limits:)``.
   public let time: Date
+  /// Whether the adopted state came from a source that keeps a history. A state without a version must then be shown to
+  /// follow on it.
+  public let requiresSuccessor: Bool
   /// Bounds on counts and sizes.
   public let limits: Limits
 
@@ -22,40 +25,38 @@ public struct Verifier: Sendable {
   ///   - newestSigned: the newest `issued` of any signed manifest adopted so far. A clock that stands before it (a flat
   ///     battery, 1970) is known to be wrong, and that time is used instead.
   public init(
-    policy: TrustPolicy, device: String, floor: VersionFloor? = nil, now: Date, newestSigned: Date? = nil,
-    limits: Limits = Limits()
+    policy: TrustPolicy, device: String, floor: VersionFloor? = nil, requiresSuccessor: Bool = false, now: Date,
+    newestSigned: Date? = nil, limits: Limits = Limits()
   ) {
     self.policy = policy
     self.device = device
     self.floor = floor
+    self.requiresSuccessor = requiresSuccessor
     time = max(now, newestSigned ?? now)
     self.limits = limits
   }
 
   /// Puts a state through every check.
   ///
-  /// - Parameter endorsements: what the backend found out beyond the manifest's own signatures.
   /// - Throws: ``VerificationError`` with the code of the first check that fails.
-  public func admit(
-    _ state: FetchedState, endorsements: [Endorsement] = []
-  ) throws(VerificationError) -> VerifiedState {
+  public func admit(_ state: FetchedState) throws(VerificationError) -> VerifiedState {
     guard state.manifest.count <= limits.manifestSize else {
       throw VerificationError(.limitExceeded, "the manifest is longer than the limit of \(limits.manifestSize) bytes")
     }
-    let evidence = try weigh(state, endorsements)
+    let findings = try weigh(state)
     let manifest = try StateManifest(parsing: state.manifest, requiresVersion: !state.isSynthesised)
     do {
       try checkAudience(manifest)
       try checkVersion(manifest.version, of: state.revision)
+      try checkSuccession(manifest.version, findings)
       try checkDocuments(manifest.documents)
     } catch {
       var error = error
       error.version = manifest.version
-      error.evidence += evidence.signers.map(\.description)
+      error.evidence += findings.signers.map(\.description)
       throw error
     }
-    return VerifiedState(
-      fetched: state, manifest: manifest, signers: evidence.signers, channels: evidence.channels, limits: limits)
+    return VerifiedState(fetched: state, manifest: manifest, findings: findings, limits: limits)
   }
 
   // MARK: - Audience and time
@@ -63,7 +64,7 @@ public struct Verifier: Sendable {
   private func checkAudience(_ manifest: StateManifest) throws(VerificationError) {
     if let named = manifest.device, named != device {
       throw VerificationError(
-        .wrongDevice, "the manifest is for device '\(named)', this device is '\(device)' (--device names it)")
+        .wrongDevice, "the manifest is for device \(quoted(named)), this device is \(quoted(device))")
     }
     if let expires = manifest.expires { try checkExpiry(expires) }
   }
@@ -107,6 +108,14 @@ public struct Verifier: Sendable {
     }
   }
 
+  private func checkSuccession(_ version: UInt64?, _ findings: Findings) throws(VerificationError) {
+    guard version == nil, requiresSuccessor, !findings.isSuccessor else { return }
+    throw VerificationError(
+      .historyRewritten,
+      "the adopted state came from a source with a history, and nothing shows that this one follows on it; publish it there, or as a signed drop with a version"
+    )
+  }
+
   // MARK: - Documents
 
   private func checkDocuments(_ documents: [DocumentReference]) throws(VerificationError) {
@@ -121,29 +130,12 @@ public struct Verifier: Sendable {
       let size = document.advisorySize ?? 0
       guard size <= limits.documentSize else {
         throw VerificationError(
-          .limitExceeded, "document '\(document.id)' has \(size) bytes, the limit is \(limits.documentSize)")
+          .limitExceeded, "document \(quoted(document.id)) has \(size) bytes, the limit is \(limits.documentSize)")
       }
       total = total.addingReportingOverflow(size).partialValue
       guard total <= limits.totalSize else {
         throw VerificationError(.limitExceeded, "the documents are larger than \(limits.totalSize) bytes in all")
       }
     }
-  }
-}
-
-extension Signer: CustomStringConvertible {
-  /// `ops@plant.example SHA256:…`
-  public var description: String { (principals + [key]).joined(separator: " ") }
-}
-
-/// The highest version a device has adopted: no state below it is ever adopted again.
-public struct VersionFloor: Sendable, Equatable, Codable {
-  public var version: UInt64
-  /// Which state had that version.
-  public var revision: Revision
-
-  public init(version: UInt64, revision: Revision) {
-    self.version = version
-    self.revision = revision
   }
 }

@@ -1,3 +1,4 @@
+package import FoundationEssentials
 package import Glibc
 
 /// An open file descriptor that is closed when it goes out of use.
@@ -106,6 +107,11 @@ package struct FileStatus: Sendable, Equatable {
   package var isRegular: Bool { mode & S_IFMT == S_IFREG }
   package var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
   package var isSymbolicLink: Bool { mode & S_IFMT == S_IFLNK }
+
+  /// When the content was changed last.
+  package var modificationTime: Date {
+    Date(timeIntervalSince1970: Double(modified.tv_sec) + Double(modified.tv_nsec) / 1e9)
+  }
 
   /// Changes whenever the file is replaced or written to: identity, size and change time.
   package var fingerprint: String {

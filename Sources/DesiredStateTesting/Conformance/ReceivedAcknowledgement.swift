@@ -16,7 +16,7 @@ public struct ReceivedAcknowledgement: Sendable, Hashable {
   /// The same for an acknowledgement that is at hand.
   public init(_ acknowledgement: Acknowledgement) {
     subject = acknowledgement.subject
-    switch acknowledgement.statement {
+    switch acknowledgement.outcome {
     case .adopted: state = "adopted"
     case .rejected: state = "rejected"
     case .document(let status): state = status.state.rawValue

@@ -118,7 +118,7 @@ extension MockBackend {
   /// The newest statement about a document, if there was one.
   public func status(of document: String) -> DocumentStatus? {
     for acknowledgement in acknowledgements.reversed() {
-      if case .document(let status) = acknowledgement.statement, status.documentID == document { return status }
+      if case .document(let status) = acknowledgement.outcome, status.documentID == document { return status }
     }
     return nil
   }

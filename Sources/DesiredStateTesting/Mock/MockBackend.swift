@@ -61,7 +61,8 @@ public final class MockBackend: DesiredStateBackend {
     try await remote.pass(.fetch, timeout: request.timeout)
     let patience = remote.patience
     guard let publication = remote.published else {
-      return FetchResult(.absent, retryAfter: patience)
+      return FetchResult(
+        .absent(Absence(.manifest, "\(source) publishes nothing; publish a state")), retryAfter: patience)
     }
     if let current = request.current, current == publication.revision {
       return FetchResult(.unchanged, marker: current.description, retryAfter: patience)

@@ -119,8 +119,12 @@ extension Mutation {
   }
 
   static func vouching() -> Mutation {
-    Mutation(verify: { state, verifier, _ in
-      try verifier.admit(state, endorsements: [.signer(Signer(principals: ["somebody"], key: "SHA256:anything"))])
+    Mutation(fetch: { request, base in
+      try await base.fetch(request).mapState { state in
+        FetchedState(
+          manifest: state.manifest, signatures: state.signatures, evidence: { [ForgedEvidence(revision: $0)] },
+          origin: state.origin, documents: state.documents)
+      }
     })
   }
 
@@ -141,5 +145,14 @@ extension Mutation {
       try await Task.sleep(for: .milliseconds(2))
       return try await reader.open(asked.value.withLock { $0 } ?? document)
     })
+  }
+}
+
+/// Evidence that no key ever gave.
+private struct ForgedEvidence: StateEvidence {
+  let revision: Revision
+
+  func endorsements(by verifier: Verifier) throws(VerificationError) -> [Endorsement] {
+    [.signer(Signer(principals: ["a stranger"], key: "SHA256:anything"))]
   }
 }

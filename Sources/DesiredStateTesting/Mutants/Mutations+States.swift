@@ -10,7 +10,7 @@ extension Mutation {
       guard case .changed(let state) = result.outcome, state.revision == before, request.current == nil else {
         return result
       }
-      return .absent
+      return .absent(.manifest, "nothing is published")
     })
   }
 
@@ -69,7 +69,7 @@ extension Mutation {
       if case .changed(let state) = result.outcome,
         let manifest = try? StateManifest(parsing: state.manifest), manifest.documents.isEmpty
       {
-        return .absent
+        return .absent(.manifest, "nothing is published")
       }
       return result
     })

@@ -12,7 +12,7 @@ extension Mutant {
     case .unchangedForAbsent: .unchangedForAbsent()
     case .absentForEmpty: .absentForEmpty()
     case .unchangedWhenUnreachable: .answering { $0.current == nil ? nil : .unchanged }
-    case .absentWhenUnreachable: .answering { _ in .absent }
+    case .absentWhenUnreachable: .answering { _ in .absent(.manifest, "nothing is published") }
     case .throwsItsOwnErrors: .throwingItsOwnErrors()
     case .outwaitsItsDeadline: .outwaitingItsDeadline()
     case .tidiesLineEnds: .changingPieces { $0.filter { $0 != UInt8(ascii: "\r") } }

@@ -1,5 +1,6 @@
 import CGit2
 import DesiredState
+import Glibc
 
 /// A commit, as far as it matters here.
 struct Commit: Sendable {
@@ -8,6 +9,10 @@ struct Commit: Sendable {
   let parents: [ObjectID]
   /// When it was committed, by the committer's clock, in seconds since 1970.
   let time: Int64
+  /// `Name <mail>`.
+  let author: String?
+  /// The first line of its message.
+  let subject: String?
 }
 
 extension ObjectStore {
@@ -27,7 +32,19 @@ extension ObjectStore {
     return Commit(
       id: id, tree: ObjectID(git_commit_tree_id(commit)),
       parents: (0..<git_commit_parentcount(commit)).map { ObjectID(git_commit_parent_id(commit, $0)) },
-      time: git_commit_time(commit))
+      time: git_commit_time(commit),
+      author: git_commit_author(commit).map {
+        "\(Self.text($0.pointee.name) ?? "") <\(Self.text($0.pointee.email) ?? "")>"
+      },
+      subject: Self.text(git_commit_summary(commit)))
+  }
+
+  /// Text of a commit, which may have any bytes; what no message shows is not copied.
+  private static func text(_ string: UnsafePointer<CChar>?) -> String? {
+    string.map { start in
+      let bytes = UnsafeRawBufferPointer(start: start, count: strnlen(start, 4096))
+      return String(decoding: bytes, as: UTF8.self)
+    }
   }
 
   /// The commit that an object is, or that a tag leads to, with the tags on the way.

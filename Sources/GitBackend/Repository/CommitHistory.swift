@@ -14,8 +14,6 @@ struct CommitHistory {
     parents[try ObjectID(of: content, GIT_OBJECT_COMMIT)] = Self.parents(in: content)
   }
 
-  mutating func add(_ commit: Commit) { parents[commit.id] = commit.parents }
-
   /// git-hash-object(1) has no word for it: `tree` comes first, then a line for each parent.
   static func parents(in content: [UInt8]) -> [ObjectID] {
     var parents: [ObjectID] = []

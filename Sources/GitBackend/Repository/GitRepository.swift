@@ -18,10 +18,11 @@ protocol GitRepository: Sendable {
     of target: ObjectID, after adopted: ObjectID?, gate: CommitGate?, limits: Limits
   ) async throws -> AsyncObjectStore
 
-  /// How a commit, whose objects are here, stands to an older one.
+  /// How a commit stands to an older one.
   ///
-  /// - Throws: ``BackendError``; `CancellationError`.
-  func ancestry(of commit: Commit, from ancestor: ObjectID) async throws -> Ancestry
+  /// - Parameter parents: those of the commit, if they are known.
+  /// - Throws: ``BackendError``, also if the repository does not have the commit; `CancellationError`.
+  func ancestry(of commit: ObjectID, parents: [ObjectID]?, from ancestor: ObjectID) async throws -> Ancestry
 
   /// Lets go of what is not needed any more. It comes last: until an order is proven, what proves it is kept.
   func tidy(keeping needed: [ObjectID]) async throws
@@ -46,8 +47,10 @@ enum Ancestry: Sendable, Equatable {
 
 /// Weighs a commit by what it is signed with, before its trees and files are here.
 struct CommitGate: Sendable {
+  /// The full name under which the commit was found.
+  let reference: String
   /// Where the documents are in its tree.
   let path: String
   /// Throws if a plain tree of this commit would be refused. A drop is not, because its manifest is signed.
-  let weigh: @Sendable (ObjectID, [ObjectSignature]) throws -> Void
+  let weigh: @Sendable (TargetSignatures) throws -> Void
 }

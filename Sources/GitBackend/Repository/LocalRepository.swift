@@ -38,11 +38,19 @@ final class LocalRepository: GitRepository {
   func objects(
     of target: ObjectID, after adopted: ObjectID?, gate: CommitGate?, limits: Limits
   ) async throws -> AsyncObjectStore {
-    try await objects(on: reading) { try $0.checkObjects() }
+    let objects = try await objects(on: reading) { try $0.checkObjects() }
+    guard try await objects.use({ $0.holds(target) }) else {
+      throw BackendError(.unreachable, "\(source) has no object \(target)", underlying: MissingObject())
+    }
+    return objects
   }
 
-  func ancestry(of commit: Commit, from ancestor: ObjectID) async throws -> Ancestry {
-    try await objects(on: reading) { _ in }.use { try $0.ancestry(of: commit.id, from: ancestor) }
+  func ancestry(of commit: ObjectID, parents: [ObjectID]?, from ancestor: ObjectID) async throws -> Ancestry {
+    if commit == ancestor || parents?.contains(ancestor) == true { return .descends }
+    return try await objects(on: reading) { try $0.checkObjects() }.use { [source] store in
+      guard store.holds(commit) else { throw BackendError(.unreachable, "\(source) has no commit \(commit)") }
+      return try store.ancestry(of: commit, from: ancestor)
+    }
   }
 
   /// Nothing was copied.

@@ -63,16 +63,6 @@ extension ObjectSignature {
 }
 
 extension ObjectStore {
-  /// The signature of a commit; nil if it has none.
-  func signature(ofCommit id: ObjectID) throws(LibGit2Error) -> ObjectSignature? {
-    ObjectSignature(ofCommit: id, try read(id))
-  }
-
-  /// The signature of an annotated tag; nil if it has none.
-  func signature(ofTag id: ObjectID) throws(LibGit2Error) -> ObjectSignature? {
-    ObjectSignature(ofTag: id, try read(id))
-  }
-
   static func bytes(_ buffer: git_buf) -> [UInt8] {
     Array(UnsafeRawBufferPointer(start: buffer.ptr, count: buffer.size))
   }

@@ -54,10 +54,10 @@ final class PackIntake: @unchecked Sendable {
     case .tree where refusal != nil && trees.count < 1000: trees[try ObjectID(of: bytes, GIT_OBJECT_TREE)] = bytes
     default: return
     }
-    if !isWeighed, let (commit, signatures) = head() {
+    if !isWeighed, let target = signatures() {
       isWeighed = true
       do {
-        try gate?.weigh(commit, signatures)
+        try gate?.weigh(target)
         limiter.bounds.deltaSize = .max
         limiter.observer = nil
       } catch {
@@ -68,23 +68,22 @@ final class PackIntake: @unchecked Sendable {
     if let refusal, let commit = commits.first?.value, isPlain(commit) == true { throw refusal }
   }
 
-  /// The commit and all signatures on the way to it, if all of that has come by.
-  private func head() -> (ObjectID, [ObjectSignature])? {
-    var signatures: [ObjectSignature] = []
+  /// The signatures of the commit and of the tags on the way to it, if all of them have come by.
+  private func signatures() -> TargetSignatures? {
+    var way: [(ObjectID, [UInt8])] = []
     var current = target
     while let tag = tags[current] {
-      ObjectSignature(ofTag: current, tag).map { signatures.append($0) }
-      guard let next = Self.field("object", in: tag) else { return nil }
+      way.append((current, tag))
+      guard let next = ObjectID(TargetSignatures.field("object", in: tag)) else { return nil }
       current = next
     }
-    guard let commit = commits[current] else { return nil }
-    ObjectSignature(ofCommit: current, commit).map { signatures.append($0) }
-    return (current, signatures)
+    guard let gate, let commit = commits[current] else { return nil }
+    return TargetSignatures(tags: way, commit: (current, commit), reference: gate.reference)
   }
 
   /// Whether a tree has no manifest at the path; nil if that is not known yet.
   private func isPlain(_ commit: [UInt8]) -> Bool? {
-    guard var id = Self.field("tree", in: commit) else { return nil }
+    guard var id = ObjectID(TargetSignatures.field("tree", in: commit)) else { return nil }
     for name in gate?.path.split(separator: "/") ?? [] {
       guard let tree = trees[id] else { return nil }
       guard let next = Self.entry(String(name), of: tree) else { return true }
@@ -92,13 +91,6 @@ final class PackIntake: @unchecked Sendable {
     }
     guard let tree = trees[id] else { return nil }
     return Self.entry(DropLayout.manifest, of: tree) == nil
-  }
-
-  /// The object that the first line of a commit or a tag names.
-  private static func field(_ name: String, in content: [UInt8]) -> ObjectID? {
-    let line = content.prefix { $0 != 10 }
-    guard line.starts(with: "\(name) ".utf8) else { return nil }
-    return ObjectID(String(decoding: line.dropFirst(name.utf8.count + 1), as: UTF8.self))
   }
 
   /// An entry of a tree as it is stored (gitformat-pack(5) and git-mktree(1)): mode, name, NUL and 20 bytes.

@@ -5,15 +5,15 @@ extension RemoteRepository {
   /// How many commits are looked at for the adopted one, once for each pair.
   static let longestHistory = 100_000
 
-  func ancestry(of commit: Commit, from ancestor: ObjectID) async throws -> Ancestry {
+  func ancestry(of commit: ObjectID, parents: [ObjectID]?, from ancestor: ObjectID) async throws -> Ancestry {
     // Nearly always: a device that polls misses no commit.
-    if commit.id == ancestor || commit.parents.contains(ancestor) { return .descends }
-    let pair = [commit.id, ancestor]
+    if commit == ancestor || parents?.contains(ancestor) == true { return .descends }
+    let pair = [commit, ancestor]
     if let known = state.withLock({ $0.compared[pair] }) { return known }
     var result = Ancestry.unproven(isCut: true)
     for depth in [PackRequest.Depth.generations(256), .everything] {
       let history = try await history(of: commit, after: ancestor, depth)
-      result = history.commits.ancestry(of: commit.id, from: ancestor)
+      result = history.commits.ancestry(of: commit, from: ancestor)
       // Not there although nothing was left out, or as far as is looked at all.
       if result == .descends || history.isWhole || history.commits.count >= Self.longestHistory { break }
     }
@@ -27,10 +27,10 @@ extension RemoteRepository {
   /// The commits before a commit, without trees and files: of a server that can leave them out by asking for it, of
   /// another one by reading no further, since commits come first.
   private func history(
-    of commit: Commit, after ancestor: ObjectID, _ depth: PackRequest.Depth
+    of commit: ObjectID, after ancestor: ObjectID, _ depth: PackRequest.Depth
   ) async throws -> (commits: CommitHistory, isWhole: Bool) {
-    let request = PackRequest(wanted: [commit.id], held: [ancestor], depth: depth, isOfCommitsAlone: true)
-    let reading = HistoryReading(of: commit)
+    let request = PackRequest(wanted: [commit], held: [ancestor], depth: depth, isOfCommitsAlone: true)
+    let reading = HistoryReading()
     do {
       return try await withSession(with: .uploadPack) { [self] session in
         let advertisement = try await advertisement(.uploadPack, in: session)
@@ -65,8 +65,7 @@ private final class HistoryReading: @unchecked Sendable {
   private let limiter = PackLimiter(.ofHistory)
   private var others = 0
 
-  init(of commit: Commit) {
-    history.add(commit)
+  init() {
     limiter.observer = PackObserver(of: [.commit, .tag]) { [unowned self] kind, bytes in
       guard kind == .commit else { return }
       try history.add(bytes)
@@ -75,7 +74,7 @@ private final class HistoryReading: @unchecked Sendable {
     } pass: { [unowned self] in
       // What is no commit: git sends no commit after it, other servers may mix them a little.
       others += 1
-      guard history.count <= 1, others < 256 else { throw End.whole }
+      guard history.count == 0, others < 256 else { throw End.whole }
     }
   }
 

@@ -12,8 +12,15 @@ extension RemoteRepository {
     case .unsupported: return BackendError(.unsupported, "\(source): \(error.message)")
     case .refused:
       let words = error.message.split(whereSeparator: \.isNewline).joined(separator: "; ")
-      return BackendError(.serverError, "\(source) says: \(quoted(words, limit: 200))\(said)")
+      // git, and JGit, of an object that is not there or not served.
+      let isMissing = error.message.contains("not our ref") || error.message.contains("not valid")
+      return BackendError(
+        .serverError, "\(source) says: \(quoted(words, limit: 200))\(said)",
+        underlying: isMissing ? MissingObject() : nil)
     case .tooLarge: return VerificationError(.limitExceeded, error.message)
     }
   }
 }
+
+/// A repository does not have, or does not serve, an object that was asked for by its name.
+struct MissingObject: Error {}

@@ -81,7 +81,9 @@ public final class RESTBackend: DesiredStateBackend {
     guard
       let answer = try await client.get(
         manifest, "the manifest", headerFields: fields, limit: request.limits.manifestSize, deadline: deadline)
-    else { return .absent }
+    else {
+      return .absent(.manifest, "\(source) answers that nothing is there (404 or 410); check the address, or publish")
+    }
     if answer.response.status == .notModified { return FetchResult(.unchanged, marker: request.marker) }
     let revision = Revision(ofManifest: answer.body)
     let marker = CacheValidator(answer.response.headerFields, revision: revision).map { binding + $0.marker }
@@ -93,13 +95,16 @@ public final class RESTBackend: DesiredStateBackend {
     // What answered, which a redirect may have led to; and TLS all the way, or it vouches for nothing.
     let isProtected = manifest.origin.scheme == "https" && base.origin.scheme == "https"
     let documents = HTTPDocumentReader(
-      over: client, manifest: answer.body, endorsement: isProtected ? "TLS to \(base.origin)" : nil, for: request,
+      over: client, manifest: answer.body, for: request,
       at: .init(
         document: { try base.resolvingInDrop(try DropLayout.path(of: $0)) },
         bundle: { try base.resolvingInDrop(try DropLayout.path(of: $0)) }))
     return FetchResult(
       .changed(
-        FetchedState(manifest: answer.body, signatures: signatures.map { [$0.body] } ?? [], documents: documents)),
+        FetchedState(
+          manifest: answer.body, signatures: signatures.map { [$0.body] } ?? [],
+          evidence: { isProtected ? [AuthenticatedChannel("TLS to \(base.origin)", gave: $0)] : [] },
+          origin: answer.origin, documents: documents)),
       marker: marker)
   }
 
@@ -110,14 +115,6 @@ public final class RESTBackend: DesiredStateBackend {
 
   /// RFC 9110 section 12.5.1; any server of files has one of them.
   private static let mediaTypes = "application/vnd.margo.manifest.v1+json, application/json;q=0.9, */*;q=0.1"
-
-  /// Beside signatures, verified TLS vouches for a state where the policy trusts channels.
-  public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
-    // Of a state that this backend fetched, what answered; of another, where it would be fetched from.
-    let own = manifest.origin.scheme == "https" ? "TLS to \(manifest.origin)" : nil
-    let channel = (state.documents as? HTTPDocumentReader).map(\.endorsement) ?? own
-    return try verifier.admit(state, endorsements: channel.map { [.channel($0)] } ?? [])
-  }
 
   /// Puts a receipt at `<receipts>/<device>/…`. The same acknowledgement again is the same file, and a newer one about
   /// the same subject takes its place (RFC 9110 section 9.3.4).

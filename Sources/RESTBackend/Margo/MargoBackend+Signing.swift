@@ -30,7 +30,7 @@ extension MargoBackend {
   ///
   /// - Returns: who signed, in words.
   /// - Throws: ``VerificationError`` with `signature-missing` or `signature-invalid`.
-  static func signer(of answer: SourceClient.Promise, by key: HTTPVerificationKey) throws(VerificationError) -> String {
+  static func signer(of answer: SourceClient.WholeResponse, by key: HTTPVerificationKey) throws(VerificationError) -> String {
     do throws(HTTPSignatureError) {
       let signature = try HTTPSignedMessage.response(answer.response, to: answer.request).verifySignature(
         HTTPSignatureRequirements(

@@ -83,7 +83,12 @@ public final class MargoBackend: DesiredStateBackend {
     guard
       let answer = try await client.get(
         api.manifest, "the manifest", headerFields: fields, limit: request.limits.manifestSize, deadline: deadline)
-    else { return .absent }
+    else {
+      return .absent(
+        .manifest,
+        "\(source) answers that nothing is there (404 or 410): it has no manifest for this client, or the base path is missing from the address"
+      )
+    }
     // The channel is what vouches, and it is the manager's own.
     guard try answer.address.origin == api.manifest.origin else {
       throw BackendError(
@@ -94,19 +99,19 @@ public final class MargoBackend: DesiredStateBackend {
     let revision = Revision(ofManifest: answer.body)
     let marker = CacheValidator(entityTagOf: answer.response.headerFields, revision: revision)?.marker
     if revision == request.current { return FetchResult(.unchanged, marker: marker) }
+    // The API's evidence is its channel: verified TLS to the manager that this client belongs to, and the manager's
+    // signature over its response, if it signs.
+    let signer = try responseKey.map { try Self.signer(of: answer, by: $0) }
     let documents = HTTPDocumentReader(
-      over: client, manifest: answer.body, endorsement: try responseKey.map { try Self.signer(of: answer, by: $0) },
-      for: request,
+      over: client, manifest: answer.body, for: request,
       at: .init(document: { [api] in try api.address(of: $0) }, bundle: { [api] in try api.address(of: $0) }))
     return FetchResult(
-      .changed(FetchedState(manifest: answer.body, signatures: [], documents: documents)), marker: marker)
-  }
-
-  /// The API's evidence is its channel: verified TLS to the manager that this client belongs to, and the manager's
-  /// signature over its response, if it signs.
-  public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
-    let signer = (state.documents as? HTTPDocumentReader)?.endorsement
-    return try verifier.admit(state, endorsements: [api.channel, signer].compactMap(\.self).map { .channel($0) })
+      .changed(
+        FetchedState(
+          manifest: answer.body, signatures: [],
+          evidence: { revision in
+            [api.channel, signer].compactMap(\.self).map { AuthenticatedChannel($0, gave: revision) }
+          }, origin: answer.origin, documents: documents)), marker: marker)
   }
 
   /// The API takes how far deployments have come, each with the manifest version it came from. For the state as a whole
@@ -117,7 +122,7 @@ public final class MargoBackend: DesiredStateBackend {
   ///
   /// - Throws: ``BackendError``; `CancellationError`.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
-    guard case .document(let status) = acknowledgement.statement else {
+    guard case .document(let status) = acknowledgement.outcome else {
       throw BackendError(.unsupported, "\(source) takes statuses of documents only; the API has none of a whole state")
     }
     let body = try JSON.file(

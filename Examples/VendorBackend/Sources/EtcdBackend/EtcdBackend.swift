@@ -44,10 +44,12 @@ public struct EtcdBackend: DesiredStateBackend {
     try await within(request.timeout) {
       let key = prefix + "manifest"
       if let current = request.current, let marker = request.marker {
-        guard let entry = try await gateway.entry(key, limit: nil) else { return .absent }
+        guard let entry = try await gateway.entry(key, limit: nil) else { return absent(key) }
         if marker == "\(current) \(entry.write)" { return FetchResult(.unchanged, marker: marker) }
       }
-      guard let manifest = try await gateway.entry(key, limit: request.limits.manifestSize) else { return .absent }
+      guard let manifest = try await gateway.entry(key, limit: request.limits.manifestSize) else {
+        return absent(key)
+      }
       let revision = Revision(ofManifest: manifest.value)
       let marker = "\(revision) \(manifest.write)"
       guard revision != request.current else { return FetchResult(.unchanged, marker: marker) }
@@ -55,9 +57,14 @@ public struct EtcdBackend: DesiredStateBackend {
         "\(prefix)signatures/\(revision.digest.hexadecimal)", limit: request.limits.evidenceSize)
       let state = FetchedState(
         manifest: manifest.value, signatures: signatures.map { [$0.value] } ?? [],
+        origin: Origin(url: "\(source)/manifest", entityTag: "\(manifest.write)"),
         documents: EtcdDocuments(gateway: gateway, prefix: prefix, request: request))
       return FetchResult(.changed(state), marker: marker)
     }
+  }
+
+  private func absent(_ key: String) -> FetchResult {
+    .absent(.manifest, "\(source) has no key \(key); check the prefix, or publish")
   }
 
   /// Puts the receipt: the same one again changes nothing, and a newer one about the same subject takes its place.

@@ -18,7 +18,7 @@ extension ConformanceCase {
 
     let adopted = Acknowledgement(
       id: "adopted", device: "conformance", revision: seen.revision,
-      adoptedManifestVersion: seen.verified.manifest.version, time: Date(), statement: .adopted)
+      adoptedManifestVersion: seen.verified.manifest.version, time: Date(), outcome: .adopted)
     var delivered: [Acknowledgement] = []
     if backend.capabilities.contains(.acknowledgesStates) {
       delivered.append(adopted)
@@ -89,6 +89,6 @@ extension Acknowledgement {
     Acknowledgement(
       id: key, device: "conformance", revision: seen.revision,
       adoptedManifestVersion: seen.verified.manifest.version, time: Date(),
-      statement: .document(DocumentStatus(documentID: id, state: state)))
+      outcome: .document(DocumentStatus(documentID: id, state: state)))
   }
 }

@@ -51,7 +51,7 @@ extension ConformanceCase {
   /// Law 8.
   func tryTornPublication() async throws {
     var kinds = [("a manifest before its documents", TestPublication.Part.document("press"))]
-    if case .signatures = fixture.trust.requirement { kinds.append(("a manifest before its signature", .signatures)) }
+    if fixture.trust.requiresSignatures { kinds.append(("a manifest before its signature", .signatures)) }
     for (index, (name, missing)) in kinds.enumerated() {
       try await part(name) { try await publishPartially(leavingOut: missing, versions: UInt64(1 + 3 * index)) }
     }
@@ -124,7 +124,7 @@ extension ConformanceCase {
       try await publish(.first)
       try await expectRefusal(of: .manifest, by: backend)
     }
-    if case .signatures = fixture.trust.requirement {
+    if fixture.trust.requiresSignatures {
       try await part("a changed signature") {
         try await publish(.second)
         try await expectRefusal(of: .signatures, by: backend)

@@ -20,7 +20,7 @@ extension ConformanceCase {
 
     try await expectLimit(backend, Limits(manifestSize: 1000), "a manifest of \(publication.manifest.count) bytes")
     try await expectLimit(backend, Limits(documentCount: 10), "a state of \(documents.count) documents")
-    if case .signatures = fixture.trust.requirement {
+    if fixture.trust.requiresSignatures {
       try await expectLimit(backend, Limits(evidenceSize: 50), "a signature of \(publication.signatures.count) bytes")
     }
     try await expectDocumentLimit(backend, "a document of \(long.count) bytes")

@@ -1,54 +1,63 @@
+import DesiredStateSupport
 import SSHSignatures
 
 extension Verifier {
-  /// What was found to vouch for a state.
-  struct Evidence {
+  /// What the evidence comes to.
+  struct Findings {
     var signers: [Signer] = []
     var channels: [String] = []
-  }
+    /// Whether the source's history shows that the state follows on the adopted one.
+    var isSuccessor = false
 
-  /// Weighs what vouches for a state against the policy.
-  func weigh(_ state: FetchedState, _ endorsements: [Endorsement]) throws(VerificationError) -> Evidence {
-    var evidence = Evidence()
-    for endorsement in endorsements {
+    mutating func add(_ endorsement: Endorsement) {
       switch endorsement {
-      case .signer(let signer): evidence.signers.append(signer)
-      case .channel(let description): evidence.channels.append(description)
+      case .signer(let signer): if !signers.contains(where: { $0.key == signer.key }) { signers.append(signer) }
+      case .channel(let description): channels.append(description)
+      case .successor: isSuccessor = true
       }
     }
+  }
+
+  /// Weighs the evidence for a state against the policy.
+  func weigh(_ state: FetchedState) throws(VerificationError) -> Findings {
+    var findings = Findings()
+    for evidence in state.evidence where evidence.revision == state.revision {
+      for endorsement in try evidence.endorsements(by: self) { findings.add(endorsement) }
+    }
     switch policy.requirement {
-    case .unsigned:
-      return evidence
+    case .unsigned: break
     case .channel:
-      guard !evidence.channels.isEmpty else {
+      guard !findings.channels.isEmpty else {
         throw VerificationError(
           .signatureMissing,
-          "the policy trusts an authenticated channel, and this source has none; use signatures (--trust)")
+          "the policy trusts an authenticated channel, and this source has none; trust signatures instead")
       }
-      return evidence
     case .signatures(_, let threshold):
       // A source's own evidence may be enough; then the manifest need not be signed as well.
-      if Set(evidence.signers.map(\.key)).count >= threshold { return evidence }
-      if state.signatures.isEmpty, evidence.signers.isEmpty {
-        throw VerificationError(
-          .signatureMissing,
-          state.isSynthesised
-            ? "the source has no manifest, so nothing in it can be signed; publish a signed drop, or accept it with --accept-unsigned"
-            : "no signature for \(state.revision) is there (signatures/\(state.revision.digest.fileName).sig); if it is being copied it will be seen at the next look"
-        )
-      }
-      if !state.signatures.isEmpty {
-        evidence.signers += try signers(of: state.manifest, signatures: state.signatures, namespace: "desired-state")
-      }
-      var seen: Set<String> = []
-      evidence.signers = evidence.signers.filter { seen.insert($0.key).inserted }
-      guard evidence.signers.count >= threshold else {
+      if findings.signers.count >= threshold { break }
+      try addManifestSigners(of: state, to: &findings)
+      guard findings.signers.count >= threshold else {
         throw VerificationError(
           .thresholdNotMet,
-          "\(evidence.signers.count) of the \(threshold) distinct trusted keys the policy asks for have signed",
-          evidence: evidence.signers.map(\.description))
+          "\(findings.signers.count) of the \(threshold) distinct trusted keys the policy asks for have signed",
+          evidence: findings.signers.map(\.description))
       }
-      return evidence
+    }
+    return findings
+  }
+
+  private func addManifestSigners(of state: FetchedState, to findings: inout Findings) throws(VerificationError) {
+    guard !state.signatures.isEmpty else {
+      guard findings.signers.isEmpty else { return }
+      throw VerificationError(
+        .signatureMissing,
+        state.isSynthesised
+          ? "the source has no manifest, so nothing in it can be signed; publish a signed drop, or accept unsigned states"
+          : "no signature for \(state.revision) is there (\(DropLayout.signatures(of: state.revision))); if it is being copied it will be seen at the next poll"
+      )
+    }
+    for signer in try signers(of: state.manifest, signatures: state.signatures, namespace: "desired-state") {
+      findings.add(.signer(signer))
     }
   }
 }

@@ -1,29 +1,5 @@
 import DesiredState
 
-extension FetchedState {
-  /// The same state with some of its parts replaced.
-  func replacing(
-    manifest: [UInt8]? = nil, signatures: [[UInt8]]? = nil, documents: (any DocumentReader)? = nil
-  ) -> FetchedState {
-    let reader = documents ?? self.documents
-    if isSynthesised, manifest == nil,
-      let references = try? StateManifest(parsing: self.manifest, requiresVersion: false).documents
-    {
-      return FetchedState(synthesisedFrom: references, documents: reader)
-    }
-    return FetchedState(
-      manifest: manifest ?? self.manifest, signatures: signatures ?? self.signatures, documents: reader)
-  }
-}
-
-extension FetchResult {
-  /// The same result with its state, if it has one, replaced.
-  func mapState(_ transform: (FetchedState) throws -> FetchedState) rethrows -> FetchResult {
-    guard case .changed(let state) = outcome else { return self }
-    return FetchResult(.changed(try transform(state)), marker: marker, retryAfter: retryAfter)
-  }
-}
-
 /// A reader that does something before and after another reader's work.
 struct WrappedReader: DocumentReader {
   typealias Bytes = any AsyncSequence<[UInt8], any Error>
