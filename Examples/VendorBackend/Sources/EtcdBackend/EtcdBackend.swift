@@ -41,7 +41,7 @@ public struct EtcdBackend: DesiredStateBackend {
   /// Looks at the manifest; if no write has changed it since the marker was given, without reading it. (A cluster made
   /// anew must have a token of its own, as etcd asks, or its writes look like those of the one before.)
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
-    try await within(request.timeout) {
+    try await withTimeout(request.timeout) {
       let key = prefix + "manifest"
       if let current = request.current, let marker = request.marker {
         guard let entry = try await gateway.entry(key, limit: nil) else { return absent(key) }
@@ -70,7 +70,7 @@ public struct EtcdBackend: DesiredStateBackend {
   /// Puts the receipt: the same one again changes nothing, and a newer one about the same subject takes its place.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
     let receipt = try Receipt(acknowledgement)
-    try await within(.seconds(30)) { try await gateway.put(prefix + receipt.path, receipt.bytes) }
+    try await withTimeout(.seconds(30)) { try await gateway.put(prefix + receipt.path, receipt.bytes) }
   }
 
   /// Hints when the manifest is written. A watch begins with a hint; another one is begun when it ends, and every ten
@@ -79,7 +79,7 @@ public struct EtcdBackend: DesiredStateBackend {
     let (hints, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     let watching = Task { [gateway, key = prefix + "manifest"] in
       while !Task.isCancelled {
-        try? await within(.seconds(600)) { try await gateway.watch(key) { continuation.yield() } }
+        try? await withTimeout(.seconds(600)) { try await gateway.watch(key) { continuation.yield() } }
         // Not all devices at once when etcd is back.
         try? await Task.sleep(for: .seconds(.random(in: 1...5)))
       }
@@ -97,7 +97,7 @@ struct EtcdDocuments: DocumentReader {
 
   func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
     let (key, limit) = (key(of: document), Int(clamping: request.limits.documentSize))
-    guard let entry = try await within(request.timeout, { try await gateway.entry(key, limit: limit) }) else {
+    guard let entry = try await withTimeout(request.timeout, operation: { try await gateway.entry(key, limit: limit) }) else {
       throw VerificationError(.documentMissing, "etcd has no \(key) (yet)")
     }
     return AsyncThrowingStream { pieces in
@@ -109,24 +109,8 @@ struct EtcdDocuments: DocumentReader {
   }
 
   func fingerprint(of document: DocumentReference) async -> String? {
-    try? await within(request.timeout) { try await gateway.entry(key(of: document), limit: nil)?.write }
+    try? await withTimeout(request.timeout) { try await gateway.entry(key(of: document), limit: nil)?.write }
   }
 
   private func key(of document: DocumentReference) -> String { "\(prefix)documents/\(document.digest.hexadecimal)" }
-}
-
-/// Runs work that heeds its cancellation for at most `limit`.
-private func within<Value: Sendable>(
-  _ limit: Duration, _ work: @escaping @Sendable () async throws -> Value
-) async throws -> Value {
-  try await withThrowingTaskGroup(of: Value.self) { group in
-    group.addTask(operation: work)
-    group.addTask {
-      try await Task.sleep(for: limit)
-      throw BackendError(.timeout, "etcd did not answer within \(limit)")
-    }
-    defer { group.cancelAll() }
-    for try await value in group { return value }
-    throw CancellationError()
-  }
 }
