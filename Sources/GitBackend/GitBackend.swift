@@ -38,7 +38,7 @@ public final class GitBackend: DesiredStateBackend {
   public static func register(in registry: inout BackendRegistry) {
     for scheme in GitAddress.Scheme.allCases {
       // Of every road: receipts may go to another repository than the state comes from.
-      registry.register(scheme.rawValue, settings: TransportSettings.names.union(SSHGitTransport.settingNames)) {
+      registry.register(scheme.rawValue, settings: TransportSettings.keys.union(SSHGitTransport.settings)) {
         try GitBackend($0, context: $1)
       }
     }

@@ -16,7 +16,7 @@ final class HTTPGitTransport: GitTransport {
   var isStateless: Bool { true }
 
   /// - Throws: ``SourceAddressError`` if the URL or a setting cannot be used.
-  init(url: String, source: String, settings: [String: String]) throws {
+  init(url: String, source: String, settings: BackendSettings) throws {
     var url = url
     while url.hasSuffix("/") { url.removeLast() }
     let (plain, user) = try Self.withoutUser(url)
@@ -25,7 +25,7 @@ final class HTTPGitTransport: GitTransport {
     if let user {
       // Hosts of repositories want a token as the password of a user, by basic authentication.
       guard case .bearer(let token) = configuration.credentials?.scheme else {
-        throw SourceAddressError("the URL names a user, whose token or password is to be given with --token-file")
+        throw SourceAddressError("the URL names a user, whose token or password belongs into the token file")
       }
       configuration.credentials?.scheme = .basic(user: user, password: token)
     }
@@ -62,7 +62,7 @@ final class HTTPGitTransport: GitTransport {
     let user = authority[..<at]
     guard !user.contains(":") else {
       throw SourceAddressError(
-        "the URL holds a password; put it into a file for --token-file, and leave it out of the URL")
+        "the URL holds a password; put it into the token file, and leave it out of the URL")
     }
     guard let name = PercentEncoding.decode(user.utf8) else {
       throw SourceAddressError("the user's name in the URL cannot be read")
@@ -78,7 +78,7 @@ final class HTTPGitTransport: GitTransport {
     if service == .uploadPack { fields[.gitProtocol] = "version=2" }
     if body != nil { fields[.contentType] = "application/x-\(service.rawValue)-request" }
     let exchange = try await transport.send(
-      address.request(method, headerFields: fields), body: body.map { .bytes($0) } ?? .none)
+      address.request(method, headerFields: fields), body: body)
     guard exchange.response.status == .ok else {
       if service == .receivePack, [401, 404].contains(exchange.response.status.code) {
         // Servers hide, or ask again for, what these credentials may not write to.
