@@ -178,6 +178,7 @@ let package = Package(
         "GitBackend", "HTTPTestSupport",
         "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
       ],
+      exclude: ["Fixtures"],
       swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",
