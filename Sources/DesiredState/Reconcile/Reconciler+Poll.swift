@@ -129,7 +129,7 @@ extension Reconciler {
     } catch let error as VerificationError {
       var error = error
       error.version = verified.manifest.version
-      if let document = error.document { error.fingerprint = await verified.fingerprint(of: document) }
+      if !error.isRepeated, let document = error.document { error.fingerprint = await verified.fingerprint(of: document) }
       throw error
     }
     emit(.adopted, source.source, verified.revision, verified.manifest.version, verified.origin)
@@ -162,14 +162,17 @@ extension Reconciler {
 
   // MARK: - Refusals
 
-  /// A document whose bytes were wrong is not read again as long as its source shows no sign that they changed.
+  /// A document whose bytes were wrong is not read again for a while, as long as its source shows no sign that they changed.
   private func checkNotSpoiled(_ state: VerifiedState, from source: String) async throws {
     guard let refused = await store.record.refusals[source], refused.revision == state.revision, let spoiled = refused.spoiled,
       let document = state.manifest.documents.first(where: { $0.digest == spoiled.digest }),
+      (0..<spoiled.pause(size: document.advisorySize)).contains(
+        configuration.now().timeIntervalSince(spoiled.readAt)),
       await state.fingerprint(of: document) == spoiled.fingerprint
     else { return }
     var error = VerificationError(refused.code, refused.reason, evidence: refused.evidence)
     error.document = document
+    error.isRepeated = true
     throw error
   }
 
@@ -180,8 +183,12 @@ extension Reconciler {
     var refused = RefusedState(
       revision: revision, version: error.version, code: error.code, reason: error.reason, evidence: error.evidence,
       source: source.source, origin: origin, at: configuration.now())
-    if let document = error.document, let fingerprint = error.fingerprint {
-      refused.spoiled = .init(digest: document.digest, fingerprint: fingerprint)
+    if error.isRepeated {
+      refused.spoiled = before?.spoiled
+    } else if let document = error.document, let fingerprint = error.fingerprint {
+      let known = before?.spoiled.flatMap { $0.digest == document.digest ? $0.readings : nil } ?? 0
+      refused.spoiled = .init(
+        digest: document.digest, fingerprint: fingerprint, readAt: configuration.now(), readings: known + 1)
     }
     if let before, before.tellsTheSame(as: refused) { refused.at = before.at }
     if before == nil || refused != before {
