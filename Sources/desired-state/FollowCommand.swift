@@ -19,6 +19,11 @@ struct FollowCommand: AsyncParsableCommand {
   var into: String?
   @Option(
     help: ArgumentHelp(
+      "Let the store have this many bytes at most: 500M, 2G. (default: what the disk has)", valueName: "size"))
+  var maxStore: ByteSize?
+  @Option(help: ArgumentHelp("How many states to keep, to go back to.", valueName: "number")) var keep = 2
+  @Option(
+    help: ArgumentHelp(
       "Send acknowledgements there, and not to the sources. Repeatable: the first that takes one gets it.",
       valueName: "source"))
   var acknowledgeTo: [String] = []
@@ -31,6 +36,7 @@ struct FollowCommand: AsyncParsableCommand {
 
   func validate() throws {
     guard interval.duration > .zero else { throw ValidationError("--interval must be more than 0.") }
+    guard (1...100).contains(keep) else { throw ValidationError("--keep must be 1 to 100.") }
   }
 
   func run() async throws {
@@ -38,16 +44,23 @@ struct FollowCommand: AsyncParsableCommand {
     let tree = into.map(CurrentTree.init)
     let configuration = Reconciler.Configuration(
       policy: try await trust.policy(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
-      timeout: agent.timeout.duration, isStillApplied: { await tree?.holds($0.revision) ?? true },
+      timeout: agent.timeout.duration,
       logger: agent.logger())
     // All at once, so that an option counts as used that any of them uses.
     let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
     let work: @Sendable () async throws -> Void = {
       try await reporting {
+        let store = try await StateStore.open(store, keeping: keep, maximumSize: maxStore?.bytes)
+        var configuration = configuration
+        if let tree {
+          configuration.isStillApplied = { applied in
+            await tree.holds(applied.revision) { try await store.documents(of: applied.revision) }
+          }
+        }
         let reconciler = Reconciler(
           sources: Array(backends.prefix(sources.count)),
           acknowledgingTo: acknowledgeTo.isEmpty ? nil : Array(backends.dropFirst(sources.count)),
-          store: try await StateStore.open(store), configuration: configuration,
+          store: store, configuration: configuration,
           observe: { event in EventLine(event).map(output.write) }
         ) { update in
           try await tree?.put(update)
