@@ -23,31 +23,29 @@ struct FollowCommand: AsyncParsableCommand {
       valueName: "source"))
   var acknowledgeTo: [String] = []
   @Flag(help: "Look once, and end with a status that says how it went.") var once = false
-  @Option(help: "The time between looks: 30s, 5m.") var interval = TimeSpan(argument: "30s")!
+  @OptionGroup var timing: ScheduleOptions
   @OptionGroup var trust: TrustOptions
   @OptionGroup var transport: TransportOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
-  func validate() throws {
-    guard interval.duration > .zero else { throw ValidationError("--interval must be more than 0.") }
-  }
-
   func run() async throws {
     let output = Output(isJSON: json)
     let tree = into.map(CurrentTree.init)
-    let configuration = Reconciler.Configuration(
-      policy: try await trust.policy(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
+    var configuration = Reconciler.Configuration(
+      policy: try await trust.policy(), device: agent.deviceName, schedule: try await timing.schedule(),
       timeout: agent.timeout.duration, isStillApplied: { await tree?.holds($0.revision) ?? true },
       logger: agent.logger())
+    configuration.preference = timing.prefer
     // All at once, so that an option counts as used that any of them uses.
     let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
+    let settled = configuration
     let work: @Sendable () async throws -> Void = {
       try await reporting {
         let reconciler = Reconciler(
           sources: Array(backends.prefix(sources.count)),
           acknowledgingTo: acknowledgeTo.isEmpty ? nil : Array(backends.dropFirst(sources.count)),
-          store: try await StateStore.open(store), configuration: configuration,
+          store: try await StateStore.open(store), configuration: settled,
           observe: { event in EventLine(event).map(output.write) }
         ) { update in
           try await tree?.put(update)
@@ -81,7 +79,8 @@ func reporting(_ work: () async throws -> Void) async throws {
 extension Reconciler.Outcome {
   func throwExitCode() throws {
     switch self {
-    case .current: break
+    // What waits by the operator's own word is as it should be.
+    case .current, .held, .resting: break
     case .rejected: throw ExitCode.rejected
     case .unavailable: throw ExitCode.unavailable
     case .absent: throw ExitCode.absent
