@@ -19,33 +19,64 @@ struct FollowCommand: AsyncParsableCommand {
   var into: String?
   @Option(
     help: ArgumentHelp(
+      "Let the store have this many bytes at most: 500M, 2G. (default: what the disk has)", valueName: "size"))
+  var maxStore: ByteSize?
+  @Option(help: ArgumentHelp("How many states to keep, to go back to.", valueName: "number")) var keep = 2
+  @Option(
+    help: ArgumentHelp(
       "Send acknowledgements there, and not to the sources. Repeatable: the first that takes one gets it.",
       valueName: "source"))
   var acknowledgeTo: [String] = []
   @Flag(help: "Look once, and end with a status that says how it went.") var once = false
   @OptionGroup var timing: ScheduleOptions
+  @Option(
+    help: ArgumentHelp(
+      """
+      Let an applied state prove itself for so long by --check; if it does not, the state before is applied again, and \
+      it is not tried again until a newer one is published.
+      """, valueName: "time"))
+  var trial: TimeSpan?
+  @Option(
+    help: ArgumentHelp(
+      "The command that checks whether what was applied works: status 0 if it does.", valueName: "command"))
+  var check: String?
   @OptionGroup var trust: TrustOptions
   @OptionGroup var transport: TransportOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
+  func validate() throws {
+    guard (1...100).contains(keep) else { throw ValidationError("--keep must be 1 to 100.") }
+    guard (trial == nil) == (check == nil) else { throw ValidationError("--trial and --check go together.") }
+    guard trial.map({ $0.duration > .zero }) ?? true else { throw ValidationError("--trial must be more than 0.") }
+  }
+
   func run() async throws {
     let output = Output(isJSON: json)
     let tree = into.map(CurrentTree.init)
-    var configuration = Reconciler.Configuration(
+    var settings = Reconciler.Configuration(
       policy: try await trust.policy(), device: agent.deviceName, schedule: try await timing.schedule(),
-      timeout: agent.timeout.duration, isStillApplied: { await tree?.holds($0.revision) ?? true },
-      logger: agent.logger())
-    configuration.preference = timing.prefer
+      timeout: agent.timeout.duration, logger: agent.logger())
+    settings.preference = timing.prefer
+    if let trial, let check {
+      let command = ShellCommand(check)
+      settings.trial = Reconciler.Trial(trial.duration) { try await command.check($0) }
+    }
     // All at once, so that an option counts as used that any of them uses.
     let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
-    let settled = configuration
-    let work: @Sendable () async throws -> Void = {
+    let work: @Sendable () async throws -> Void = { [settings] in
       try await reporting {
+        let store = try await StateStore.open(store, keeping: keep, maximumSize: maxStore?.bytes)
+        var configuration = settings
+        if let tree {
+          configuration.isStillApplied = { applied in
+            await tree.holds(applied.revision) { try await store.documents(of: applied.revision) }
+          }
+        }
         let reconciler = Reconciler(
           sources: Array(backends.prefix(sources.count)),
           acknowledgingTo: acknowledgeTo.isEmpty ? nil : Array(backends.dropFirst(sources.count)),
-          store: try await StateStore.open(store), configuration: settled,
+          store: store, configuration: configuration,
           observe: { event in EventLine(event).map(output.write) }
         ) { update in
           try await tree?.put(update)

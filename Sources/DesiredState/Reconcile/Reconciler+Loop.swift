@@ -11,6 +11,7 @@ extension Reconciler {
   func pollAgainAndAgain() async {
     await waitForLook(in: configuration.schedule.startSpread * configuration.random())
     while !Task.isCancelled {
+      await trying("requests") { try await performRequests() }
       await trying("poll") { _ = try await polls.run(poll) }
       applyBell.ring()
       deliveryBell.ring()
@@ -114,7 +115,7 @@ extension Reconciler {
   }
 
   /// Trouble on this device is logged, once as long as it is the same, and tried again.
-  private func trying(_ part: String, _ work: () async throws -> Void) async {
+  func trying(_ part: String, _ work: () async throws -> Void) async {
     do {
       try await work()
       situations.forget("device \(part)")

@@ -68,6 +68,9 @@ public final class Reconciler: Sendable {
         guard let hints = source.changeHints() else { continue }
         group.addTask { for await _ in hints { self.hint(from: source.source) } }
       }
+      if let requests = store.requestHints() {
+        group.addTask { for await _ in requests { await self.trying("requests") { try await self.performRequests() } } }
+      }
       group.addTask { await self.pollAgainAndAgain() }
       group.addTask { await self.applyAgainAndAgain() }
       group.addTask { await self.deliverAgainAndAgain() }
@@ -84,6 +87,7 @@ public final class Reconciler: Sendable {
   /// - Throws: ``StoreError`` and ``FileError`` for trouble on this device; `CancellationError`.
   @discardableResult
   public func runOnce() async throws -> Outcome {
+    try await performRequests()
     let before = await store.adopted?.revision
     var result = ApplyResult.settled()
     // An agent that is at work already is not waited for before the poll.

@@ -12,6 +12,8 @@ struct StoreRecord: Sendable, Equatable, Codable {
   static let sizeLimit = 16 << 20
 
   var format = Self.currentFormat
+  /// The name this device speaks under.
+  var device: String?
   /// The state this device is to be on.
   var adopted: AdoptedState?
   var applied: AppliedState?
@@ -64,7 +66,8 @@ extension StoreRecord {
       try JSON.file(again) == bytes
     else {
       throw StoreError(
-        .notStorable, "what is to be written to \(path) (\(bytes.count) bytes) could not be read back; nothing was changed")
+        .notStorable,
+        "what is to be written to \(path) (\(bytes.count) bytes) could not be read back; nothing was changed")
     }
     return bytes
   }

@@ -24,6 +24,8 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
     public static let versionEquivocation = Code(rawValue: "version-equivocation")
     /// The source's history no longer contains the adopted state.
     public static let historyRewritten = Code(rawValue: "history-rewritten")
+    /// The source is older than the adopted state, and may catch up: a mirror, perhaps.
+    public static let behind = Code(rawValue: "behind")
     /// The manifest's time is over.
     public static let expired = Code(rawValue: "expired")
     /// The manifest's time of issue is further ahead of this device's clock than can be believed.
