@@ -5,7 +5,7 @@ let package = Package(
   name: "Benchmarks",
   dependencies: [.package(name: "DesiredState", path: "..")],
   targets: [
-    .target(name: "Measuring"),
+    .target(name: "Measuring", dependencies: [.product(name: "DesiredState", package: "DesiredState")]),
     .executableTarget(
       name: "DropBenchmarks",
       dependencies: [

@@ -23,10 +23,6 @@ static inline CURLcode ccurl_set_long(CURL *easy, CURLoption option, long value)
   return curl_easy_setopt(easy, option, value);
 }
 
-static inline CURLcode ccurl_set_offset(CURL *easy, CURLoption option, curl_off_t value) {
-  return curl_easy_setopt(easy, option, value);
-}
-
 // libcurl copies every string option except CURLOPT_POSTFIELDS. NULL puts the built-in default away.
 static inline CURLcode ccurl_set_string(CURL *easy, CURLoption option, const char *value) {
   return curl_easy_setopt(easy, option, value);
@@ -54,11 +50,6 @@ static inline CURLcode ccurl_set_on_header(CURL *easy, curl_write_callback funct
 static inline CURLcode ccurl_set_on_body(CURL *easy, curl_write_callback function, void *context) {
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, context);
   return curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, function);
-}
-
-static inline CURLcode ccurl_set_on_read(CURL *easy, curl_read_callback function, void *context) {
-  curl_easy_setopt(easy, CURLOPT_READDATA, context);
-  return curl_easy_setopt(easy, CURLOPT_READFUNCTION, function);
 }
 
 static inline CURLcode ccurl_set_on_progress(CURL *easy, curl_xferinfo_callback function, void *context) {
@@ -100,12 +91,6 @@ static inline long ccurl_get_long(CURL *easy, CURLINFO information) {
 static inline curl_off_t ccurl_get_offset(CURL *easy, CURLINFO information) {
   curl_off_t value = 0;
   return curl_easy_getinfo(easy, information, &value) == CURLE_OK ? value : 0;
-}
-
-// The returned text belongs to libcurl and lives as long as the handle.
-static inline const char *ccurl_get_string(CURL *easy, CURLINFO information) {
-  const char *value = NULL;
-  return curl_easy_getinfo(easy, information, &value) == CURLE_OK ? value : NULL;
 }
 
 // Macros with casts in them, which Swift's importer skips.

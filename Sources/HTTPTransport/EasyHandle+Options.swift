@@ -130,17 +130,13 @@ extension EasyHandle {
     clearErrorText()
     try set(CURLOPT_URL, plan.address.url)
     try apply(plan.credentials)
-    // CURLOPT_HTTPGET(3): undoes CURLOPT_NOBODY, CURLOPT_UPLOAD and CURLOPT_POST.
+    // CURLOPT_HTTPGET(3): undoes CURLOPT_NOBODY and CURLOPT_POST.
     try set(CURLOPT_HTTPGET, 1)
     var hasBody = true
-    switch plan.body.content {
-    case .bytes(let bytes):
+    if let bytes = plan.body {
       try set(CURLOPT_POST, 1)
       try set(postBytes: bytes)
-    case .pipe, .stream:
-      try set(CURLOPT_UPLOAD, 1)
-      try set(CURLOPT_INFILESIZE_LARGE, large: plan.pipe?.length ?? -1)
-    case .none:
+    } else {
       hasBody = false
       switch plan.method {
       case .head:

@@ -44,10 +44,6 @@ final class EasyHandle {
     try check(ccurl_set_long(pointer, option, value), option)
   }
 
-  func set(_ option: CURLoption, large value: Int64) throws(HTTPTransportError) {
-    try check(ccurl_set_offset(pointer, option, curl_off_t(value)), option)
-  }
-
   func set(postBytes bytes: [UInt8]) throws(HTTPTransportError) {
     // No bytes still want an address: NULL would mean that the read callback is to be asked for them.
     let code = bytes.withUnsafeBytes {

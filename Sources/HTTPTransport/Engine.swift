@@ -1,4 +1,5 @@
 import CCurl
+import DesiredStateSupport
 import Glibc
 
 /// Drives libcurl's multi interface on a thread of its own, for any number of tasks and threads.
@@ -10,7 +11,6 @@ final class Engine: Sendable {
     case cancel(Transfer)
     case abandon(Transfer)
     case resumeReceiving(Transfer)
-    case resumeSending(Transfer)
   }
 
   private struct Inbox: Sendable {
@@ -195,7 +195,7 @@ final class EngineContext {
   /// Origins that have asked for a client certificate when there was none.
   var askingOrigins: Set<HTTPOrigin> = []
   /// To be woken before the thread goes to sleep.
-  var waiters: [Waiter] = []
+  var waiters: [CheckedContinuation<Void, Never>] = []
   /// What OpenSSL found wrong with a certificate, by the easy handle that was connecting.
   var verificationFailures: [UnsafeMutableRawPointer: Int32] = [:]
 
@@ -262,7 +262,7 @@ private final class EngineLoop {
   }
 
   private func wakeWaiters() {
-    for waiter in context.waiters { waiter.wake() }
+    for waiter in context.waiters { waiter.resume() }
     context.waiters.removeAll(keepingCapacity: true)
   }
 
@@ -287,10 +287,6 @@ private final class EngineLoop {
     case .resumeReceiving(let transfer):
       guard let running = running(transfer) else { return }
       running.resumeReceiving()
-      endIfStopped(running)
-    case .resumeSending(let transfer):
-      guard let running = running(transfer) else { return }
-      running.resumeSending()
       endIfStopped(running)
     }
   }

@@ -81,7 +81,7 @@ extension HTTPTransportError {
         retryable: true, curl: code)
     case CURLE_SSL_CACERT_BADFILE:
       self = error(
-        .configuration, "The file of trusted certificates cannot be read, or holds none in PEM form.", curl: code)
+        .configuration, "The trusted authorities cannot be read: the file is not there, or holds no certificate in PEM form.", curl: code)
     case CURLE_SSL_CERTPROBLEM:
       self = error(
         .configuration,
@@ -90,11 +90,6 @@ extension HTTPTransportError {
     case CURLE_PARTIAL_FILE:
       self = error(
         .truncated, "\(address) ended before its announced length. Try again.", retryable: true, curl: code)
-    case CURLE_SEND_FAIL_REWIND:
-      self = error(
-        .connectionLost,
-        "\(address.origin) closed the connection before it answered, and a streamed body cannot be sent again by itself. "
-          + "Send the request anew.", retryable: true, curl: code)
     case CURLE_OUT_OF_MEMORY where !running.isHeaderComplete:
       self = error(.headerTooLarge, "\(address) sent a header line that is too long.", curl: code)
     case CURLE_OUT_OF_MEMORY:
@@ -119,7 +114,7 @@ extension HTTPTransportError {
           ? error(
             .clientCertificateRequired,
             "\(peer) asked for a client certificate and broke the connection when it got none. "
-              + "Configure the device's certificate and key.", retryable: true, curl: code) : nil)
+              + "Set the client certificate and the client certificate's key.", retryable: true, curl: code) : nil)
         ?? (code == CURLE_SSL_CONNECT_ERROR
           ? error(
             .tlsFailed, "No TLS connection to \(peer) could be agreed on. Check that it speaks TLS at that port.",
@@ -157,7 +152,7 @@ extension HTTPTransportError {
       default:
         (
           .tlsUntrusted,
-          "The certificate of \(peer) is not from a trusted authority. Name its authority, or look for an inspecting proxy on the way."
+          "The certificate of \(peer) is not from a trusted authority. Add its authority to the trusted authorities, or look for an inspecting proxy on the way."
         )
       }
     return HTTPTransportError(code: kind, message: message, curlCode: Int32(code.rawValue), detail: detail)
@@ -176,7 +171,7 @@ extension HTTPTransportError {
     }
     let hasCertificate = configuration.tls.clientCertificate != nil
     let required = error(
-      .clientCertificateRequired, "\(peer) wants a client certificate. Configure the device's certificate and key.")
+      .clientCertificateRequired, "\(peer) wants a client certificate. Set the client certificate and the client certificate's key.")
     let refused = error(
       .clientCertificateRefused,
       "\(peer) does not accept the client certificate. Check that it is current and from an authority the server trusts."
@@ -193,7 +188,7 @@ extension HTTPTransportError {
     case 1070, SSL_R_UNSUPPORTED_PROTOCOL:
       return error(
         .tlsVersion,
-        "\(peer) does not offer the TLS version that is required. Update the server, or allow TLS 1.2 by name (--allow-tls-1.2)."
+        "\(peer) does not offer the TLS version that is required. Update the server, or allow TLS 1.2."
       )
     default: return nil
     }

@@ -29,18 +29,18 @@ public final class HTTPTransport: Sendable {
   /// the exchange at once.
   /// - Parameters:
   ///   - request: Absolute: with scheme and authority. Credentials belong in the configuration.
-  ///   - body: What to send along.
+  ///   - body: What to send along; nil for a request without content.
   ///   - limits: Instead of the configuration's.
   ///   - deadline: For everything until the end of the body, instead of the configuration's timeout.
   /// - Throws: ``HTTPTransportError``. A response with an error status is not an error here.
   public func send(
-    _ request: HTTPRequest, body: HTTPRequestBody = .none, limits: HTTPLimits? = nil,
+    _ request: HTTPRequest, body: [UInt8]? = nil, limits: HTTPLimits? = nil,
     deadline: ContinuousClock.Instant? = nil, isolation: isolated (any Actor)? = #isolation
   ) async throws(HTTPTransportError) -> HTTPExchange {
     var plan = try RequestPlan(request, body: body, configuration: configuration, limits: limits, deadline: deadline)
     var followed = 0
     while true {
-      let handle = TransferHandle(start(plan), owner)
+      let handle = TransferHandle(engine.start(plan), owner)
       let (response, facts) = try await handle.transfer.head()
       switch plan.decide(on: response, followed: followed, configuration: configuration) {
       case .deliver: return HTTPExchange(plan, response, facts, handle)
@@ -51,46 +51,10 @@ public final class HTTPTransport: Sendable {
     }
   }
 
-  /// As ``send(_:body:limits:deadline:isolation:)``, for a thread that may block. Never call it from a task.
-  public func sendBlocking(
-    _ request: HTTPRequest, body: HTTPRequestBody = .none, limits: HTTPLimits? = nil,
-    deadline: ContinuousClock.Instant? = nil
-  ) throws(HTTPTransportError) -> HTTPBlockingExchange {
-    try beginBlocking(request, body: body, limits: limits, deadline: deadline).exchange()
-  }
-
-  /// Begins a request whose body is then written to a ``HTTPRequestBodyPipe``, for a thread that may block.
-  public func beginBlocking(
-    _ request: HTTPRequest, body: HTTPRequestBody = .none, limits: HTTPLimits? = nil,
-    deadline: ContinuousClock.Instant? = nil
-  ) throws(HTTPTransportError) -> HTTPBlockingRequest {
-    let plan = try RequestPlan(request, body: body, configuration: configuration, limits: limits, deadline: deadline)
-    return HTTPBlockingRequest(plan, configuration) { [self] in TransferHandle(start($0), owner) }
-  }
-
   /// Fails what is under way with `shut-down`, closes every connection, and returns when that is done.
   public func shutdown() async {
     engine.stop()
     await engine.waitForEnd()
-  }
-
-  private func start(_ plan: RequestPlan) -> Transfer {
-    let transfer = engine.start(plan)
-    if case .stream(_, let produce) = plan.body.content, let pipe = plan.pipe {
-      // Ends by itself: when the exchange does, the pipe is closed and takes nothing more.
-      Task {
-        do {
-          try await produce(pipe)
-          pipe.finish()
-        } catch let error as HTTPTransportError {
-          pipe.fail(error)
-        } catch {
-          // The sequence's own error may say anything; its type is enough to find it by.
-          pipe.fail(.invalidRequest("The request body could not be read: \(type(of: error))."))
-        }
-      }
-    }
-    return transfer
   }
 
   private static func check(_ configuration: HTTPTransportConfiguration) throws(HTTPTransportError) {

@@ -18,7 +18,6 @@ final class RunningTransfer {
   /// What OpenSSL found wrong with a certificate: an X509_V_ERR_ number.
   private(set) var verificationFailure: Int32?
   private var isReceivePaused = false
-  private var isSendPaused = false
   /// libcurl is handing over what it held back.
   private var isResuming = false
   /// The reader has gone; up to so many bytes are still read to keep the connection.
@@ -71,19 +70,6 @@ final class RunningTransfer {
         RunningTransfer.from(context)?.isReadyToSend() == true
           ? Int32(CURL_PREREQFUNC_OK) : Int32(CURL_PREREQFUNC_ABORT)
       }, reference)
-    if let pipe = plan.pipe {
-      let engine = context.engine
-      let transfer = transfer
-      pipe.attach { [weak engine, weak transfer] in
-        if let engine, let transfer { engine.post(.resumeSending(transfer)) }
-      }
-      _ = ccurl_set_on_read(
-        easy.pointer,
-        { bytes, size, count, context in
-          RunningTransfer.from(context)?.send(UnsafeMutableRawBufferPointer(start: bytes, count: size * count))
-            ?? Int(CURL_READFUNC_ABORT)
-        }, reference)
-    }
   }
 
   private func stop(_ error: HTTPTransportError) {
@@ -150,20 +136,6 @@ final class RunningTransfer {
     return false
   }
 
-  private func send(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
-    guard let pipe = plan.pipe else { return 0 }
-    switch pipe.read(into: buffer) {
-    case .bytes(let count): return count
-    case .end: return 0
-    case .notYet:
-      isSendPaused = true
-      return Int(CURL_READFUNC_PAUSE)
-    case .failed(let error):
-      stop(error)
-      return Int(CURL_READFUNC_ABORT)
-    }
-  }
-
   /// CURLOPT_PREREQFUNCTION(3): called when the connection is made, also when it is used again,
   /// and before any request is sent.
   private func isReadyToSend() -> Bool {
@@ -192,13 +164,7 @@ final class RunningTransfer {
   func resumeReceiving() {
     guard isReceivePaused else { return }
     isReceivePaused = false
-    applyPauses()
-  }
-
-  func resumeSending() {
-    guard isSendPaused else { return }
-    isSendPaused = false
-    applyPauses()
+    takeWhatIsHeld()
   }
 
   /// Reads what little may be left, so that the connection can be used again; gives up on more.
@@ -208,24 +174,21 @@ final class RunningTransfer {
     resumeReceiving()
   }
 
-  /// curl_easy_pause(3): the mask says which directions are paused from now on. It gives what was held back
-  /// to the callbacks at once; when one of them stops it there, this call alone says so, and the transfer
-  /// would go on to end as if nothing were missing.
+  /// curl_easy_pause(3): gives what was held back to the callbacks at once; when one of them stops it there, this call
+  /// alone says so, and the transfer would go on to end as if nothing were missing.
   ///
-  /// What it holds is taken all at once. It is in memory already, after decoding perhaps many megabytes of
-  /// it, and libcurl would copy the rest each time that it is paused again.
-  private func applyPauses() {
+  /// What libcurl holds is taken all at once. It is in memory already, after decoding perhaps many megabytes of it, and
+  /// libcurl would copy the rest each time that it is paused again.
+  private func takeWhatIsHeld() {
     isResuming = true
     defer { isResuming = false }
-    let code = curl_easy_pause(
-      easy.pointer, (isReceivePaused ? CURLPAUSE_RECV : 0) | (isSendPaused ? CURLPAUSE_SEND : 0))
+    let code = curl_easy_pause(easy.pointer, CURLPAUSE_CONT)
     if code != CURLE_OK { stop(HTTPTransportError(code, of: self, text: easy.errorText)) }
   }
 
   // MARK: The stall limit
 
-  /// Kept here rather than by CURLOPT_LOW_SPEED_TIME, which takes a request body that is slow in coming
-  /// from our own side for a slow server.
+  /// Kept here rather than by CURLOPT_LOW_SPEED_TIME, which takes a reader that is slow for a slow server.
   private var stall = StallDetector()
 
   /// What of it has crossed the line so far, either way.
@@ -234,13 +197,13 @@ final class RunningTransfer {
       + Int64(ccurl_get_offset(easy.pointer, CURLINFO_SIZE_UPLOAD_T)) + Int64(header.byteCount)
   }
 
-  /// Called about ``StallWatch/interval(of:)`` apart, after libcurl has read what there is.
+  /// Called about ``StallDetector/interval(of:)`` apart, after libcurl has read what there is.
   ///
   /// - Parameter count: the bytes of all transfers. They share a line, and with HTTP/2 a connection, on which a server
   ///   sends them one after the other: whoever waits for its turn has not stalled.
   func isStalled(_ now: ContinuousClock.Instant, count: Int64) -> Bool {
     guard let limit = configuration.stallLimit, discardLimit == nil else { return false }
-    let isJudged = isConnected && !isReceivePaused && !isSendPaused
+    let isJudged = isConnected && !isReceivePaused
     return stall.isOver(limit, count: count, now, isJudged: isJudged)
   }
 

@@ -1,8 +1,7 @@
-import Dispatch
+import DesiredStateSupport
 import HTTPTypes
 
-/// One exchange, as both sides see it: the engine's thread puts in what arrives, a task or a thread
-/// takes it out.
+/// One exchange, as both sides see it: the engine's thread puts in what arrives, a task takes it out.
 final class Transfer: Sendable {
   struct State: Sendable {
     var response: HTTPResponse?
@@ -26,7 +25,7 @@ final class Transfer: Sendable {
   }
 
   /// Changes the state; whoever waits for that is returned, to be woken after.
-  private func change(_ body: (inout State) -> Void) -> [Waiter] {
+  private func change(_ body: (inout State) -> Void) -> [CheckedContinuation<Void, Never>] {
     state.withLock { watched in
       body(&watched.value)
       return watched.changed()
@@ -38,9 +37,11 @@ final class Transfer: Sendable {
   // The engine wakes the waiters when libcurl has done all it can for now: what comes together, such as
   // a header and the end of an empty body, then wakes its reader once.
 
-  /// - Parameter hasContent: whether a body may follow. If not, the end does, at once: nobody is woken twice for one
-  ///   answer, which is half the price of a poll that finds nothing new.
-  func deliver(_ response: HTTPResponse, _ facts: ConnectionFacts, hasContent: Bool) -> [Waiter] {
+  /// - Parameter hasContent: whether a body may follow. If not, the end does, at once: its reader is not woken twice for
+  ///   one answer, which is half the price of a poll that finds nothing new.
+  func deliver(
+    _ response: HTTPResponse, _ facts: ConnectionFacts, hasContent: Bool
+  ) -> [CheckedContinuation<Void, Never>] {
     state.withLock { watched in
       watched.value.response = response
       watched.value.facts = facts
@@ -49,8 +50,8 @@ final class Transfer: Sendable {
   }
 
   /// Nil when the reader is too far behind: nothing was taken, and the transfer is to be paused.
-  func append(_ bytes: UnsafeRawBufferPointer, whateverIsHeld takesAll: Bool) -> [Waiter]? {
-    state.withLock { watched -> [Waiter]? in
+  func append(_ bytes: UnsafeRawBufferPointer, whateverIsHeld takesAll: Bool) -> [CheckedContinuation<Void, Never>]? {
+    state.withLock { watched -> [CheckedContinuation<Void, Never>]? in
       guard watched.value.outcome == nil else { return [] }
       if watched.value.received.count >= Self.highWaterMark, !takesAll {
         watched.value.isReceivePaused = true
@@ -62,14 +63,12 @@ final class Transfer: Sendable {
   }
 
   /// The first outcome stays.
-  func finish(_ outcome: Result<Void, HTTPTransportError>) -> [Waiter] {
-    let waiters = change { state in
+  func finish(_ outcome: Result<Void, HTTPTransportError>) -> [CheckedContinuation<Void, Never>] {
+    change { state in
       guard state.outcome == nil else { return }
       if case .failure(let error) = outcome, error.code == .cancelled { state.received = [] }
       state.outcome = outcome
     }
-    plan.pipe?.close()
-    return waiters
   }
 
   // MARK: The reader's side
@@ -77,7 +76,7 @@ final class Transfer: Sendable {
   /// Ends the exchange at once for whoever waits for it; the engine lets go of it right after.
   func cancel() {
     let isNew = state.withLock { $0.value.outcome == nil }
-    for waiter in finish(.failure(.cancelled)) { waiter.wake() }
+    for waiter in finish(.failure(.cancelled)) { waiter.resume() }
     if isNew { engine.post(.cancel(self)) }
   }
 
@@ -144,7 +143,7 @@ final class Transfer: Sendable {
         case .ready(let value): return value
         case .notYet(let seen):
           await withCheckedContinuation { continuation in
-            let waits = state.withLock { $0.wait(.task(continuation), since: seen) }
+            let waits = state.withLock { $0.wait(continuation, since: seen) }
             if !waits { continuation.resume() }
           }
         }
@@ -154,33 +153,14 @@ final class Transfer: Sendable {
     }
   }
 
-  private func block<Value: Sendable>(for take: @Sendable (inout State) -> Value?) -> Value {
-    let semaphore = DispatchSemaphore(value: 0)
-    while true {
-      switch look(take) {
-      case .ready(let value): return value
-      case .notYet(let seen):
-        if state.withLock({ $0.wait(.thread(semaphore), since: seen) }) { semaphore.wait() }
-      }
-    }
-  }
-
   func head(
     isolation: isolated (any Actor)? = #isolation
   ) async throws(HTTPTransportError) -> (HTTPResponse, ConnectionFacts) {
     try await wait(for: Self.head).get()
   }
 
-  func blockingHead() throws(HTTPTransportError) -> (HTTPResponse, ConnectionFacts) {
-    try block(for: Self.head).get()
-  }
-
   func chunk(isolation: isolated (any Actor)? = #isolation) async throws(HTTPTransportError) -> [UInt8]? {
     resume(after: try await wait(for: Self.chunk).get())
-  }
-
-  func blockingChunk() throws(HTTPTransportError) -> [UInt8]? {
-    resume(after: try block(for: Self.chunk).get())
   }
 
   private func resume(after piece: Piece?) -> [UInt8]? {

@@ -1,4 +1,5 @@
 import CCurl
+import DesiredStateSupport
 import Glibc
 
 /// Counts the bytes of every socket libcurl opens, and keeps the counts of those it has closed.

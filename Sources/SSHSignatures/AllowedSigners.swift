@@ -4,15 +4,16 @@ public import FoundationEssentials
 /// Who may sign what, and from when to when: an OpenSSH `allowed_signers` file (ssh-keygen(1), ALLOWED SIGNERS).
 ///
 /// The file is read as `ssh-keygen -Y verify` reads it, with one difference: a line that ssh-keygen would skip with a
-/// complaint makes the whole file refused here, because whoever wrote it meant something by it. Certificate
-/// authorities are refused for now.
+/// complaint makes the whole file refused here, because its writer meant something by it.
 public struct AllowedSigners: Sendable {
   /// A line of the file: a key and what it may sign.
   public struct Entry: Sendable {
     /// The number of the line, from 1.
     public let line: Int
-    /// Who the key belongs to.
+    /// Who the key belongs to; for an authority, the names that its certificates may give.
     public let principals: SSHPatternList
+    /// Whether the key is an authority (`cert-authority`): it signs certificates, and nothing else counts.
+    public let isCertificateAuthority: Bool
     /// The namespaces that the key may sign in (`namespaces=`), or nil for any.
     public let namespaces: SSHPatternList?
     /// The first second at which the key is trusted (`valid-after=`), or nil.
@@ -26,7 +27,7 @@ public struct AllowedSigners: Sendable {
   /// The lines that are not comments, in their order.
   public let entries: [Entry]
 
-  private let entriesByKey: [SSHPublicKey: [Entry]]
+  let entriesByKey: [SSHPublicKey: [Entry]]
 
   /// The longest file that is looked at, in bytes.
   public static let maximumFileSize = 4 * 1024 * 1024
@@ -50,49 +51,6 @@ public struct AllowedSigners: Sendable {
     entriesByKey = Dictionary(grouping: entries, by: \.key)
   }
 
-  /// Whether a key may sign in a namespace.
-  public enum Trust: Hashable, Sendable {
-    /// It may. `principals` are the patterns of every line that allows it, as they are written, each once.
-    case trusted(principals: [String])
-    /// It may not.
-    case untrusted(reason: UntrustedReason)
-  }
-
-  /// Why a key may not sign. Where several lines have the key, the reason of the line that comes closest.
-  public enum UntrustedReason: Hashable, Sendable {
-    /// No line has the key.
-    case keyNotListed
-    /// The key may sign, but not in this namespace.
-    case namespaceNotAllowed
-    /// The key will be trusted from this second on.
-    case notYetValid(from: Date)
-    /// The key was trusted up to this second.
-    case expired(after: Date)
-  }
-
-  /// Whether a key may sign in a namespace at a time; one line that allows it is enough.
-  ///
-  /// As for ssh-keygen, time passes in whole seconds, and a key is trusted at the second of `valid-after`, at that of
-  /// `valid-before`, and between them.
-  public func trust(of key: SSHPublicKey, namespace: String, at time: Date) -> Trust {
-    guard let candidates = entriesByKey[key] else { return .untrusted(reason: .keyNotListed) }
-    let inNamespace = candidates.filter { $0.namespaces?.matches(namespace) ?? true }
-    guard !inNamespace.isEmpty else { return .untrusted(reason: .namespaceNotAllowed) }
-    // As numbers: a clock that shows no number is before and after nothing, which `Date` compares otherwise.
-    let second = time.timeIntervalSince1970.rounded(.down)
-    func hasBegun(_ entry: Entry) -> Bool { entry.validAfter.map { $0.timeIntervalSince1970 <= second } ?? true }
-    func hasNotEnded(_ entry: Entry) -> Bool { entry.validBefore.map { second <= $0.timeIntervalSince1970 } ?? true }
-    let valid = inNamespace.filter { hasBegun($0) && hasNotEnded($0) }
-    guard valid.isEmpty else {
-      var seen: Set<String> = []
-      return .trusted(principals: valid.flatMap(\.principals.patterns).filter { seen.insert($0).inserted })
-    }
-    if let from = inNamespace.filter({ !hasBegun($0) }).compactMap(\.validAfter).min() {
-      return .untrusted(reason: .notYetValid(from: from))
-    }
-    return .untrusted(reason: .expired(after: inNamespace.compactMap(\.validBefore).max() ?? .distantPast))
-  }
-
   /// The file in a form that is the same for files that mean the same: no comments, times in UTC, patterns and lines
   /// sorted, each once. It is an `allowed_signers` file itself.
   ///
@@ -107,7 +65,7 @@ public struct AllowedSigners: Sendable {
 
 extension AllowedSigners.Entry {
   fileprivate var canonicalDescription: String {
-    var options: [String] = []
+    var options = isCertificateAuthority ? ["cert-authority"] : []
     if let namespaces {
       options.append("namespaces=\"\(namespaces.canonicalDescription.replacing("\"", with: "\\\""))\"")
     }
@@ -127,21 +85,5 @@ extension SSHPatternList {
     let patterns = Set(patterns.map { Array($0.utf8) })
     return patterns.sorted { $0.lexicographicallyPrecedes($1) }
       .map { String(decoding: $0, as: UTF8.self) }.joined(separator: ",")
-  }
-}
-
-extension AllowedSigners.UntrustedReason: CustomStringConvertible {
-  /// What is wrong and what to do about it, as the end of a sentence about the key.
-  public var description: String {
-    switch self {
-    case .keyNotListed:
-      "is not listed in the allowed signers"
-    case .namespaceNotAllowed:
-      "is listed in the allowed signers, but its namespaces= does not have this namespace"
-    case .notYetValid(let date):
-      "is listed in the allowed signers, but only from \(date.formatted(.iso8601)) on (valid-after=)"
-    case .expired(let date):
-      "is listed in the allowed signers, but only up to \(date.formatted(.iso8601)) (valid-before=)"
-    }
   }
 }

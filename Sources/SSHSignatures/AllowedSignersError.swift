@@ -12,8 +12,6 @@ public struct AllowedSignersError: Error, Hashable, Sendable, CustomStringConver
     public static let malformed = Code(rawValue: "malformed")
     /// An option that is not known, or whose value makes no sense.
     public static let invalidOption = Code(rawValue: "invalid-option")
-    /// A line that lets a certificate authority speak for others.
-    public static let certificateAuthority = Code(rawValue: "certificate-authority")
     /// A key that cannot be used here; `underlyingError` says why.
     public static let unsupportedKey = Code(rawValue: "unsupported-key")
     /// A longer file than is looked at.

@@ -28,8 +28,8 @@ struct AllowedSignersLineParser {
     }
     let key = try parseKey()
     return AllowedSigners.Entry(
-      line: line, principals: principals, namespaces: options.namespaces, validAfter: options.validAfter,
-      validBefore: options.validBefore, key: key)
+      line: line, principals: principals, isCertificateAuthority: options.isCertificateAuthority,
+      namespaces: options.namespaces, validAfter: options.validAfter, validBefore: options.validBefore, key: key)
   }
 
   private func checkText() throws(AllowedSignersError) {
@@ -82,6 +82,7 @@ struct AllowedSignersLineParser {
   // MARK: - Options
 
   private struct Options {
+    var isCertificateAuthority = false
     var namespaces: SSHPatternList?
     var validAfter: Date?
     var validBefore: Date?
@@ -95,9 +96,10 @@ struct AllowedSignersLineParser {
       let name = written.lowercased()
       switch name {
       case "cert-authority":
-        throw error(
-          .certificateAuthority,
-          "cert-authority: certificates are not supported yet; list each signing key itself, without cert-authority")
+        guard !options.isCertificateAuthority else {
+          throw error(.invalidOption, "cert-authority is given twice; write it once")
+        }
+        options.isCertificateAuthority = true
       case "namespaces":
         guard options.namespaces == nil else { throw givenTwice(name) }
         let namespaces = SSHPatternList(parsing: try parseValue(of: name))
@@ -112,11 +114,12 @@ struct AllowedSignersLineParser {
       default:
         throw error(
           .invalidOption,
-          "\(quoted(written)) is neither an option (namespaces=, valid-after=, valid-before=) nor a key type")
+          "\(quoted(written)) is neither an option (cert-authority, namespaces=, valid-after=, valid-before=) nor a key type"
+        )
       }
       guard let next = rest.first, !Self.isBlank(next) else { break }
       guard next == UInt8(ascii: ",") else {
-        throw error(.invalidOption, "a comma must follow the value of \(name)=, or a blank and the key")
+        throw error(.invalidOption, "a comma must follow \(name) and its value, or a blank and the key")
       }
       rest.removeFirst()
     }

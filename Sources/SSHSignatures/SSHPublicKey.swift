@@ -164,8 +164,8 @@ extension SSHPublicKeyError {
     if name.contains("-cert-v0") {
       return SSHPublicKeyError(
         code: .certificate,
-        message: "\(quoted(name)) is a certificate, which is not supported yet; "
-          + "sign with the plain key and list that key")
+        message: "\(quoted(name)) is a certificate where a plain key is meant; "
+          + "list the key of its authority instead, with cert-authority before it")
     }
     let supported = SSHPublicKey.KeyType.supported.map(\.rawValue).joined(separator: ", ")
     let reason =

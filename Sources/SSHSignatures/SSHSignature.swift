@@ -12,8 +12,11 @@ public struct SSHSignature: Sendable {
     case sha512
   }
 
-  /// The key that the signature claims to be made with.
+  /// The key that the signature claims to be made with; where it came with a certificate, the key in that.
   public let publicKey: SSHPublicKey
+
+  /// The certificate that came with the signature, if one did. Its authority's signature holds.
+  public let certificate: SSHCertificate?
 
   /// What the signature was made for, so that one made for another purpose cannot be passed off as this one. Never
   /// empty.
@@ -42,7 +45,14 @@ public struct SSHSignature: Sendable {
     guard let key = reader.readString() else {
       throw .malformed("ends before its public key does")
     }
-    publicKey = try Self.readPublicKey(key)
+    if SSHCertificate.isCertificate(key) {
+      let certificate = try Self.readCertificate(key)
+      self.certificate = certificate
+      publicKey = certificate.publicKey
+    } else {
+      certificate = nil
+      publicKey = try Self.readPublicKey(key)
+    }
     guard let namespace = reader.readText(), !namespace.isEmpty else {
       throw .malformed("does not name a namespace; sign with ssh-keygen -Y sign -n NAMESPACE")
     }
@@ -75,6 +85,21 @@ public struct SSHSignature: Sendable {
       throw SSHSignatureError(
         error.code == .malformed ? .malformed : .unsupportedKey, "in the signature, \(error.message)",
         underlyingError: error)
+    }
+  }
+
+  private static func readCertificate(_ blob: ArraySlice<UInt8>) throws(SSHSignatureError) -> SSHCertificate {
+    do {
+      return try SSHCertificate(blob: blob)
+    } catch {
+      let code: SSHSignatureError.Code =
+        switch error.code {
+        case .malformed: .malformed
+        case .unsupportedKey: .unsupportedKey
+        default: .certificateInvalid
+        }
+      throw SSHSignatureError(
+        code, "in the signature, \(error.message)", underlyingError: error.underlyingError)
     }
   }
 

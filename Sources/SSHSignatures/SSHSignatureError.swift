@@ -20,6 +20,8 @@ public struct SSHSignatureError: Error, Hashable, Sendable, CustomStringConverti
     public static let unsupportedHash = Code(rawValue: "unsupported-hash")
     /// A key that cannot be used here; `underlyingError` says why.
     public static let unsupportedKey = Code(rawValue: "unsupported-key")
+    /// A certificate that its authority did not sign, or whose authority is a certificate itself.
+    public static let certificateInvalid = Code(rawValue: "certificate-invalid")
     /// A way of signing that is not accepted, such as RSA with SHA-1.
     public static let unsupportedSignatureType = Code(rawValue: "unsupported-signature-type")
     /// Made for another purpose than the one asked about.

@@ -17,6 +17,9 @@ struct SSHWireReader {
 
   var isAtEnd: Bool { rest.isEmpty }
 
+  /// How many bytes have not been read.
+  var remainingCount: Int { rest.count }
+
   /// `byte[count]`
   mutating func readBytes(_ count: Int) -> ArraySlice<UInt8>? {
     guard count <= rest.count else { return nil }
@@ -32,6 +35,11 @@ struct SSHWireReader {
   /// `uint32`
   mutating func readUInt32() -> UInt32? {
     readBytes(4)?.reduce(0) { $0 << 8 | UInt32($1) }
+  }
+
+  /// `uint64`
+  mutating func readUInt64() -> UInt64? {
+    readBytes(8)?.reduce(0) { $0 << 8 | UInt64($1) }
   }
 
   /// `string`

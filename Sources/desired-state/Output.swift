@@ -17,7 +17,9 @@ struct Output: Sendable {
   static func line(_ text: String) { write(text, to: 1) }
 
   /// What went wrong, for a person.
-  static func complain(_ error: some CustomStringConvertible) { write("desired-state: \(printable("\(error)"))", to: 2) }
+  static func complain(_ error: some CustomStringConvertible) {
+    write("desired-state: \(printable(Flags.added(to: "\(error)")))", to: 2)
+  }
 
   private static func write(_ text: String, to descriptor: Int32) {
     var bytes = Array((text + "\n").utf8)[...]
@@ -88,7 +90,7 @@ extension EventLine {
   }
 
   static func unavailable(_ error: BackendError, source: String?) -> EventLine {
-    EventLine(event: "unavailable", source: source, code: error.code.rawValue, reason: error.message)
+    EventLine(event: "unavailable", source: source, code: error.code.rawValue, reason: Flags.added(to: error.message))
   }
 
   static func absent(_ absence: Absence, source: String?) -> EventLine {
@@ -99,8 +101,8 @@ extension EventLine {
     _ error: VerificationError, source: String?, revision: Revision?, origin: Origin?
   ) -> EventLine {
     EventLine(
-      event: "rejected", source: source, revision: revision, version: error.version, origin: origin, code: error.code.rawValue,
-      reason: error.reason)
+      event: "rejected", source: source, revision: revision, version: error.version, origin: origin,
+      code: error.code.rawValue, reason: Flags.added(to: error.reason))
   }
 
   static func acknowledged(_ acknowledgement: Acknowledgement, source: String?) -> EventLine {

@@ -293,14 +293,18 @@ struct RefusalTests {
     }
   }
 
-  @Test("A trust file with a certificate authority is refused with a sentence that says what to do")
+  @Test("A signature with a certificate counts where its authority is listed, and no other key of that line does")
   func certificateAuthority() async throws {
+    let authority = try await site.makeKey("authority")
     let key = try await site.makeKey()
-    try site.addTrust(in: key, principal: "ops", options: "cert-authority")
-    try await site.publishByHand(keys: [key])
-    let run = try await site.follow()
-    #expect(run.status == 64)
-    #expect(run.complaint.contains("cert-authority"))
+    try await Tool.succeed("ssh-keygen", ["-q", "-s", authority, "-I", "id", "-n", "ops", key + ".pub"])
+    try site.addTrust(in: authority, principal: "ops", options: "cert-authority,namespaces=\"desired-state\"")
+    try await site.publishByHand(keys: [authority])
+    let refused = try await site.follow()
+    #expect(refused.status == 3)
+    #expect(refused.complaint.contains("certificate"))
+    try await site.publishByHand(keys: [key + "-cert.pub"])
+    #expect(try await site.follow().status == 0)
   }
 
   @Test("Without a choice of what to trust nothing is followed, and the choices are named") func noTrust() async throws

@@ -84,10 +84,11 @@ struct DigestTests {
     #expect(Digest.of("abc".utf8).hexadecimal == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
   }
 
-  @Test("Text, file name and upper case lead to the same digest") func forms() throws {
+  @Test("Text and file name lead to the same digest, upper case to none") func forms() throws {
     let digest = Digest.of("abc".utf8)
     #expect(try Digest(parsing: digest.description) == digest)
-    #expect(try Digest(parsing: "sha256:" + digest.hexadecimal.uppercased()) == digest)
+    #expect(throws: Digest.ParseError.self) { try Digest(parsing: "sha256:" + digest.hexadecimal.uppercased()) }
+    #expect(Digest(fileName: "sha256-" + digest.hexadecimal.uppercased()) == nil)
     #expect(Digest(fileName: digest.fileName) == digest)
   }
 

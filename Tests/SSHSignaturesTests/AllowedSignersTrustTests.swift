@@ -142,7 +142,7 @@ struct AllowedSignersTrustTests {
         time: "20230101120000Z")
     }
     let lines = [
-      "alice", text, "alice namespaces=\"desired-state\"", "alice cert-authority \(text)", "alice unknown \(text)",
+      "alice", text, "alice namespaces=\"desired-state\"", "alice unknown \(text)",
       "alice namespaces=desired-state \(text)", "alice namespaces=\"desired-state \(text)", "\"alice \(text)",
       "alice namespaces=\"desired-state\",namespaces=\"git\" \(text)", "alice valid-after=\"2023\" \(text)",
       "alice valid-after=\"20230101Z\",valid-before=\"20230101Z\" \(text)", "alice valid-after=\"19700101Z\" \(text)",

@@ -102,7 +102,7 @@ struct SSHSignatureParsingTests {
     let weakSignature = try keygen.sign(message, with: weak)
     #expect(self.refusal(of: weakSignature) == .unsupportedKey)
     let certificate = sshStrings(Array("ssh-ed25519-cert-v01@openssh.com".utf8), [1])
-    #expect(refusal(signatureBlob(publicKey: certificate, signature: value)) == .unsupportedKey)
+    #expect(refusal(signatureBlob(publicKey: certificate, signature: value)) == .malformed)
   }
 
   /// OpenSSH ignores the reserved field and signs an empty one.

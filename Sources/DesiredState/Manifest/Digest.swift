@@ -13,7 +13,7 @@ public struct Digest: Hashable, Sendable {
     words = digest.withUnsafeBytes { $0.loadUnaligned(as: (UInt64, UInt64, UInt64, UInt64).self) }
   }
 
-  /// Parses `sha256:` followed by 64 hexadecimal digits; upper-case digits are accepted and normalised.
+  /// Parses `sha256:` followed by 64 lower-case hexadecimal digits (OCI's grammar of digests).
   ///
   /// - Throws: ``ParseError``, which tells an algorithm this package does not know from malformed text.
   public init(parsing text: String) throws(ParseError) {
@@ -24,7 +24,7 @@ public struct Digest: Hashable, Sendable {
     self = digest
   }
 
-  /// The digest whose 64 hexadecimal digits are given, or nil if they are not.
+  /// The digest whose 64 lower-case hexadecimal digits are given, or nil if they are not.
   public init?(hexadecimal: some StringProtocol) {
     guard hexadecimal.utf8.count == 64 else { return nil }
     var bytes: [UInt8] = []
@@ -46,13 +46,14 @@ public struct Digest: Hashable, Sendable {
   public enum ParseError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The text names an algorithm other than `sha256`.
     case unsupportedAlgorithm(String)
-    /// The text is not `sha256:` and 64 hexadecimal digits.
+    /// The text is not `sha256:` and 64 lower-case hexadecimal digits.
     case malformed(String)
 
     public var description: String {
       switch self {
       case .unsupportedAlgorithm(let name): "digest algorithm '\(name.prefix(32))' is not supported; use sha256"
-      case .malformed(let text): "\(quoted(text)) is not a digest; expected sha256: and 64 hexadecimal digits"
+      case .malformed(let text):
+        "\(quoted(text)) is not a digest; expected sha256: and 64 lower-case hexadecimal digits"
       }
     }
   }
@@ -100,7 +101,6 @@ public struct Digest: Hashable, Sendable {
     switch character {
     case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0")
     case UInt8(ascii: "a")...UInt8(ascii: "f"): character - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): character - UInt8(ascii: "A") + 10
     default: nil
     }
   }

@@ -87,7 +87,7 @@ extension Verifier {
             let signature = try parsed.get()
             try signature.verify(message, namespace: namespace)
             let key = signature.publicKey.fingerprint
-            switch allowed.trust(of: signature.publicKey, namespace: namespace, at: time) {
+            switch allowed.trust(of: signature, namespace: namespace, at: time) {
             case .trusted(let principals):
               if !signers.contains(where: { $0.key == key }) {
                 signers.append(Signer(principals: principals, key: key))

@@ -44,7 +44,8 @@ public struct Verifier: Sendable {
       throw VerificationError(.limitExceeded, "the manifest is longer than the limit of \(limits.manifestSize) bytes")
     }
     let findings = try weigh(state)
-    let manifest = try StateManifest(parsing: state.manifest, requiresVersion: !state.isSynthesised)
+    let manifest = try StateManifest(
+      parsing: state.manifest, requiresVersion: !state.isSynthesised, maximumDocumentCount: limits.documentCount)
     do {
       try checkAudience(manifest)
       try checkVersion(manifest.version, of: state.revision)
@@ -119,10 +120,6 @@ public struct Verifier: Sendable {
   // MARK: - Documents
 
   private func checkDocuments(_ documents: [DocumentReference]) throws(VerificationError) {
-    guard documents.count <= limits.documentCount else {
-      throw VerificationError(
-        .limitExceeded, "\(documents.count) documents are more than the limit of \(limits.documentCount)")
-    }
     try DocumentID.check(documents.map(\.id))
     // Sizes in a manifest are advisory; an honest one that is over the limit is refused before anything is read.
     var total: UInt64 = 0

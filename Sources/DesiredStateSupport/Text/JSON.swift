@@ -23,7 +23,8 @@ package enum JSON {
 
   /// One value on one line, keys sorted: the form of events and of records that machines read.
   package static func line(_ value: some Encodable) throws -> String {
-    escapingInvisible(String(decoding: try encoder([.sortedKeys, .withoutEscapingSlashes]).encode(value), as: UTF8.self))
+    let encoder = encoder([.sortedKeys, .withoutEscapingSlashes])
+    return escapingInvisible(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 
   /// One value over several lines, keys sorted, with a final newline: the form of files that people open.
@@ -51,7 +52,9 @@ package enum JSON {
     return result
   }
 
+  /// A value from JSON that ``JSONReader`` finds nothing wrong with.
   package static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {
+    try JSONReader.validate(bytes)
     let decoder = JSONDecoder()
     decoder.dateDecodingStrategy = .custom { decoder in
       let container = try decoder.singleValueContainer()

@@ -16,7 +16,7 @@ final class HTTPGitTransport: GitTransport {
   var isStateless: Bool { true }
 
   /// - Throws: ``SourceAddressError`` if the URL or a setting cannot be used.
-  init(url: String, source: String, settings: [String: String]) throws {
+  init(url: String, source: String, settings: BackendSettings) throws {
     var url = url
     while url.hasSuffix("/") { url.removeLast() }
     let (plain, user) = try Self.withoutUser(url)
@@ -25,7 +25,7 @@ final class HTTPGitTransport: GitTransport {
     if let user {
       // Hosts of repositories want a token as the password of a user, by basic authentication.
       guard case .bearer(let token) = configuration.credentials?.scheme else {
-        throw SourceAddressError("the URL names a user, whose token or password is to be given with --token-file")
+        throw SourceAddressError("the URL names a user, whose token or password belongs into the token file")
       }
       configuration.credentials?.scheme = .basic(user: user, password: token)
     }
@@ -37,7 +37,8 @@ final class HTTPGitTransport: GitTransport {
     // Servers prepare a pack, or run the hooks of a push, for minutes; they send five bytes every few seconds meanwhile
     // (git-config(1), uploadpack.keepAlive), and a proxy that buffers holds even these back. The time limit of the
     // request ends what has no end.
-    configuration.stallLimit = Self.stallLimit(for: .seconds(300))
+    configuration.stallLimit = HTTPStallLimit(
+      bytesPerSecond: 1, for: settings[.gitStallLimit] ?? .seconds(300))
     transport = try TransportSettings.transport(configuration)
     channel = address.origin.scheme == "https" ? "TLS to \(address.origin)" : nil
     self.source = source
@@ -47,9 +48,6 @@ final class HTTPGitTransport: GitTransport {
 
   /// What went over the wire.
   var counters: HTTPWireCounters { transport.counters }
-
-  /// Slower than git's keepalives is a server that is gone.
-  static func stallLimit(for duration: Duration) -> HTTPStallLimit { HTTPStallLimit(bytesPerSecond: 1, for: duration) }
 
   func withSession<Value: Sendable>(
     with service: GitService, _ body: @escaping @Sendable (any GitSession) async throws -> Value
@@ -71,7 +69,7 @@ final class HTTPGitTransport: GitTransport {
     let user = authority[..<at]
     guard !user.contains(":") else {
       throw SourceAddressError(
-        "the URL holds a password; put it into a file for --token-file, and leave it out of the URL")
+        "the URL holds a password; put it into the token file, and leave it out of the URL")
     }
     guard let name = PercentEncoding.decode(user.utf8) else {
       throw SourceAddressError("the user's name in the URL cannot be read")
@@ -87,7 +85,7 @@ final class HTTPGitTransport: GitTransport {
     if service == .uploadPack { fields[.gitProtocol] = "version=2" }
     if body != nil { fields[.contentType] = "application/x-\(service.rawValue)-request" }
     let exchange = try await transport.send(
-      address.request(method, headerFields: fields), body: body.map { .bytes($0) } ?? .none)
+      address.request(method, headerFields: fields), body: body)
     let status = exchange.response.status
     guard status == .ok else {
       if service == .receivePack, [401, 403, 404].contains(status.code) {
@@ -154,4 +152,9 @@ private final class HTTPByteSource: ByteSource {
 
 extension HTTPField.Name {
   fileprivate static let gitProtocol = HTTPField.Name("Git-Protocol")!
+}
+
+extension BackendSetting where Value == Duration {
+  /// How long a server may send less than git's keepalives.
+  static let gitStallLimit = BackendSetting("stall", "the stall limit")
 }

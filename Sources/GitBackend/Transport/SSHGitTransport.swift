@@ -12,11 +12,14 @@ final class SSHGitTransport: GitTransport {
   let channel: String?
   var isStateless: Bool { false }
 
-  /// The settings that are honoured, without the dashes.
-  static let settingNames: Set<String> = ["ssh-key", "known-hosts", "accept-new-host-key"]
+  /// The settings that are honoured.
+  static let settings: Set<BackendSettings.Key> = [
+    TransportSettings.Setting.sshKey.key, TransportSettings.Setting.knownHosts.key,
+    BackendSetting<Bool>.acceptsNewHostKeys.key,
+  ]
 
   /// - Throws: ``SourceAddressError`` if the URL or a setting cannot be used.
-  init(url: String, source: String, settings: [String: String]) throws(SourceAddressError) {
+  init(url: String, source: String, settings: BackendSettings) throws(SourceAddressError) {
     let (user, host, port, path) = try Self.parse(url)
     self.path = path
     self.source = source
@@ -28,15 +31,15 @@ final class SSHGitTransport: GitTransport {
       // A line that went dead is noticed, also where nothing else keeps a time.
       "ConnectTimeout=20", "ServerAliveInterval=15", "ServerAliveCountMax=3",
     ]
-    let acceptsNew = settings["accept-new-host-key"] != nil
+    let acceptsNew = settings[.acceptsNewHostKeys] == true
     options.append("StrictHostKeyChecking=\(acceptsNew ? "accept-new" : "yes")")
-    if let file = settings["known-hosts"] {
+    if let file = settings[.knownHosts] {
       // It is made when the first key is put into it.
-      if !acceptsNew || FileStatus(at: file) != nil { try TransportSettings.checkReadable(file, named: "known-hosts") }
+      if !acceptsNew || FileStatus(at: file) != nil { try TransportSettings.checkReadable(file, as: .knownHosts) }
       options += ["UserKnownHostsFile=\(Self.configurationValue(file))", "GlobalKnownHostsFile=none"]
     }
-    if let file = settings["ssh-key"] {
-      try TransportSettings.checkReadable(file, named: "ssh-key")
+    if let file = settings[.sshKey] {
+      try TransportSettings.checkReadable(file, as: .sshKey)
       options += ["IdentityFile=\(Self.configurationValue(file))", "IdentitiesOnly=yes"]
     }
     var arguments = ["-T"] + options.flatMap { ["-o", $0] }
@@ -68,7 +71,7 @@ final class SSHGitTransport: GitTransport {
     if let at = authority.lastIndex(of: "@") {
       user = PercentEncoding.decode(authority[..<at].utf8)
       guard user?.contains(":") == false else {
-        throw SourceAddressError("the URL holds a password; SSH keys are used here (the SSH key setting, or an agent)")
+        throw SourceAddressError("the URL holds a password; SSH keys are used here: the SSH key, or an agent's")
       }
       authority = authority[authority.index(after: at)...]
     }

@@ -11,7 +11,7 @@ import Testing
 protocol RoadUnderTest: Sendable {
   /// The address of the repository, without a query.
   var address: String { get }
-  var settings: [String: String] { get }
+  var settings: BackendSettings { get }
   var secrets: [String] { get }
   func makeUnreachable() async throws
   func makeReachable() async throws

@@ -16,12 +16,7 @@ public struct EtcdBackend: DesiredStateBackend {
 
   /// Lets this backend serve `etcd+http://host:port/prefix`.
   public static func register(in registry: inout BackendRegistry) {
-    registry.register("etcd+http") { address, context in
-      if !context.settings.isEmpty {
-        context.logger.notice("an etcd+http source uses none of these settings: \(context.settings.keys.sorted())")
-      }
-      return try EtcdBackend(address)
-    }
+    registry.register("etcd+http", settings: []) { address, _ in try EtcdBackend(address) }
   }
 
   /// A backend for an address; the port is etcd's own, 2379, unless it names another.
