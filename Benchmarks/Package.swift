@@ -12,6 +12,7 @@ let package = Package(
         "Measuring",
         .product(name: "DesiredState", package: "DesiredState"),
         .product(name: "FileBackend", package: "DesiredState"),
+        .product(name: "SSHSignatures", package: "DesiredState"),
       ],
       swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),
     .executableTarget(name: "CurlPoll", linkerSettings: [.linkedLibrary("curl")]),
@@ -21,6 +22,7 @@ let package = Package(
         "Measuring",
         .product(name: "DesiredState", package: "DesiredState"),
         .product(name: "GitBackend", package: "DesiredState"),
+        .product(name: "SSHSignatures", package: "DesiredState"),
       ],
       swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),
     .executableTarget(

@@ -51,7 +51,7 @@ public final class GitBackend: DesiredStateBackend {
     var keys: Set<BackendSettings.Key> = [BackendSetting<String>.author.key]
     for scheme in [address.scheme, receipts?.scheme].compactMap({ $0.flatMap(GitAddress.Scheme.init) }) {
       switch scheme {
-      case .https, .http: keys.formUnion(TransportSettings.keys.union([BackendSetting<Duration>.gitStallLimit.key]))
+      case .https, .http: keys.formUnion(TransportSettings.keys)
       case .ssh: keys.formUnion(SSHGitTransport.settings)
       case .file: break
       }

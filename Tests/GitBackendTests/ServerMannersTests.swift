@@ -79,11 +79,11 @@ import Testing
     try await repository.commit(["press": "1"])
     let thinking = try await ScriptedServer(repository, ["thinking=3"])
     #expect(
-      try await device(repository, thinking) { $0[.gitStallLimit] = .seconds(1) }.look() == ["press": "1"])
+      try await device(repository, thinking) { $0[.stallLimit] = .seconds(1) }.look() == ["press": "1"])
     await thinking.tearDown()
     let silent = try await ScriptedServer(repository, ["silent=8"])
     let error = try await thrown(BackendError.self) {
-      try await device(repository, silent) { $0[.gitStallLimit] = .seconds(1) }.look()
+      try await device(repository, silent) { $0[.stallLimit] = .seconds(1) }.look()
     }
     #expect(error.code == .timeout)
     await silent.tearDown()

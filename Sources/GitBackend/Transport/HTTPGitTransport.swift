@@ -38,7 +38,7 @@ final class HTTPGitTransport: GitTransport {
     // (git-config(1), uploadpack.keepAlive), and a proxy that buffers holds even these back. The time limit of the
     // request ends what has no end.
     configuration.stallLimit = HTTPStallLimit(
-      bytesPerSecond: 1, for: settings[.gitStallLimit] ?? .seconds(300))
+      bytesPerSecond: 1, for: settings[.stallLimit] ?? .seconds(300))
     transport = try TransportSettings.transport(configuration)
     channel = address.origin.scheme == "https" ? "TLS to \(address.origin)" : nil
     self.source = source
@@ -152,9 +152,4 @@ private final class HTTPByteSource: ByteSource {
 
 extension HTTPField.Name {
   fileprivate static let gitProtocol = HTTPField.Name("Git-Protocol")!
-}
-
-extension BackendSetting where Value == Duration {
-  /// How long a server may send less than git's keepalives.
-  static let gitStallLimit = BackendSetting("stall", "the stall limit")
 }

@@ -131,6 +131,10 @@ final class RepositoryFixture: ConformanceFixture {
     }
   }
 
+  func repair(_ part: TestPublication.Part) async throws {
+    throw NotPossible("a commit that is repaired is another commit")
+  }
+
   func makeEndless(_ part: TestPublication.Part) async throws {
     let publication = try #require(published.withLock { $0 })
     // 100 MB of zeros, which git packs into 100 kB.

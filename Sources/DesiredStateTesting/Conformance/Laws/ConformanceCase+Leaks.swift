@@ -28,7 +28,7 @@ extension ConformanceCase {
 
   /// Everything an agent does, many times.
   private func cycle(_ backend: any DesiredStateBackend, _ seen: Seen, failing: Bool) async throws {
-    try await quickly("\(Self.cycles) fetches", within: patience * 4) {
+    try await quickly("\(Self.cycles) fetches", within: operationTimeout * 4) {
       for number in 0..<Self.cycles {
         let current = number % 2 == 0 ? nil : seen
         let request = FetchRequest(

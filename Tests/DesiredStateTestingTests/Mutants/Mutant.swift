@@ -1,7 +1,9 @@
+import DesiredStateTesting
+
 /// A broken backend: an honest ``MockBackend`` with one plausible mistake, which breaks exactly one law.
 ///
 /// They prove that the kit finds what it is there to find. Add one for every mistake met in the field.
-public enum Mutant: String, CaseIterable, Sendable, Hashable {
+enum Mutant: String, CaseIterable, Sendable, Hashable {
   /// Waits for news of publications and never looks at what is there already.
   case watchesWithoutLooking
 
@@ -104,8 +106,20 @@ public enum Mutant: String, CaseIterable, Sendable, Hashable {
   /// Keeps what every fetch brought.
   case leaksMemory
 
+  /// Keeps the signatures in a reader of its own, and looks for them there when it verifies.
+  case hidesEvidenceInItsReader
+  /// Does not say where a state came from.
+  case dropsOrigin
+  /// Makes the state anew when it verifies, and forgets where it came from.
+  case losesOriginWhenVerifying
+
+  /// Says that nothing is published, and not what is missing.
+  case saysNothingOfAbsence
+  /// Keeps the bytes of a document that it never checked, and gives them for ever.
+  case keepsWrongBytes
+
   /// The one law that it breaks.
-  public var breaks: Law {
+  var breaks: Law {
     switch self {
     case .watchesWithoutLooking: .firstFetch
     case .readsToSayUnchanged, .needsItsMarker: .unchanged
@@ -125,6 +139,8 @@ public enum Mutant: String, CaseIterable, Sendable, Hashable {
     case .forgetsAtRestart, .renamesItsSource: .restart
     case .showsItsToken, .showsItsTokenInside, .saysTooLittle, .givesUp, .hidesPatience: .errors
     case .leaksDescriptors, .leaksThreads, .leaksMemory: .leaks
+    case .hidesEvidenceInItsReader, .dropsOrigin, .losesOriginWhenVerifying: .decoration
+    case .saysNothingOfAbsence, .keepsWrongBytes: .repair
     }
   }
 }

@@ -4,7 +4,7 @@ extension ConformanceCase {
   /// Law 15.
   func tryErrors() async throws {
     let backend = try await makeBackend()
-    // A source that does not answer must be given up before the kit's patience ends.
+    // A source that does not answer must be given up within the kit's time for one operation.
     let timeout: Duration = .seconds(1)
     let seen = try await adopt(.first, from: backend, timeout: timeout)
     try expectNoSecret(in: backend.source, "the name of the source")
@@ -56,7 +56,7 @@ extension ConformanceCase {
       // A second less may be left of it by now.
       try expect(
         told.map { ($0 - asked).magnitude <= .seconds(1) } ?? false,
-        "when the source asks for \(asked) of patience, the error or the result says so in retryAfter",
+        "when the source asks to be left alone for \(asked), the error or the result says so in retryAfter",
         "it says \(told.map { "\($0)" } ?? "nothing")")
     }
   }

@@ -1,6 +1,8 @@
 import DesiredState
 import Synchronization
 
+@testable import DesiredStateTesting
+
 // Mistakes in how documents and evidence are read: laws 7, 8, 10, 11 and 13.
 extension Mutation {
   static func changingPieces(_ change: @escaping @Sendable ([UInt8]) -> [UInt8]) -> Mutation {

@@ -3,12 +3,12 @@ import Synchronization
 
 /// Makes any backend's answers come in the wrong order: now and then an earlier state is offered again, as a cache that is
 /// behind does, or an attacker who kept it.
-public struct StaleBackend<Base: DesiredStateBackend>: DesiredStateBackend {
+public struct StaleBackend<Base: DesiredStateBackend>: BackendDecorator {
   private final class Past: Sendable {
     let states = Mutex<[FetchedState]>([])
   }
 
-  private let base: Base
+  public let base: Base
   private let probability: Double
   private let dice: Dice
   private let past = Past()
@@ -21,9 +21,6 @@ public struct StaleBackend<Base: DesiredStateBackend>: DesiredStateBackend {
     self.probability = probability
     dice = Dice(seed: seed)
   }
-
-  public var source: String { base.source }
-  public var capabilities: BackendCapabilities { base.capabilities }
 
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let isStale = dice.strikes(probability)
@@ -41,14 +38,4 @@ public struct StaleBackend<Base: DesiredStateBackend>: DesiredStateBackend {
     }
     return result
   }
-
-  public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
-    try await base.verify(state, with: verifier)
-  }
-
-  public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
-    try await base.acknowledge(acknowledgement)
-  }
-
-  public func changeHints() -> AsyncStream<Void>? { base.changeHints() }
 }

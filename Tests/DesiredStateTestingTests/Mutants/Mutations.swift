@@ -1,5 +1,7 @@
 import DesiredState
 
+@testable import DesiredStateTesting
+
 extension Mutant {
   /// The mistake, made in one backend.
   func mutation(of mock: MockBackend, token: String) -> Mutation {
@@ -48,6 +50,11 @@ extension Mutant {
     case .leaksDescriptors: .leaking(Leak.descriptor)
     case .leaksThreads: .leaking(Leak.thread)
     case .leaksMemory: .leaking(Leak.memory)
+    case .hidesEvidenceInItsReader: .hidingEvidence()
+    case .dropsOrigin: .droppingOrigin()
+    case .losesOriginWhenVerifying: .losingOrigin()
+    case .saysNothingOfAbsence: .sayingNothingOfAbsence()
+    case .keepsWrongBytes: .keepingWrongBytes()
     }
   }
 }

@@ -1,8 +1,8 @@
 public import DesiredState
 
 /// Makes any backend's bytes go bad: now and then one bit of a manifest, a signature or a document is not what was sent.
-public struct CorruptingBackend<Base: DesiredStateBackend>: DesiredStateBackend {
-  private let base: Base
+public struct CorruptingBackend<Base: DesiredStateBackend>: BackendDecorator {
+  public let base: Base
   private let probability: Double
   private let dice: Dice
 
@@ -15,9 +15,6 @@ public struct CorruptingBackend<Base: DesiredStateBackend>: DesiredStateBackend 
     dice = Dice(seed: seed)
   }
 
-  public var source: String { base.source }
-  public var capabilities: BackendCapabilities { base.capabilities }
-
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     try await base.fetch(request).mapState { state in
       let wrapped = WrappedReader(base: state.documents) { document, reader in
@@ -29,16 +26,6 @@ public struct CorruptingBackend<Base: DesiredStateBackend>: DesiredStateBackend 
         manifest: mayChange(state.manifest), signatures: state.signatures.map(mayChange), documents: wrapped)
     }
   }
-
-  public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
-    try await base.verify(state, with: verifier)
-  }
-
-  public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
-    try await base.acknowledge(acknowledgement)
-  }
-
-  public func changeHints() -> AsyncStream<Void>? { base.changeHints() }
 
   private func mayChange(_ bytes: [UInt8]) -> [UInt8] {
     guard !bytes.isEmpty, dice.strikes(probability) else { return bytes }

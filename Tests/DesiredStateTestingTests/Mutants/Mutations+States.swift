@@ -1,6 +1,8 @@
 import DesiredState
 import Synchronization
 
+@testable import DesiredStateTesting
+
 // Mistakes in what a fetch answers: laws 1 to 6, 13 and 14.
 extension Mutation {
   static func watching(_ mock: MockBackend) -> Mutation {

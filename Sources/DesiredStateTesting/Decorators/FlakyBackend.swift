@@ -3,8 +3,8 @@ public import DesiredState
 /// Makes any backend unreliable: now and then an operation, or the reading of a document, fails.
 ///
 /// An acknowledgement that fails may have been delivered all the same, as on a real line that breaks before the answer.
-public struct FlakyBackend<Base: DesiredStateBackend>: DesiredStateBackend {
-  private let base: Base
+public struct FlakyBackend<Base: DesiredStateBackend>: BackendDecorator {
+  public let base: Base
   private let probability: Double
   private let error: BackendError
   private let dice: Dice
@@ -23,9 +23,6 @@ public struct FlakyBackend<Base: DesiredStateBackend>: DesiredStateBackend {
     dice = Dice(seed: seed)
   }
 
-  public var source: String { base.source }
-  public var capabilities: BackendCapabilities { base.capabilities }
-
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     try mayFail()
     return try await base.fetch(request).mapState { state in
@@ -40,17 +37,11 @@ public struct FlakyBackend<Base: DesiredStateBackend>: DesiredStateBackend {
     }
   }
 
-  public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
-    try await base.verify(state, with: verifier)
-  }
-
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
     try mayFail()
     try await base.acknowledge(acknowledgement)
     try mayFail()
   }
-
-  public func changeHints() -> AsyncStream<Void>? { base.changeHints() }
 
   private func mayFail() throws { if dice.strikes(probability) { throw error } }
 }

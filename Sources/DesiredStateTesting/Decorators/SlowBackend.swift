@@ -1,8 +1,8 @@
 public import DesiredState
 
 /// Makes any backend slow: each operation, and each piece of a document, takes a while longer.
-public struct SlowBackend<Base: DesiredStateBackend>: DesiredStateBackend {
-  private let base: Base
+public struct SlowBackend<Base: DesiredStateBackend>: BackendDecorator {
+  public let base: Base
   private let range: ClosedRange<Duration>
   private let clock: any Clock<Duration>
   private let dice: Dice
@@ -17,9 +17,6 @@ public struct SlowBackend<Base: DesiredStateBackend>: DesiredStateBackend {
     self.clock = clock
     dice = Dice(seed: seed)
   }
-
-  public var source: String { base.source }
-  public var capabilities: BackendCapabilities { base.capabilities }
 
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let delay = dice.duration(in: range)
@@ -41,16 +38,10 @@ public struct SlowBackend<Base: DesiredStateBackend>: DesiredStateBackend {
     }
   }
 
-  public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
-    try await base.verify(state, with: verifier)
-  }
-
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
     try await pause()
     try await base.acknowledge(acknowledgement)
   }
-
-  public func changeHints() -> AsyncStream<Void>? { base.changeHints() }
 
   private func pause() async throws { try await clock.sleep(for: dice.duration(in: range)) }
 }

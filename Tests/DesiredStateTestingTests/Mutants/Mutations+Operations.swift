@@ -3,6 +3,8 @@ import Dispatch
 import Glibc
 import Synchronization
 
+@testable import DesiredStateTesting
+
 // Mistakes in how operations run and end: laws 9, 12, 15 and 16.
 extension Mutation {
   static func ignoringCancellation(of operation: MockBackend.Operation) -> Mutation {

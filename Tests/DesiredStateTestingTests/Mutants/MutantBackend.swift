@@ -1,4 +1,6 @@
-public import DesiredState
+import DesiredState
+
+@testable import DesiredStateTesting
 
 /// What a mutant does in place of the honest backend. What is not changed is passed on.
 struct Mutation: Sendable {
@@ -15,6 +17,8 @@ struct Mutation: Sendable {
   var acknowledge: @Sendable (Acknowledgement, any DesiredStateBackend) async throws -> Void = {
     try await $1.acknowledge($0)
   }
+  /// What becomes of a state in the end, its reader included.
+  var finish: @Sendable (FetchedState) -> FetchedState = { $0 }
   var open: @Sendable (DocumentReference, any DocumentReader) async throws -> Bytes = { try await $1.open($0) }
 }
 
@@ -28,7 +32,7 @@ struct MutantBackend: DesiredStateBackend {
 
   func fetch(_ request: FetchRequest) async throws -> FetchResult {
     try await mutation.fetch(request, base).mapState { state in
-      state.replacing(documents: WrappedReader(base: state.documents, opening: mutation.open))
+      mutation.finish(state.replacing(documents: WrappedReader(base: state.documents, opening: mutation.open)))
     }
   }
 
@@ -44,36 +48,37 @@ struct MutantBackend: DesiredStateBackend {
 }
 
 /// The kit's fixture for a ``Mutant``.
-public struct MutantFixture: ConformanceFixture {
+struct MutantFixture: ConformanceFixture {
   private static let token = "token-7e01d2"
   private let mutant: Mutant
   private let honest = MockFixture()
 
-  public init(_ mutant: Mutant) { self.mutant = mutant }
+  init(_ mutant: Mutant) { self.mutant = mutant }
 
-  public var secrets: [String] { [Self.token] }
+  var secrets: [String] { [Self.token] }
 
-  public func makeBackend() async throws -> any DesiredStateBackend {
+  func makeBackend() async throws -> any DesiredStateBackend {
     MutantBackend(base: try await honest.makeBackend(), mutation: mutant.mutation(of: honest.mock, token: Self.token))
   }
 
-  public func publish(_ publication: TestPublication) async throws { try await honest.publish(publication) }
-  public func publishNothing() async throws { try await honest.publishNothing() }
-  public func makeUnreachable() async throws { try await honest.makeUnreachable() }
-  public func makeReachable() async throws { try await honest.makeReachable() }
-  public func corrupt(_ part: TestPublication.Part) async throws { try await honest.corrupt(part) }
-  public func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+  func publish(_ publication: TestPublication) async throws { try await honest.publish(publication) }
+  func publishNothing() async throws { try await honest.publishNothing() }
+  func makeUnreachable() async throws { try await honest.makeUnreachable() }
+  func makeReachable() async throws { try await honest.makeReachable() }
+  func corrupt(_ part: TestPublication.Part) async throws { try await honest.corrupt(part) }
+  func repair(_ part: TestPublication.Part) async throws { try await honest.repair(part) }
+  func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     try await honest.publishPartially(publication, leavingOut: part)
   }
-  public func stall() async throws { try await honest.stall() }
-  // A mutant may not come to the source at all, so there is nobody to wait for for ever.
-  public func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(20)) }
-  public func resume() async throws { try await honest.resume() }
-  public func makeEndless(_ part: TestPublication.Part) async throws { try await honest.makeEndless(part) }
-  public func askForPatience(_ duration: Duration) async throws { try await honest.askForPatience(duration) }
-  public func traffic() async throws -> SourceTraffic { try await honest.traffic() }
-  public func receivedAcknowledgements() async throws -> [ReceivedAcknowledgement] {
+  func stall() async throws { try await honest.stall() }
+  // A mutant may not come to the source at all, and a wait for it would have no end.
+  func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(20)) }
+  func resume() async throws { try await honest.resume() }
+  func makeEndless(_ part: TestPublication.Part) async throws { try await honest.makeEndless(part) }
+  func askForPatience(_ duration: Duration) async throws { try await honest.askForPatience(duration) }
+  func traffic() async throws -> SourceTraffic { try await honest.traffic() }
+  func receivedAcknowledgements() async throws -> [ReceivedAcknowledgement] {
     try await honest.receivedAcknowledgements()
   }
-  public func tearDown() async { await honest.tearDown() }
+  func tearDown() async { await honest.tearDown() }
 }
