@@ -17,7 +17,7 @@ import Testing
 
   /// The ranges that documents were asked for, in order; "" for all of one.
   func ranges(_ site: HostileSite) -> [String] {
-    site.server.log.components(separatedBy: "\n\n").filter { $0.contains("/documents/") }.map { head in
+    site.server.log.components(separatedBy: "\n\n").filter { $0.contains("/documents/sha256-") }.map { head in
       head.split(separator: "\n").first { $0.lowercased().hasPrefix("range:") }.map { String($0.dropFirst(7)) } ?? ""
     }
   }
