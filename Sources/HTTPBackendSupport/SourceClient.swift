@@ -103,7 +103,8 @@ package struct SourceClient: Sendable {
           try checkIsNoWebPage(exchange, body)
           guard !body.isEmpty else {
             throw BackendError(
-              .protocolViolation, "\(address) answers 200 with nothing in it, where \(what) should be; see to the server",
+              .protocolViolation,
+              "\(address) answers 200 with nothing in it, where \(what) should be; see to the server",
               isRetryable: true)
           }
         }

@@ -157,7 +157,8 @@ extension EasyHandle {
     }
     let isSpelledOut = hasBody || (plan.method != .get && plan.method != .head)
     try set(CURLOPT_CUSTOMREQUEST, isSpelledOut ? plan.method.rawValue : nil)
-    try set(headerLines: Self.headerLines(
+    try set(
+      headerLines: Self.headerLines(
         plan.headerFields, hasBody: hasBody, asksForGzip: context.configuration.decodesContent))
   }
 

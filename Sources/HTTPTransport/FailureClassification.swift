@@ -50,7 +50,8 @@ extension HTTPTransportError {
       guard configuration.proxy == .direct, !address.origin.isLoopback, let name = HTTPProxy.environmentVariable else {
         return ""
       }
-      return " The environment names a proxy (\(name)), which is not used: set the proxy's address to 'environment' to use it."
+      return
+        " The environment names a proxy (\(name)), which is not used: set the proxy's address to 'environment' to use it."
     }
     // Who the connection was being made to when it failed.
     var peer = "\(address.origin)"
@@ -67,7 +68,8 @@ extension HTTPTransportError {
       self = Self.verification(peer: peer, running.verificationFailure, code, detail)
     case CURLE_COULDNT_RESOLVE_HOST:
       self = error(
-        .nameResolution, "The name \(address.origin.host) has no address. Check the spelling and the DNS server.\(environmentHint(configuration))",
+        .nameResolution,
+        "The name \(address.origin.host) has no address. Check the spelling and the DNS server.\(environmentHint(configuration))",
         retryable: true, curl: code)
     case CURLE_COULDNT_RESOLVE_PROXY:
       self = error(
@@ -81,7 +83,8 @@ extension HTTPTransportError {
         underlying: LibCurlError(code, detail), proxyStatus: connectStatus)
     case CURLE_COULDNT_CONNECT:
       self = error(
-        .unreachable, "Nothing answers at \(peer). Check the address, the port and whether the service runs.\(environmentHint(configuration))",
+        .unreachable,
+        "Nothing answers at \(peer). Check the address, the port and whether the service runs.\(environmentHint(configuration))",
         retryable: true, curl: code)
     case CURLE_OPERATION_TIMEDOUT:
       self = error(
@@ -90,7 +93,9 @@ extension HTTPTransportError {
         retryable: true, curl: code)
     case CURLE_SSL_CACERT_BADFILE:
       self = error(
-        .configuration, "The trusted authorities cannot be read: the file is not there, or holds no certificate in PEM form.", curl: code)
+        .configuration,
+        "The trusted authorities cannot be read: the file is not there, or holds no certificate in PEM form.",
+        curl: code)
     case CURLE_SSL_CERTPROBLEM:
       self = error(
         .configuration,
@@ -177,7 +182,8 @@ extension HTTPTransportError {
     }
     let hasCertificate = configuration.tls.clientCertificate != nil
     let required = error(
-      .clientCertificateRequired, "\(peer) wants a client certificate. Set the client certificate and the client certificate's key.")
+      .clientCertificateRequired,
+      "\(peer) wants a client certificate. Set the client certificate and the client certificate's key.")
     let refused = refused(peer, expiry, code, detail)
     switch Int32(bitPattern: number & 0x7f_ffff) {
     case 1116: return required

@@ -234,6 +234,7 @@ final class RunningTransfer {
   /// The server asked on this very connection for the certificate there is not, and did not answer at all.
   /// In TLS 1.3 its alert may be overtaken by the end of the connection.
   var looksLikeMissingCertificate: Bool {
-    facts.clientCertificate == .lacking && header.byteCount == 0 && ccurl_get_long(easy.pointer, CURLINFO_NUM_CONNECTS) > 0
+    facts.clientCertificate == .lacking && header.byteCount == 0
+      && ccurl_get_long(easy.pointer, CURLINFO_NUM_CONNECTS) > 0
   }
 }

@@ -70,7 +70,9 @@ final class SecretFiles: Sendable {
   func struck(from text: String, alongWith more: [String] = []) -> String {
     let secrets = configured + state.withLock { $0.files.values.map(\.value) + $0.sent } + more
     // The longest first: one may begin another.
-    return Set(secrets).filter { $0.utf8.count >= 4 || configured.contains($0) }.sorted { $0.utf8.count > $1.utf8.count }
-      .reduce(text) { $0.replacing($1, with: "•••") }
+    return Set(secrets).filter { $0.utf8.count >= 4 || configured.contains($0) }.sorted {
+      $0.utf8.count > $1.utf8.count
+    }
+    .reduce(text) { $0.replacing($1, with: "•••") }
   }
 }

@@ -101,7 +101,8 @@ final class TLSFiles: Sendable {
       let fits = ccurl_pem_pair(
         certificate, certificate.count, key, key.count, client.passphrase?.value ?? "", &expiry)
       guard fits != 0 else {
-        throw Self.unusable("cannot be used. Check that both are PEM, belong together, and that the passphrase is right")
+        throw Self.unusable(
+          "cannot be used. Check that both are PEM, belong together, and that the passphrase is right")
       }
       material.certificate = TLSMaterial.Bytes(certificate)
       material.key = TLSMaterial.Bytes(key)

@@ -196,7 +196,8 @@ final class Transfer: Sendable {
         guard coding == "gzip" || coding == "x-gzip" else {
           throw HTTPTransportError(
             code: .protocolViolation,
-            message: "\(plan.address) came in a content coding that was not asked for. See to the server's configuration.")
+            message:
+              "\(plan.address) came in a content coding that was not asked for. See to the server's configuration.")
         }
         state.decoder = ContentDecoder()
       }
@@ -214,7 +215,8 @@ final class Transfer: Sendable {
       cancel()
       throw error == .truncated
         ? HTTPTransportError(
-          code: .truncated, message: "The compressed body of \(plan.address) is not whole. Try again.", isRetryable: true)
+          code: .truncated, message: "The compressed body of \(plan.address) is not whole. Try again.",
+          isRetryable: true)
         : HTTPTransportError(
           code: .protocolViolation, message: "The body of \(plan.address) is not in the coding it claims.",
           isRetryable: true)

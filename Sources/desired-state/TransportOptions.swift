@@ -35,8 +35,8 @@ struct TransportOptions: ParsableArguments {
   var knownHosts: String?
   @Option(help: "Give a connection up that delivers next to nothing for so long. (default: 15s; 5m for Git)")
   var stall: TimeSpan?
-  @Option(help: ArgumentHelp("Take no more bytes a second from a source: 500k, 1M.", valueName: "rate"))
-  var limitRate: ByteCount?
+  @Option(help: ArgumentHelp("Take no more bytes a second from a source: 500K, 1M.", valueName: "rate"))
+  var limitRate: ByteSize?
   @Option(help: "Ask for all of a manifest after so long, also if it seems not to have changed. (default: 1h)")
   var fullLook: TimeSpan?
   @Flag(help: "Believe an SSH host that is seen for the first time, and add its key to --known-hosts.")
@@ -70,7 +70,7 @@ struct TransportOptions: ParsableArguments {
       $0[.knownHosts] = knownHosts
       $0[.author] = author
       $0[.stallLimit] = stall?.duration
-      $0[.rateLimit] = limitRate?.bytes
+      $0[.rateLimit] = limitRate.map { Int(clamping: $0.bytes) }
       $0[.fullLookInterval] = fullLook?.duration
       if acceptNewHostKey { $0[.acceptsNewHostKeys] = true }
       if allowTLS12 { $0[.allowsTLS12] = true }

@@ -1,8 +1,8 @@
 import DesiredState
 import DesiredStateSupport
 import FoundationEssentials
-public import HTTPMessageSignatures
 import HTTPBackendSupport
+public import HTTPMessageSignatures
 public import HTTPTransport
 import HTTPTypes
 
@@ -30,7 +30,9 @@ extension MargoBackend {
   ///
   /// - Returns: who signed, in words.
   /// - Throws: ``VerificationError`` with `signature-missing` or `signature-invalid`.
-  static func signer(of answer: SourceClient.WholeResponse, by key: HTTPVerificationKey) throws(VerificationError) -> String {
+  static func signer(of answer: SourceClient.WholeResponse, by key: HTTPVerificationKey) throws(VerificationError)
+    -> String
+  {
     do throws(HTTPSignatureError) {
       let signature = try HTTPSignedMessage.response(answer.response, to: answer.request).verifySignature(
         HTTPSignatureRequirements(

@@ -1,7 +1,7 @@
 public import DesiredState
 import DesiredStateSupport
-public import HTTPMessageSignatures
 import HTTPBackendSupport
+public import HTTPMessageSignatures
 public import HTTPTransport
 public import HTTPTypes
 import Logging
