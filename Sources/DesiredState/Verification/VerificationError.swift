@@ -59,6 +59,8 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
   /// The document whose bytes were refused, and what its source said tells them from others.
   package var document: DocumentReference?
   var fingerprint: String?
+  /// Nothing was read: what was found before still stands.
+  var isRepeated = false
 
   public init(_ code: Code, _ reason: String, evidence: [String] = [], version: UInt64? = nil) {
     self.code = code
