@@ -47,7 +47,7 @@ package struct DocumentExchange: AsyncSequence, Sendable {
       while rest.isEmpty {
         guard var chunk = try await chunk() else { return nil }
         if skipping > 0 {
-          let passed = min(skipping, UInt64(chunk.count))
+          let passed = Swift.min(skipping, UInt64(chunk.count))
           skipping -= passed
           chunk.removeFirst(Int(passed))
         }
