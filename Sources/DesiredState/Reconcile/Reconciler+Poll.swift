@@ -70,7 +70,7 @@ extension Reconciler {
       // A source that stays away says so once; the rest is for whoever looks closely.
       let isNews = await store.contacts[source.source]?.lastError?.code != error.code
       configuration.logger.log(
-        level: isNews ? .warning : .debug, "\(source.source) is unavailable: \(error)")
+        level: isNews ? .warning : .debug, "\(printable(source.source)) is unavailable: \(error)")
       try await store.noteContact(with: source.source, at: configuration.now(), failure: error)
       retryAfter = error.retryAfter
       emit(.unavailable(error), source.source)
@@ -184,7 +184,7 @@ extension Reconciler {
     }
     try await store.markRefused(refused)
     if refused != before {
-      configuration.logger.warning("refused \(revision?.description ?? "a state") from \(source.source): \(error)")
+      configuration.logger.warning("refused \(revision?.description ?? "a state") from \(printable(source.source)): \(error)")
       try await acknowledge(
         .rejected(.init(revision: revision, version: error.version, code: error.code, reason: error.reason, origin: origin)))
     }

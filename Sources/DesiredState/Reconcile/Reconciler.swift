@@ -113,7 +113,7 @@ public final class Reconciler: Sendable {
       do {
         try await runOnce()
       } catch {
-        if !Task.isCancelled { configuration.logger.error("\(error)") }
+        if !Task.isCancelled { configuration.logger.error("\(printable("\(error)"))") }
       }
       let wait = configuration.schedule.wait(random: configuration.random())
       emit(.waiting(wait), nil)
@@ -160,7 +160,7 @@ public final class Reconciler: Sendable {
       return nil
     } catch {
       try Task.checkCancellation()
-      configuration.logger.error("applying failed: \(error)")
+      configuration.logger.error("applying failed: \(printable("\(error)"))")
       let adopted = await store.adopted
       emit(.applyFailed(error), adopted?.source, adopted?.revision, adopted?.version, adopted?.origin)
       return error
@@ -192,7 +192,7 @@ public final class Reconciler: Sendable {
         acknowledgement.origin)
     }
     if let failure = result.failure {
-      configuration.logger.warning("an acknowledgement waits: \(failure)")
+      configuration.logger.warning("an acknowledgement waits: \(printable("\(failure)"))")
       emit(.acknowledgementFailed(failure), nil)
     }
   }
