@@ -72,7 +72,9 @@ struct MutantFixture: ConformanceFixture {
   }
   func stall() async throws { try await honest.stall() }
   // A mutant may not come to the source at all, and a wait for it would have no end.
-  func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(20)) }
+  func waitUntilStalled() async throws {
+    try? await withTimeout(.milliseconds(100)) { [honest] in try await honest.waitUntilStalled() }
+  }
   func resume() async throws { try await honest.resume() }
   func makeEndless(_ part: TestPublication.Part) async throws { try await honest.makeEndless(part) }
   func askForPatience(_ duration: Duration) async throws { try await honest.askForPatience(duration) }
