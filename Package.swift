@@ -76,7 +76,7 @@ let package = Package(
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),
     .target(
       name: "HTTPTransport",
-      dependencies: ["CCurl", "DesiredStateSupport", .product(name: "HTTPTypes", package: "swift-http-types")],
+      dependencies: ["CCurl", "CZlib", "DesiredStateSupport", .product(name: "HTTPTypes", package: "swift-http-types")],
       swiftSettings: settings),
     // RFC 9421 and RFC 9530, for requests and responses, clients and servers.
     .target(
@@ -178,6 +178,7 @@ let package = Package(
         "GitBackend", "HTTPTestSupport",
         "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
       ],
+      exclude: ["Fixtures"],
       swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",

@@ -9,6 +9,8 @@ final class Transfer: Sendable {
     /// Received and not yet taken. Taken whole, so that readers far behind get large chunks.
     var received: [UInt8] = []
     var isReceivePaused = false
+    /// Bytes of the body so far, as they came.
+    var receivedCount: Int64 = 0
     var outcome: Result<Void, HTTPTransportError>?
   }
 
@@ -18,6 +20,14 @@ final class Transfer: Sendable {
   let plan: RequestPlan
   private let engine: Engine
   private let state = LockedValue(Watched(State()))
+  private let decoding = LockedValue(Decoding())
+
+  /// How the reader decodes what came.
+  private struct Decoding: Sendable {
+    var isChosen = false
+    var decoder: ContentDecoder?
+    var count: Int64 = 0
+  }
 
   init(plan: RequestPlan, engine: Engine) {
     self.plan = plan
@@ -58,6 +68,7 @@ final class Transfer: Sendable {
         return nil
       }
       watched.value.received.append(contentsOf: bytes)
+      watched.value.receivedCount += Int64(bytes.count)
       return watched.changed()
     }
   }
@@ -106,7 +117,7 @@ final class Transfer: Sendable {
     }
   }
 
-  /// The next piece of the body, nil at its end.
+  /// The next piece of the body as it came, nil at its end.
   private static func chunk(_ state: inout State) -> Result<Piece?, HTTPTransportError>? {
     if !state.received.isEmpty {
       defer {
@@ -159,18 +170,108 @@ final class Transfer: Sendable {
     try await wait(for: Self.head).get()
   }
 
+  /// The next piece of the body, decoded; nil at its end.
   func chunk(isolation: isolated (any Actor)? = #isolation) async throws(HTTPTransportError) -> [UInt8]? {
-    resume(after: try await wait(for: Self.chunk).get())
+    while true {
+      if let decoded = try decoding.withLock({ (state) throws(HTTPTransportError) in try next(&state) }) {
+        return try counted(decoded)
+      }
+      let piece = try await wait(for: Self.chunk).get()
+      if let piece, piece.wasPaused { engine.post(.resumeReceiving(self)) }
+      guard let decoder = decoding.withLock({ $0.decoder }) else {
+        guard let piece else { return nil }
+        return try counted(piece.bytes)
+      }
+      if let piece {
+        decoder.feed(piece.bytes)
+      } else {
+        guard let rest = try decode({ () throws(ContentDecoder.Failure) in try decoder.rest() }) else { return nil }
+        return try counted(rest)
+      }
+    }
   }
 
-  private func resume(after piece: Piece?) -> [UInt8]? {
-    if let piece, piece.wasPaused { engine.post(.resumeReceiving(self)) }
-    return piece?.bytes
+  private func next(_ state: inout Decoding) throws(HTTPTransportError) -> [UInt8]? {
+    if !state.isChosen, let response = self.state.withLock({ $0.value.response }) {
+      state.isChosen = true
+      let coding = response.headerFields[.contentEncoding]?.lowercased() ?? "identity"
+      if engine.configuration.decodesContent, !["identity", ""].contains(coding) {
+        guard coding == "gzip" || coding == "x-gzip" else {
+          throw HTTPTransportError(
+            code: .protocolViolation,
+            message: "\(plan.address) came in a content coding that was not asked for. See to the server's configuration.")
+        }
+        state.decoder = ContentDecoder()
+      }
+    }
+    guard let decoder = state.decoder else { return nil }
+    return try decode { () throws(ContentDecoder.Failure) in try decoder.next() }
+  }
+
+  private func decode(
+    _ step: () throws(ContentDecoder.Failure) -> [UInt8]?
+  ) throws(HTTPTransportError) -> [UInt8]? {
+    do throws(ContentDecoder.Failure) {
+      return try step()
+    } catch {
+      cancel()
+      throw error == .truncated
+        ? HTTPTransportError(
+          code: .truncated, message: "The compressed body of \(plan.address) is not whole. Try again.", isRetryable: true)
+        : HTTPTransportError(
+          code: .protocolViolation, message: "The body of \(plan.address) is not in the coding it claims.",
+          isRetryable: true)
+    }
+  }
+
+  /// Holds what is decoded to the limit.
+  private func counted(_ bytes: [UInt8]) throws(HTTPTransportError) -> [UInt8] {
+    let count = decoding.withLock { state in
+      state.count += Int64(bytes.count)
+      return state.count
+    }
+    guard count <= plan.limits.decodedBytes else {
+      cancel()
+      throw beyondLimit(plan.limits.decodedBytes, decoded: count)
+    }
+    return bytes
+  }
+
+  /// What a body over a limit means. One that expands beyond reason is the server's doing: what was published need not be
+  /// large.
+  func beyondLimit(_ limit: Int64, decoded: Int64) -> HTTPTransportError {
+    let encoded = state.withLock { $0.value.receivedCount }
+    guard decoded / 100 <= encoded else { return .expanding(plan) }
+    return .tooLarge("The body of", plan, "is larger than \(limit) bytes")
+  }
+
+  /// A text without any credential that went along with the request.
+  func struck(_ text: String) -> String {
+    var more: [String] = []
+    if let own = plan.headerFields[.authorization] { more += [own, String(own.split(separator: " ").last ?? "")] }
+    let query = plan.address.target.drop { $0 != "?" }.dropFirst()
+    more.append(String(query))
+    for item in query.split(separator: "&") {
+      let value = item.drop { $0 != "=" }.dropFirst()
+      guard value.utf8.count >= 8 else { continue }
+      more.append(String(value))
+      if let decoded = PercentEncoding.decode(value.utf8) { more.append(decoded) }
+    }
+    return engine.secrets.struck(from: text, alongWith: more)
+  }
+
+  /// Whether so much, decoded, is more than 100 times what came, and worth a thought.
+  func expandsBeyondReason(_ decoded: Int) -> Bool {
+    decoded > 1 << 20 && Int64(decoded) / 100 > state.withLock { $0.value.receivedCount }
   }
 }
 
 /// What is known of the connection that an exchange went over.
 struct ConnectionFacts: Sendable {
-  /// The server asked for a client certificate, and none is configured.
-  var lacksClientCertificate = false
+  /// What became of the server's question for a client certificate.
+  enum ClientCertificate: Sendable { case notAsked, lacking, shown }
+
+  var clientCertificate = ClientCertificate.notAsked
+  /// Until when the certificate that was shown is valid, in seconds since 1970.
+  var certificateExpiry: Int?
 }

@@ -114,6 +114,15 @@ extension EventLine {
     case .rejected(let rejection):
       line.state = "rejected"
       line.code = rejection.code.rawValue
+    case .rolledBack(let left):
+      line.state = "rolled-back"
+      (line.code, line.reason) = (left.code, left.reason)
+    case .failed(let left):
+      line.state = "failed"
+      (line.code, line.reason) = (left.code, left.reason)
+    case .reset(let what):
+      line.state = "reset"
+      line.reason = what.joined(separator: ", ")
     case .document(let status):
       line.document = status.documentID
       line.state = status.state.rawValue

@@ -96,7 +96,7 @@ extension StoreStatus {
     } else {
       line("applied", "nothing yet")
     }
-    if let refused {
+    for refused in refused {
       line("refused", "\(refused.code): \(refused.reason)")
       let what = describe(refused.version, refused.revision)
       line(
