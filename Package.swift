@@ -71,7 +71,10 @@ let package = Package(
     // The orchestrator's side: writes and signs drops, to a disk, an archive, a repository.
     .target(
       name: "DropPublisher",
-      dependencies: ["CArchive", "DesiredState", "DesiredStateSupport", "FileBackend", "GitBackend"],
+      dependencies: [
+        "CArchive", "DesiredState", "DesiredStateSupport", "FileBackend", "GitBackend",
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: settings),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),
     .target(

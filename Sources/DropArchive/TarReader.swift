@@ -159,7 +159,7 @@ package final class TarReader {
     let type = mode_t(archive_entry_filetype(entry))
     guard type == S_IFREG || type == S_IFDIR else { throw malformed("\(shown) is \(Self.kind(type))") }
     guard archive_entry_sparse_count(entry) == 0 else {
-      throw malformed("\(shown) is a sparse file; pack it without --sparse")
+      throw malformed("\(shown) is a sparse file; pack it as a plain one")
     }
     let size = type == S_IFREG ? archive_entry_size(entry) : 0
     guard size >= 0 else { throw malformed("\(shown) has a negative size") }

@@ -23,7 +23,7 @@ public struct DocumentFile: Sendable, Hashable {
   }
 }
 
-/// What a publication should be like.
+/// The options of a publication.
 public struct PublicationOptions: Sendable {
   /// The version; nil for the one after what is published already, or 1.
   public var version: UInt64?
@@ -52,7 +52,7 @@ public struct PublicationOptions: Sendable {
   }
 }
 
-/// What was published.
+/// A state as it was published.
 public struct Publication: Sendable {
   /// The digest of the manifest.
   public let revision: Revision
@@ -60,11 +60,4 @@ public struct Publication: Sendable {
   public let manifest: StateManifest
   /// Whether signatures were written with it.
   public let isSigned: Bool
-}
-
-/// Nothing was published, or what was published before still stands.
-public struct PublicationError: Error, Sendable, CustomStringConvertible {
-  /// What is wrong and what to do about it.
-  public let description: String
-  public init(_ description: String) { self.description = description }
 }

@@ -60,7 +60,7 @@ final class TarWriter {
       try append(bytes)
     }
     guard count == size, hasher.finalize() == digest else {
-      throw PublicationError("\(file.path) changed while it was being packed; publish again")
+      throw PublicationError(.document, "\(file.path) changed while it was being packed; publish again")
     }
     try end()
   }

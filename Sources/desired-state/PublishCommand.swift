@@ -49,6 +49,9 @@ struct PublishCommand: AsyncParsableCommand {
     } catch is CancellationError {
       Output.complain("interrupted; look at what is published, and publish again if it is not this")
       throw ExitCode.failure
+    } catch let error as PublicationError where error.code == .unreadable {
+      Output.complain("\(error) (--version)")
+      throw ExitCode.failure
     } catch let error where !(error is ExitCode || error is ValidationError) {
       Output.complain("\(error)")
       throw ExitCode.failure
@@ -88,7 +91,9 @@ struct PublishCommand: AsyncParsableCommand {
         return "Publish version \(publication.manifest.version ?? 0)"
       }
     }
-    guard let publication = published.withLock({ $0 }) else { throw PublicationError("nothing was published") }
+    guard let publication = published.withLock({ $0 }) else {
+      throw PublicationError(.options, "nothing was published")
+    }
     return publication
   }
 }

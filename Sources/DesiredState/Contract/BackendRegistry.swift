@@ -61,7 +61,8 @@ public struct BackendRegistry: Sendable {
   private func entry(for address: SourceAddress) throws(SourceAddressError) -> Entry {
     guard let entry = entries[address.scheme] else {
       throw SourceAddressError(
-        "nothing here serves '\(address.scheme):' (\(schemes.map { $0 + ":" }.joined(separator: ", ")) are served)")
+        "nothing here serves '\(address.scheme):' (\(schemes.map { $0 + ":" }.joined(separator: ", ")) are served)",
+        code: .unserved)
     }
     return entry
   }

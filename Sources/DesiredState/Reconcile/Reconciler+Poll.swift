@@ -164,7 +164,8 @@ extension Reconciler {
 
   /// A document whose bytes were wrong is not read again as long as its source shows no sign that they changed.
   private func checkNotSpoiled(_ state: VerifiedState, from source: String) async throws {
-    guard let refused = await store.record.refusals[source], refused.revision == state.revision, let spoiled = refused.spoiled,
+    guard let refused = await store.record.refusals[source], refused.revision == state.revision,
+      let spoiled = refused.spoiled,
       let document = state.manifest.documents.first(where: { $0.digest == spoiled.digest }),
       await state.fingerprint(of: document) == spoiled.fingerprint
     else { return }
@@ -185,7 +186,8 @@ extension Reconciler {
     }
     if let before, before.tellsTheSame(as: refused) { refused.at = before.at }
     if before == nil || refused != before {
-      configuration.logger.warning("refused \(revision?.description ?? "a state") from \(printable(source.source)): \(error)")
+      configuration.logger.warning(
+        "refused \(revision?.description ?? "a state") from \(printable(source.source)): \(error)")
       let adopted = await store.adopted
       try await store.refuse(
         refused,
@@ -194,7 +196,8 @@ extension Reconciler {
             device: configuration.device, revision: adopted?.revision, adoptedManifestVersion: adopted?.version,
             origin: adopted?.origin, time: configuration.now(),
             outcome: .rejected(
-              .init(revision: revision, version: error.version, code: error.code, reason: error.reason, origin: origin)))
+              .init(revision: revision, version: error.version, code: error.code, reason: error.reason, origin: origin))
+          )
         ])
     }
     emit(.rejected(error), source.source, revision, error.version, origin)
