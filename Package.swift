@@ -138,6 +138,10 @@ let package = Package(
       dependencies: ["DesiredState", "DesiredStateSupport", "DesiredStateTesting"],
       swiftSettings: settings),
     .testTarget(
+      name: "DesiredStateSupportTests",
+      dependencies: ["DesiredStateSupport"],
+      swiftSettings: settings),
+    .testTarget(
       name: "SSHSignaturesTests",
       dependencies: ["SSHSignatures", .product(name: "Crypto", package: "swift-crypto")],
       swiftSettings: settings),
