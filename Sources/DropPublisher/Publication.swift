@@ -17,6 +17,7 @@ public struct DocumentFile: Sendable, Hashable {
   /// Where the file is.
   public var path: String
 
+  /// The file at a path, as the document with this id.
   public init(id: String, path: String) {
     self.id = id
     self.path = path
@@ -39,6 +40,7 @@ public struct PublicationOptions: Sendable {
   /// A device that is in the middle of adopting the state before will have to look again.
   public var prune: Bool
 
+  /// Options; without arguments, those of the next version for every device, without an end.
   public init(
     version: UInt64? = nil, device: String? = nil, issued: Date = Date(), expires: Date? = nil, bundle: Bool = false,
     prune: Bool = false

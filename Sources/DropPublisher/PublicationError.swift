@@ -27,6 +27,7 @@ public struct PublicationError: Error, Sendable, CustomStringConvertible {
   /// What caused it, if another error did.
   public let underlying: (any Error)?
 
+  /// An error with this code.
   public init(_ code: Code, _ message: String, underlying: (any Error)? = nil) {
     self.code = code
     self.message = printable(message)

@@ -15,6 +15,7 @@ public struct BackendRegistry: Sendable {
 
   private var entries: [String: Entry] = [:]
 
+  /// A registry that serves no scheme yet.
   public init() {}
 
   /// Lets a factory serve a scheme, given without the colon and in lower case; the last registration counts.
@@ -68,7 +69,7 @@ public struct BackendRegistry: Sendable {
   }
 }
 
-/// What a backend is given besides its address.
+/// The part of a backend's configuration that is not in its address.
 public struct BackendContext: Sendable {
   /// This device's name, as receipts and requests bear it.
   public var device: String

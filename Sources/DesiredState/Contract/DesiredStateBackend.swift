@@ -36,8 +36,10 @@ public protocol DesiredStateBackend: Sendable {
 }
 
 extension DesiredStateBackend {
+  /// Nothing beyond fetching.
   public var capabilities: BackendCapabilities { [] }
 
+  /// Weighs the evidence of the state, and checks everything else: ``Verifier/admit(_:)``.
   public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
     try verifier.admit(state)
   }
@@ -47,6 +49,7 @@ extension DesiredStateBackend {
     throw BackendError(.unsupported, "\(source) cannot take acknowledgements")
   }
 
+  /// No hints.
   public func changeHints() -> AsyncStream<Void>? { nil }
 }
 

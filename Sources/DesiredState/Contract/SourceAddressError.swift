@@ -22,6 +22,7 @@ public struct SourceAddressError: Error, Sendable, CustomStringConvertible {
   /// What caused it, if another error did.
   public let underlying: (any Error)?
 
+  /// An error with a message; by default of an address that cannot be read.
   public init(_ message: String, code: Code = .malformed, underlying: (any Error)? = nil) {
     self.code = code
     self.message = printable(message)

@@ -1,11 +1,16 @@
 import DesiredStateSupport
 
-/// Where things are in a drop, relative to its root, on every road.
+/// The places of a drop's files, relative to its root, over every transport.
 public enum DropLayout {
+  /// The manifest, which is put in place last.
   public static let manifest = "manifest.json"
+  /// The directory of documents.
   public static let documents = "documents"
+  /// The directory of signatures.
   public static let signatures = "signatures"
+  /// The directory of bundles.
   public static let bundles = "bundles"
+  /// The directory of receipts.
   public static let acknowledgements = "acknowledgements"
 
   /// The directories of a drop, which alone do not make a state.
