@@ -2,7 +2,7 @@
 import PackageDescription
 
 // One place for what every target is compiled with. Warnings are errors in this package;
-// SwiftPM ignores that setting when the package is somebody's dependency.
+// SwiftPM ignores that setting when the package is a dependency.
 let settings: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("InternalImportsByDefault"),
@@ -59,7 +59,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
-    // Reading .tar.gz archives that nobody vouches for.
+    // Reading .tar.gz archives from anywhere.
     .target(
       name: "DropArchive",
       dependencies: ["DesiredState", "DesiredStateSupport", "CArchive"],

@@ -19,7 +19,7 @@ struct DocumentStaging: ~Copyable {
 
   /// Copies a file, unless the drop has its content already.
   ///
-  /// If the file changes meanwhile, the copy counts: what is published is what was digested.
+  /// If the file changes meanwhile, the copy counts: the digested bytes are the published ones.
   mutating func stage(_ document: DocumentFile) throws -> DocumentReference {
     let source = SharedFile(try Self.open(document, limits))
     var digest = Digest.of([])
@@ -61,7 +61,7 @@ struct DocumentStaging: ~Copyable {
     try Files.synchronizeDirectory(folder)
   }
 
-  /// Removes what was staged and not published.
+  /// Removes the staged files that were not published.
   func discard() {
     for file in staged { unlink(file.temporary) }
   }

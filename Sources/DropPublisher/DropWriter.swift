@@ -37,7 +37,7 @@ public struct DropWriter: Sendable {
 
   /// Publishes documents as the next version; none at all is a state too, an explicitly empty one.
   ///
-  /// - Returns: what was published; it is durable.
+  /// - Returns: the publication; it is durable.
   /// - Throws: ``PublicationError``; ``VerificationError`` if ids or limits would be refused by every device;
   ///   ``FileError``; what the signer throws; `CancellationError`.
   public func publish(
@@ -70,7 +70,7 @@ public struct DropWriter: Sendable {
     let prepared = try await worker.run { try prepareDirectory(documents, options) }
     let signatures = try await sign(prepared, signer)
     try await worker.run {
-      // Held to the last; and given up here, because nobody says when a closure that was run is let go.
+      // Held to the last; and given up here, because a closure that was run may be let go at any time.
       defer { prepared.lock.release() }
       if let signatures { try writeSignatures(signatures, of: prepared.revision) }
       try Files.replace(Files.join(path, DropLayout.manifest), with: prepared.bytes)

@@ -26,7 +26,7 @@ public struct DocumentFile: Sendable, Hashable {
 
 /// The options of a publication.
 public struct PublicationOptions: Sendable {
-  /// The version; nil for the one after what is published already, or 1.
+  /// The version; nil for the one after the published one, or 1.
   public var version: UInt64?
   /// The only device that may adopt the state; nil for any.
   public var device: String?

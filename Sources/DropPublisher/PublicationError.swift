@@ -1,6 +1,6 @@
 import DesiredStateSupport
 
-/// Nothing was published, or what was published before still stands.
+/// Nothing was published; an earlier publication still stands.
 public struct PublicationError: Error, Sendable, CustomStringConvertible {
   /// What kind of trouble. Open: later versions may add their own.
   public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
@@ -8,7 +8,7 @@ public struct PublicationError: Error, Sendable, CustomStringConvertible {
     public init(rawValue: String) { self.rawValue = rawValue }
     public var description: String { rawValue }
 
-    /// The options contradict each other, or what is published already.
+    /// The options contradict each other, or an earlier publication.
     public static let options = Code(rawValue: "options")
     /// A document cannot be published: a link, a device, a file that changes while it is read.
     public static let document = Code(rawValue: "document")
@@ -22,7 +22,7 @@ public struct PublicationError: Error, Sendable, CustomStringConvertible {
 
   /// What kind of trouble.
   public let code: Code
-  /// What is wrong and what to do about it, in words. Text from outside in it is made safe to show.
+  /// The fault and the remedy, in words. Text from outside in it is made safe to show.
   public let message: String
   /// What caused it, if another error did.
   public let underlying: (any Error)?

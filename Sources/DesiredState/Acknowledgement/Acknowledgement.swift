@@ -38,7 +38,7 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
   public enum Outcome: Sendable, Equatable, Codable {
     /// The state as a whole was verified and is durable on the device.
     case adopted
-    /// A state on offer was refused; the device keeps what it had.
+    /// A state on offer was refused; the device keeps its own.
     case rejected(Rejection)
     /// The device went back to an earlier state: the acknowledgement's own `revision`.
     case rolledBack(Departure)
@@ -110,7 +110,7 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
     }
   }
 
-  /// What this acknowledgement is about.
+  /// The subject of this acknowledgement.
   public var subject: Subject {
     switch outcome {
     case .adopted, .rejected, .rolledBack, .failed, .reset: .state

@@ -59,7 +59,7 @@ public struct BackendError: Error, Sendable, CustomStringConvertible {
 
   public var description: String { "\(code): \(message)" }
 
-  /// An error of a backend as the contract has it: what is not one of the contract's own becomes a
+  /// An error of a backend as the contract has it: one of another kind becomes a
   /// ``Code/protocolViolation``. Of a foreign error only the type is shown, because its text may hold anything.
   static func contractual(_ error: any Error, of source: String) -> any Error {
     if error is BackendError || error is VerificationError || error is CancellationError { return error }

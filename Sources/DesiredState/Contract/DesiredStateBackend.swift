@@ -10,14 +10,14 @@ public protocol DesiredStateBackend: Sendable {
   /// store remembers the source, so it must be the same for the same configuration.
   var source: String { get }
 
-  /// What this backend can do beyond fetching. What is not declared is never silently dropped: acknowledgements wait for
+  /// What this backend can do beyond fetching. Nothing undeclared is silently dropped: acknowledgements wait for
   /// a backend that takes them.
   var capabilities: BackendCapabilities { get }
 
   /// Looks at the source once.
   ///
   /// - Throws: ``BackendError`` if the source cannot be reached or makes no sense, before `request.timeout` has passed;
-  ///   ``VerificationError`` if what is there breaks a limit or cannot be read as a state; `CancellationError`.
+  ///   ``VerificationError`` if the state breaks a limit or cannot be read; `CancellationError`.
   func fetch(_ request: FetchRequest) async throws -> FetchResult
 
   /// Turns a fetched state into a verified one, or says why not.

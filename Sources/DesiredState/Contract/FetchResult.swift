@@ -35,7 +35,7 @@ public struct FetchResult: Sendable {
   /// The source publishes another state.
   public static func changed(_ state: FetchedState) -> FetchResult { FetchResult(.changed(state)) }
 
-  /// What is missing, if the source publishes nothing.
+  /// The missing part, if the source publishes nothing.
   var absence: Absence? {
     if case .absent(let absence) = outcome { absence } else { nil }
   }

@@ -16,7 +16,7 @@ public struct SourceAddressError: Error, Sendable, CustomStringConvertible {
 
   /// What kind of trouble.
   public let code: Code
-  /// What is wrong and what to write instead, in words. The address itself is not repeated: it may hold a password. Text
+  /// The fault, and what to write instead, in words. The address itself is not repeated: it may hold a password. Text
   /// from outside is made safe to show.
   public let message: String
   /// What caused it, if another error did.

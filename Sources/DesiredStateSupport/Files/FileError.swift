@@ -3,7 +3,7 @@ import SystemPackage
 
 /// A file operation failed on this device's own disk.
 public struct FileError: Error, Sendable, CustomStringConvertible {
-  /// What was being done, in words: "write", "rename".
+  /// The operation, in words: "write", "rename".
   public let operation: String
   /// The path it was done to.
   public let path: String

@@ -10,9 +10,9 @@ package struct JSONReader {
   /// How many keys an object may have.
   package static let maximumKeyCount = 4096
 
-  /// What is wrong, and where.
+  /// The fault and its place.
   package struct Failure: Error, CustomStringConvertible {
-    /// What is wrong with the value at `path`.
+    /// The fault of the value at `path`.
     package var message: String
     /// Where it is, as in `deployments[1].digest`; empty for the whole.
     package var path = ""

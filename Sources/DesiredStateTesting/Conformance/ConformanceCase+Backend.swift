@@ -87,7 +87,7 @@ extension ConformanceCase {
     return Seen(fetched: state, verified: verified, marker: result.marker)
   }
 
-  /// Whether a verified state is what was published.
+  /// Whether a verified state is the published one.
   func matches(_ state: VerifiedState, _ publication: TestPublication) -> Bool {
     let documents = Dictionary(state.manifest.documents.map { ($0.id, $0.digest) }) { first, _ in first }
     guard state.manifest.version == nil || state.manifest.version == publication.version else { return false }

@@ -36,7 +36,7 @@ public enum Law: Int, CaseIterable, Sendable, Hashable, Codable, Comparable {
   case leaks
   /// Evidence and origin survive decoration: a backend wrapped in a pass-through decorator gives the same verdicts.
   case decoration
-  /// Absent says what is missing; a corrupted byte that is repaired at the source heals, whatever validators it shows.
+  /// Absent names the missing part; a corrupted byte that is repaired at the source heals, whatever validators it shows.
   case repair
 
   /// Its number in the contract, from 1.
@@ -69,7 +69,7 @@ public enum Law: Int, CaseIterable, Sendable, Hashable, Codable, Comparable {
     case .decoration:
       "Evidence and origin survive decoration: a backend wrapped in a pass-through decorator gives the same verdicts."
     case .repair:
-      "Absent says what is missing; a corrupted byte that is repaired at the source heals, whatever validators it shows."
+      "Absent names the missing part; a corrupted byte that is repaired at the source heals, whatever validators it shows."
     }
   }
 

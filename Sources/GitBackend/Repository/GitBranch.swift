@@ -8,7 +8,7 @@ package struct GitBranch: Sendable {
   private let repository: any GitRepository
   private let branch: String
   private let path: String
-  /// The repository with what is published in it, without a user's name.
+  /// The repository and the place in it, without a user's name.
   package let source: String
 
   /// - Parameter address: as a source's, with `ref=` naming a branch, which need not exist yet, and `path=` a folder.
