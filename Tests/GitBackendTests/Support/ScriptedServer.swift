@@ -1,3 +1,4 @@
+import DesiredState
 import Foundation
 import TestSupport
 
@@ -19,7 +20,7 @@ final class ScriptedServer: RoadUnderTest {
   }
 
   var address: String { "git+http://127.0.0.1:\(port)/repository.git" }
-  var settings: [String: String] { [:] }
+  var settings: BackendSettings { BackendSettings() }
   var secrets: [String] { [] }
   /// A line for each request that was answered.
   var log: [String] {
