@@ -64,8 +64,8 @@ enum Limited {
 
     /// Calls back when Swift's own pool has a thread to spare, or at the latest after some time.
     ///
-    /// Sleeping tasks are woken there. While other tests of this process block all of its threads, nobody is woken, and
-    /// nobody can be blamed for being late.
+    /// Sleeping tasks are woken there. While other tests of this process block all of its threads, no sleeper is woken, and
+    /// no backend can be blamed for being late.
     static func whenTimersWork(atMost limit: Duration, _ work: @escaping @Sendable () -> Void) {
       let (answers, answer) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingOldest(1))
       Task.detached { answer.yield() }
