@@ -4,7 +4,7 @@ import Glibc
 
 /// What `--into` keeps: `current`, a symbolic link to a directory in which each document is a file named by its id.
 ///
-/// The link is replaced atomically and only once everything behind it is on the disk, so that whoever goes through it
+/// The link is replaced atomically and only once everything behind it is on the disk, so that a reader who goes through it
 /// sees one state whole, also after a power cut. Files are hard links to the store's read-only ones where the file
 /// system allows it, else copies.
 struct CurrentTree: Sendable {
@@ -32,11 +32,11 @@ struct CurrentTree: Sendable {
     try await worker.run { [self] in
       let previous = Self.destination(of: link)
       if previous == nil, FileStatus(at: link) != nil {
-        throw FileError("replace what is not a symbolic link,", link, code: EEXIST)
+        throw FileError("replace something other than a symbolic link,", link, code: EEXIST)
       }
       let final = Files.join(revisions, update.revision.digest.fileName)
       try Files.createDirectories(revisions)
-      // Left by a kill: never linked to, so nobody uses it.
+      // Left by a kill: never linked to, so it is not in use.
       if previous != target(update.revision) { try Files.remove(final) }
       if FileStatus(at: final) == nil {
         let building = Files.temporaryName(for: final)

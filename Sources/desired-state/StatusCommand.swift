@@ -52,7 +52,7 @@ private struct StatusReport: Encodable {
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
-    // `encode` and not `encodeIfPresent`: what is not there is null.
+    // `encode` and not `encodeIfPresent`: a missing value is null.
     try container.encode(status.adopted, forKey: .adopted)
     try container.encode(status.applied, forKey: .applied)
     let refused = status.refused.map {

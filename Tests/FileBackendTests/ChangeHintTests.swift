@@ -12,7 +12,7 @@ struct ChangeHintTests {
   let folder = TemporaryDirectory()
   var drop: HandMadeDrop { .small(at: folder["drop"]) }
 
-  /// Looks until what is there is as expected, once a hint has come; the time limit fails a test for which none comes.
+  /// Polls until the state is as expected, once a hint has come; the time limit fails a test for which none comes.
   private func follow(
     _ backend: FileBackend, _ hints: inout AsyncStream<Void>.Iterator,
     until expected: (FetchResult?) -> Bool
@@ -27,7 +27,7 @@ struct ChangeHintTests {
   private func begin(_ backend: FileBackend) async throws -> AsyncStream<Void>.Iterator {
     let stream = try #require(backend.changeHints())
     var hints = stream.makeAsyncIterator()
-    // Nothing was fetched, so what is there is the first hint; otherwise a receipt-like probe is not needed.
+    // Nothing was fetched, so the present state is the first hint; otherwise a receipt-like probe is not needed.
     await hints.next()
     return hints
   }

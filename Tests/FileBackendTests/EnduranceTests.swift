@@ -59,7 +59,7 @@ struct EnduranceTests {
     let backend = FileBackend(path: drop)
     let state = try #require(try await backend.fetch(FetchRequest()).state)
     _ = try await collect(try state.verified().open(publication.manifest.documents[0]))
-    // The test sees what is opened…
+    // The test sees every open…
     #expect(opened().isSuperset(of: ["manifest.json", publication.manifest.documents[0].digest.fileName]))
     for _ in 0..<5 { #expect(try await backend.fetch(FetchRequest(current: publication.revision)).isUnchanged) }
     // …and when nothing has changed, that is the directory itself and the manifest.

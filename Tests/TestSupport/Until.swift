@@ -16,7 +16,7 @@ package func until(
 /// Returns when a client waits for the server that listens at a port of this machine, and is stopped; at the latest after
 /// a tenth of a second, because the client may have no need to ask.
 ///
-/// Bytes or connections that nobody has taken stand in the kernel's tables: see proc_pid_net(5).
+/// Bytes or connections that were not taken yet stand in the kernel's tables: see proc_pid_net(5).
 package func untilClientWaits(atPort port: Int) async throws {
   let suffix = ":" + String(format: "%04X", port)
   try? await until("a client waits at \(port)", within: .milliseconds(100)) {

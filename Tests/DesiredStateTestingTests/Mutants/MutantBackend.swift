@@ -2,7 +2,7 @@ import DesiredState
 
 @testable import DesiredStateTesting
 
-/// What a mutant does in place of the honest backend. What is not changed is passed on.
+/// The changes that a mutant makes to the honest backend. Everything else is passed on.
 struct Mutation: Sendable {
   typealias Bytes = any AsyncSequence<[UInt8], any Error>
 

@@ -2,7 +2,7 @@ import DesiredState
 
 @testable import DesiredStateTesting
 
-// Mistakes in how evidence, origin and absence are handed on, and in what is remembered: laws 17 and 18.
+// Mistakes in how evidence, origin and absence are handed on, and in memory: laws 17 and 18.
 extension Mutation {
   static func hidingEvidence() -> Mutation {
     Mutation(

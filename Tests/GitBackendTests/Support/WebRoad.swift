@@ -14,7 +14,7 @@ final class WebRoad: RoadUnderTest {
 
   /// - Parameters:
   ///   - speaksVersion2: whether the server is told which protocol the client would like.
-  ///   - takesPushes: whether anybody may push.
+  ///   - takesPushes: whether pushes are taken.
   ///   - directives: more of nginx's, for the whole server.
   ///   - backend: directives of nginx in the place of git's http-backend.
   init(

@@ -74,7 +74,7 @@ final class DropSite: Sendable {
     try await nginx.start()
   }
 
-  /// Every request that nginx has answered. nginx notes a request when it has sent the answer; whoever asks here waits
+  /// Every request that nginx has answered. nginx notes a request when it has sent the answer; a caller here waits
   /// for a request of its own, which comes after all others.
   func requests() async throws -> [Nginx.Line] {
     let number = mark.withLock { mark in
