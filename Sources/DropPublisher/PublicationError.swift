@@ -16,7 +16,8 @@ public struct PublicationError: Error, Sendable, CustomStringConvertible {
     public static let busy = Code(rawValue: "busy")
     /// The published state cannot be read.
     public static let unreadable = Code(rawValue: "unreadable")
-    /// The signer gave no signature.
+    /// The signer gave no signature: a wrong passphrase, no such key, a token that was not touched, a program that is not
+    /// installed.
     public static let unsigned = Code(rawValue: "unsigned")
   }
 

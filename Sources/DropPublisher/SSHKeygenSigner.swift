@@ -17,7 +17,7 @@ public struct SSHKeygenSigner: ManifestSigner {
   /// The armored signatures of all keys, one after the other. ssh-keygen asks for a passphrase, or for a touch, on the
   /// terminal itself.
   ///
-  /// - Throws: ``SigningError`` if ssh-keygen is not there or does not sign with one of the keys.
+  /// - Throws: ``PublicationError`` with `unsigned` if ssh-keygen is not there or does not sign with one of the keys.
   public func sign(_ manifest: [UInt8]) async throws -> [UInt8] {
     var signatures: [UInt8] = []
     for key in keys { signatures += try await sign(manifest, with: key) }
@@ -31,12 +31,12 @@ public struct SSHKeygenSigner: ManifestSigner {
         input: .array(manifest), output: .bytes(limit: 1 << 20), error: .string(limit: 1 << 16))
       guard result.terminationStatus.isSuccess else {
         let complaint = result.standardError.split(separator: "\n").joined(separator: "; ")
-        throw SigningError(.refused, "ssh-keygen could not sign with \(key): \(complaint)")
+        throw PublicationError(.unsigned, "ssh-keygen could not sign with \(key): \(complaint)")
       }
       return result.standardOutput
     } catch let error as SubprocessError {
-      throw SigningError(
-        .programMissing, "ssh-keygen cannot be run; install OpenSSH's client programs", underlying: error)
+      throw PublicationError(
+        .unsigned, "ssh-keygen cannot be run; install OpenSSH's client programs", underlying: error)
     }
   }
 }

@@ -35,7 +35,7 @@ public struct TrustPolicy: Sendable {
   /// No evidence at all.
   public static var unsigned: TrustPolicy { TrustPolicy(.unsigned) }
 
-  /// Whether signatures are what counts. Evidence that is none need not be weighed then, and signatures not otherwise.
+  /// Whether signatures decide. Other evidence need not be weighed then, and signatures only then.
   public var requiresSignatures: Bool {
     if case .signatures = requirement { true } else { false }
   }

@@ -3,7 +3,7 @@
 ///
 /// Refused are a key that is given twice in one object, anything but UTF-8, a byte-order mark, comments, trailing
 /// commas, numbers and escapes that the grammar does not have, and nesting beyond ``maximumDepth``. An integer is an
-/// integer: `7.0` and `7e0` are none.
+/// integer, which `7.0` and `7e0` are not.
 package struct JSONReader {
   /// How deep values may be nested.
   package static let maximumDepth = 64

@@ -28,7 +28,7 @@ public struct ReceivedAcknowledgement: Sendable, Hashable {
 
   /// Reads a receipt, as a drop or a repository holds it under `acknowledgements`.
   ///
-  /// - Throws: `DecodingError` if it is none.
+  /// - Throws: `DecodingError` if it cannot be read as one.
   public init(receipt bytes: [UInt8]) throws {
     struct Wire: Decodable {
       struct Status: Decodable { var state: String }
