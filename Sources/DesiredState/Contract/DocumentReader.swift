@@ -50,7 +50,7 @@ struct DocumentTail: AsyncSequence {
 
     mutating func next() async throws -> [UInt8]? {
       while let piece = try await bytes.next(isolation: nil) {
-        let passed = min(left, UInt64(piece.count))
+        let passed = Swift.min(left, UInt64(piece.count))
         left -= passed
         if passed < piece.count { return Array(piece.dropFirst(Int(passed))) }
       }

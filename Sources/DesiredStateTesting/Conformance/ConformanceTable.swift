@@ -95,7 +95,7 @@ public struct ConformanceTable: Sendable {
       var lines = [
         "# Backends and laws",
         "",
-        "What the conformance kit found, law by law. Written from a run of the tests with `RECORD_CONFORMANCE=1` in the environment; the tests fail when it is out of date.",
+        "The findings of the conformance kit, law by law. Written from a run of the tests with `RECORD_CONFORMANCE=1` in the environment; the tests fail when it is out of date.",
         "",
         "| Law | \(names.joined(separator: " | ")) |",
         "| --- |\(names.map { _ in " --- |" }.joined())",

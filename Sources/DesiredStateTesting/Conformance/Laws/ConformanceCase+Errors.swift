@@ -5,7 +5,7 @@ extension ConformanceCase {
   func tryErrors() async throws {
     let backend = try await makeBackend()
     // A source that does not answer must be given up within the kit's time for one operation.
-    let timeout: Duration = .seconds(1)
+    let timeout = operationTimeout / 5
     let seen = try await adopt(.first, from: backend, timeout: timeout)
     try expectNoSecret(in: backend.source, "the name of the source")
     try expect(!backend.source.isEmpty, "the source has a name", "it is empty")
