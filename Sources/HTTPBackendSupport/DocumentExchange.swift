@@ -1,6 +1,6 @@
 import DesiredState
 import DesiredStateSupport
-package import HTTPTransport
+import HTTPTransport
 import HTTPTypes
 
 /// A document on its way over HTTP, in pieces of bounded size and with errors in the contract's words.
@@ -47,7 +47,7 @@ package struct DocumentExchange: AsyncSequence, Sendable {
       while rest.isEmpty {
         guard var chunk = try await chunk() else { return nil }
         if skipping > 0 {
-          let passed = min(skipping, UInt64(chunk.count))
+          let passed = Swift.min(skipping, UInt64(chunk.count))
           skipping -= passed
           chunk.removeFirst(Int(passed))
         }
