@@ -108,6 +108,7 @@ extension ConformanceCase {
     case .leaks: try await tryLeaks()
     case .decoration: try await tryDecoration()
     case .repair: try await tryRepair()
+    case .resuming: try await tryResuming()
     }
   }
 }

@@ -38,6 +38,8 @@ public enum Law: Int, CaseIterable, Sendable, Hashable, Codable, Comparable {
   case decoration
   /// Absent names the missing part; a corrupted byte that is repaired at the source heals, whatever validators it shows.
   case repair
+  /// A document is read from any offset; a source that declares that it resumes is not read from the beginning for it.
+  case resuming
 
   /// Its number in the contract, from 1.
   public var number: Int { rawValue }
@@ -70,6 +72,8 @@ public enum Law: Int, CaseIterable, Sendable, Hashable, Codable, Comparable {
       "Evidence and origin survive decoration: a backend wrapped in a pass-through decorator gives the same verdicts."
     case .repair:
       "Absent names the missing part; a corrupted byte that is repaired at the source heals, whatever validators it shows."
+    case .resuming:
+      "A document is read from any offset; a source that declares that it resumes is not read from the beginning for it."
     }
   }
 
@@ -99,6 +103,7 @@ extension Law: CustomStringConvertible {
       case .leaks: "leaks"
       case .decoration: "decoration"
       case .repair: "repair"
+      case .resuming: "resuming"
       }
     return "law \(number), \(name)"
   }

@@ -37,7 +37,7 @@ public final class MockBackend: DesiredStateBackend {
   ///   - signers: who signs what it publishes.
   ///   - clock: what delays and timeouts pass by; give the ``VirtualClock`` of the test.
   public init(
-    source: String = "mock:", capabilities: BackendCapabilities = [.acknowledges, .hintsAtChanges],
+    source: String = "mock:", capabilities: BackendCapabilities = [.acknowledges, .hintsAtChanges, .resumes],
     signers: [TestSigner] = [TestSigner()], clock: any Clock<Duration> = ContinuousClock()
   ) {
     self.source = source

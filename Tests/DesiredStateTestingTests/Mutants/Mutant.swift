@@ -118,6 +118,11 @@ enum Mutant: String, CaseIterable, Sendable, Hashable {
   /// Keeps the bytes of a document that it never checked, and gives them for ever.
   case keepsWrongBytes
 
+  /// Says that it resumes, and reads from the beginning.
+  case restartsFromNothing
+  /// Begins one byte too late.
+  case resumesAtTheWrongPlace
+
   /// The one law that it breaks.
   var breaks: Law {
     switch self {
@@ -141,6 +146,7 @@ enum Mutant: String, CaseIterable, Sendable, Hashable {
     case .leaksDescriptors, .leaksThreads, .leaksMemory: .leaks
     case .hidesEvidenceInItsReader, .dropsOrigin, .losesOriginWhenVerifying: .decoration
     case .saysNothingOfAbsence, .keepsWrongBytes: .repair
+    case .restartsFromNothing, .resumesAtTheWrongPlace: .resuming
     }
   }
 }
