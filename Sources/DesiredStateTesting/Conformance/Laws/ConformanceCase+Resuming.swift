@@ -4,7 +4,8 @@ extension ConformanceCase {
   /// Law 19.
   func tryResuming() async throws {
     var generator = SeededGenerator(seed: 19)
-    let bytes = generator.bytes(count: (1 << 20) + 5)
+    // Long enough for many pieces, and without line ends: law 7 is about those.
+    let bytes = generator.bytes(count: (1 << 19) + 5).map { $0 == UInt8(ascii: "\r") ? 0 : $0 }
     let publication = TestPublication(version: 1, documents: ["press": bytes], signers: [Conformance.signer])
     let backend = try await makeBackend()
     let seen = try await adopt(publication, from: backend)
@@ -26,7 +27,8 @@ extension ConformanceCase {
     _ = try await tail(of: document, from: offset, in: seen)
     let read = (try await traffic().bytes ?? before) - before
     try expect(
-      read < UInt64(bytes.count / 2), "for the last quarter of a document, little more than a quarter leaves the source",
+      read < UInt64(bytes.count / 2),
+      "for the last quarter of a document, little more than a quarter leaves the source",
       "\(read) of \(bytes.count) bytes left it")
   }
 
