@@ -63,7 +63,7 @@ import Testing
     Fault("refuse,code=503", .unavailable(.serverError)),
     Fault("refuse,code=511", .unavailable(.protocolViolation)),
     Fault("refuse,code=204", .unavailable(.protocolViolation)),
-    // Nobody sent a condition.
+    // No condition was sent.
     Fault("refuse,code=304", .unavailable(.protocolViolation)),
   ]
 

@@ -89,7 +89,8 @@ extension Reconciler {
     }
   }
 
-  /// A document whose bytes were wrong is not read again for a while, as long as its source shows no sign that they changed.
+  /// A document whose bytes were wrong is not read again for a while, as long as its source shows no sign that they
+  /// changed.
   private func checkNotSpoiled(_ state: VerifiedState, _ source: any DesiredStateBackend) async throws {
     guard let refused = await store.record.refusals[source.source], refused.revision == state.revision,
       let spoiled = refused.spoiled,

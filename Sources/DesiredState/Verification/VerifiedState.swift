@@ -2,6 +2,7 @@ import DesiredStateSupport
 
 /// A state that passed every check. Only ``Verifier/admit(_:)`` makes one.
 public struct VerifiedState: Sendable {
+  /// The digest of the manifest.
   public let revision: Revision
   /// The manifest, parsed from `manifestBytes`.
   public let manifest: StateManifest
