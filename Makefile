@@ -10,7 +10,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 ip
 NESTED := --scratch-path .build-nested
 
 .DEFAULT_GOAL := help
-.PHONY: help requirements build test demo serve examples reference-server articles lint docs graphs format bench torture sanitize clean
+.PHONY: help requirements build test demo serve examples reference-server articles lint docs graphs format bench torture simulate sanitize clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,13 @@ bench: requirements ## measure against the peers, as ratios
 torture: requirements ## fail or kill the agent at every system call that touches store, target and drop
 	$(SWIFT) build --product desired-state
 	Scripts/torture "$$($(SWIFT) build --show-bin-path)/desired-state"
+
+SEED ?= 1
+SEEDS ?= 2000
+
+simulate: requirements ## years of devices on a virtual clock, from seeds (SEED, SEEDS)
+	$(SWIFT) build --build-tests
+	SIMULATION_SEED=$(SEED) SIMULATION_SEEDS=$(SEEDS) $(RUN) --filter SimulationTests
 
 sanitize: requirements ## run the tests under the thread and address sanitizers
 	TSAN_OPTIONS=suppressions=$(CURDIR)/Scripts/thread-sanitizer.suppressions \

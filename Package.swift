@@ -146,7 +146,17 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "DesiredStateTests",
-      dependencies: ["DesiredState", "DesiredStateSupport", "DesiredStateTesting"],
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "DesiredStateServiceTests",
+      dependencies: [
+        "DesiredState", "DesiredStateService", "DesiredStateTesting",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "DesiredStateSupportTests",

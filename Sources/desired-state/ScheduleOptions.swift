@@ -1,4 +1,4 @@
-import ArgumentParser
+public import ArgumentParser
 import DesiredState
 
 /// When a follower looks, and when it applies.

@@ -60,6 +60,8 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
   /// The document whose bytes were refused, and what its source said tells them from others.
   package var document: DocumentReference?
   var fingerprint: String?
+  /// Nothing was read: what was found before still stands.
+  var isRepeated = false
 
   /// A refusal with this code.
   public init(_ code: Code, _ reason: String, evidence: [String] = [], version: UInt64? = nil) {

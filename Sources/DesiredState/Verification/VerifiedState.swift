@@ -46,6 +46,18 @@ public struct VerifiedState: Sendable {
     }
   }
 
+  /// The rest of a document of which the first bytes are here. At the end the digest is that of both together.
+  func open(_ document: DocumentReference, after head: DocumentHead) async throws -> VerifiedBytes {
+    guard head.count > 0 else { return try await open(document) }
+    do {
+      return VerifiedBytes(
+        document: document, bytes: try await reader.open(document, from: head.count), limit: limits.documentSize,
+        head: head)
+    } catch {
+      throw BackendError.contractual(error, of: "document \(quoted(document.id))")
+    }
+  }
+
   /// The documents in the order in which the source reads them most cheaply.
   public func readingOrder(of documents: [DocumentReference]) -> [DocumentReference] {
     reader.readingOrder(of: documents)

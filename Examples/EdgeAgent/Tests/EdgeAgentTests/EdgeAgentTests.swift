@@ -50,6 +50,8 @@ final class EdgeAgentTests: Sendable {
     case .rejected(let error): "rejected \(error.code)"
     case .unavailable: "unavailable"
     case .applyFailed: "apply failed"
+    case .held: "held"
+    case .resting: "resting"
     }
   }
 
