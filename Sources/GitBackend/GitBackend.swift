@@ -14,11 +14,11 @@ import Synchronization
 /// - another one is a **plain tree**. Its documents are the files below it, as they are in the repository, without any
 ///   filter; hidden ones are left out; symbolic links, submodules and Git LFS pointers are refused. Its evidence is the
 ///   SSH signature of the commit, or of the annotated tag, and it must descend from the adopted commit;
-/// - a plain tree without any file is an explicitly empty state: git keeps no empty directory, so somebody put `.gitkeep`
+/// - a plain tree without any file is an explicitly empty state: git keeps no empty directory, so `.gitkeep` was put
 ///   there, or emptied the root, on purpose;
 /// - nothing at the path, or no such reference, is `absent`.
 public final class GitBackend: DesiredStateBackend {
-  /// The repository with what is followed in it, without a user's name.
+  /// The repository and the followed target in it, without a user's name.
   public let source: String
   /// Acknowledgements are committed as receipts, unless the address says `receipts=none`.
   public let capabilities: BackendCapabilities
@@ -91,7 +91,7 @@ public final class GitBackend: DesiredStateBackend {
 
   /// Looks at the reference once. If it leads where it did, one question is all that is asked.
   ///
-  /// - Throws: ``BackendError`` if the repository cannot be reached, before the timeout; ``VerificationError`` if what is
+  /// - Throws: ``BackendError`` if the repository cannot be reached, before the timeout; ``VerificationError`` if its state is
   ///   there is over a limit or no state; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     try await withTimeout(request.timeout) { [self] in
@@ -172,7 +172,7 @@ public final class GitBackend: DesiredStateBackend {
 
   private var missingReference: FetchResult { .absent(.reference, "\(source) has not \(address.reference.missing)") }
 
-  /// What is known of a plain tree before its files are here is weighed then.
+  /// The facts about a plain tree are weighed before its files are here.
   private func gate(for found: GitReference.Found, by verifier: Verifier) -> CommitGate {
     CommitGate(reference: found.name, path: address.path) { _ = try SignedCommit.signers(of: $0, by: verifier) }
   }

@@ -10,7 +10,7 @@ enum GitReference: Sendable, Equatable {
   /// The newest of the tags whose names are versions in a range.
   case newestTag(VersionRange)
 
-  /// What a reference is found to lead to.
+  /// The target that a reference leads to.
   struct Found: Sendable {
     /// The full name; a commit's id where a commit is followed.
     let name: String
@@ -68,7 +68,7 @@ enum GitReference: Sendable, Equatable {
     }
   }
 
-  /// What is missing, for an operator.
+  /// The missing part, for an operator.
   var missing: String {
     switch self {
     case .names(["HEAD"]): "a HEAD that leads to a commit; push a first commit, or name a branch with 'ref='"

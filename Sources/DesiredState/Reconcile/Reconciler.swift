@@ -4,7 +4,7 @@ import Synchronization
 
 /// Keeps a device on the state its sources publish: looks, verifies, adopts, applies, acknowledges, and looks again.
 ///
-/// The loop is level-triggered: it compares what is wanted with what is there, and hints only make it look sooner.
+/// The loop is level-triggered: it compares the desired state with the present one, and hints only make it look sooner.
 /// What cannot be reached, is absent or is refused never takes anything away.
 ///
 /// Polls, applies and deliveries each run one at a time, whichever way they were asked for, and none of the three waits

@@ -97,7 +97,7 @@ final class RemoteRepository: GitRepository {
     }
   }
 
-  /// Fetches a target, without its history, beyond what the cache has.
+  /// Fetches a target, without its history, beyond the cache.
   private func fetch(
     _ target: ObjectID, after adopted: ObjectID? = nil, gate: CommitGate?, into cache: ObjectCache, _ limits: Limits
   ) async throws {
@@ -179,7 +179,7 @@ final class RemoteRepository: GitRepository {
 
   private static func unusable(_ error: any Error) -> BackendError {
     BackendError(
-      .unreachable, "what was fetched cannot be kept: \(error); see to the disk, it is fetched again at the next poll",
+      .unreachable, "the fetched objects cannot be kept: \(error); see to the disk, it is fetched again at the next poll",
       underlying: error)
   }
 }
