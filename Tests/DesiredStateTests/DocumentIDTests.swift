@@ -1,4 +1,5 @@
 import DesiredState
+import Foundation
 import Testing
 
 @Suite struct DocumentIDTests {
