@@ -39,8 +39,6 @@ extension Reconciler {
       error.version = state.manifest.version
       if let document = error.document { error.fingerprint = await state.fingerprint(of: document) }
       throw error
-    } catch {
-      throw BackendError.contractual(error, of: source.source)
     }
   }
 
