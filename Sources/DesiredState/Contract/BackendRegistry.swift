@@ -9,12 +9,13 @@ public struct BackendRegistry: Sendable {
   public typealias Factory = @Sendable (SourceAddress, BackendContext) throws -> any DesiredStateBackend
 
   private struct Entry {
-    var settings: Set<BackendSettings.Key>?
+    var settings: (@Sendable (SourceAddress) -> Set<BackendSettings.Key>)?
     var factory: Factory
   }
 
   private var entries: [String: Entry] = [:]
 
+  /// A registry that serves no scheme yet.
   public init() {}
 
   /// Lets a factory serve a scheme, given without the colon and in lower case; the last registration counts.
@@ -24,6 +25,16 @@ public struct BackendRegistry: Sendable {
   ///   alone. Nil: all, and the backend knows what to make of them.
   public mutating func register(
     _ scheme: String, settings: Set<BackendSettings.Key>? = nil, _ factory: @escaping Factory
+  ) {
+    var used: (@Sendable (SourceAddress) -> Set<BackendSettings.Key>)?
+    if let settings { used = { _ in settings } }
+    entries[scheme.lowercased()] = Entry(settings: used, factory: factory)
+  }
+
+  /// As ``register(_:settings:_:)``, for a backend whose use for settings depends on the address.
+  public mutating func register(
+    _ scheme: String, settings: @escaping @Sendable (SourceAddress) -> Set<BackendSettings.Key>,
+    _ factory: @escaping Factory
   ) {
     entries[scheme.lowercased()] = Entry(settings: settings, factory: factory)
   }
@@ -38,7 +49,7 @@ public struct BackendRegistry: Sendable {
     let address = try SourceAddress(address)
     let entry = try entry(for: address)
     var context = context
-    if let used = entry.settings {
+    if let used = entry.settings?(address) {
       let unused = context.settings.keys.subtracting(used).map(\.words).sorted()
       if !unused.isEmpty {
         context.logger.notice(
@@ -55,19 +66,21 @@ public struct BackendRegistry: Sendable {
   public func settings(
     _ keys: Set<BackendSettings.Key>, usedFor address: String
   ) throws(SourceAddressError) -> Set<BackendSettings.Key> {
-    try entry(for: try SourceAddress(address)).settings.map(keys.intersection) ?? keys
+    let address = try SourceAddress(address)
+    return try entry(for: address).settings.map { keys.intersection($0(address)) } ?? keys
   }
 
   private func entry(for address: SourceAddress) throws(SourceAddressError) -> Entry {
     guard let entry = entries[address.scheme] else {
       throw SourceAddressError(
-        "nothing here serves '\(address.scheme):' (\(schemes.map { $0 + ":" }.joined(separator: ", ")) are served)")
+        "nothing here serves '\(address.scheme):' (\(schemes.map { $0 + ":" }.joined(separator: ", ")) are served)",
+        code: .unserved)
     }
     return entry
   }
 }
 
-/// What a backend is given besides its address.
+/// The part of a backend's configuration that is not in its address.
 public struct BackendContext: Sendable {
   /// This device's name, as receipts and requests bear it.
   public var device: String

@@ -96,7 +96,7 @@ final class EdgeAgentTests: Sendable {
     #expect(status.components.map(\.state) == [.installed, .failed])
     #expect(status.error == .init(code: "unhealthy", source: "filter", message: "filter does not answer"))
 
-    // Meanwhile the line to the office is cut: what is adopted is there without it.
+    // Meanwhile the line to the office is cut: the adopted state is there without it.
     mock.becomeUnreachable()
     try mend("filter")
     #expect(try await look(agent) == "unavailable")
