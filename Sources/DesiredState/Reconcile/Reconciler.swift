@@ -118,7 +118,9 @@ public final class Reconciler: Sendable {
       case .rolledBack(let error): failure = error
       case .settled, .held, .waiting, .failed: return failure.map { .failed($0) } ?? result
       }
-      result = try await applyNow()
+      // Whether all is still in place was seen a moment ago; if it never is, this must come to an end all the same.
+      state.withLock { $0.isApplyAskedFor = true }
+      result = try await applies.run(applyPending)
     }
   }
 
