@@ -14,8 +14,8 @@ import Synchronization
 /// - another one is a **plain tree**. Its documents are the files below it, as they are in the repository, without any
 ///   filter; hidden ones are left out; symbolic links, submodules and Git LFS pointers are refused. Its evidence is the
 ///   SSH signature of the commit, or of the annotated tag, and it must descend from the adopted commit;
-/// - a plain tree without any file is an explicitly empty state: git keeps no empty directory, so somebody put `.gitkeep`
-///   there, or emptied the root, on purpose;
+/// - a plain tree without any file is an explicitly empty state: git keeps no empty directory, so `.gitkeep` was put there, or
+///   the root emptied, on purpose;
 /// - nothing at the path, or no such reference, is `absent`.
 public final class GitBackend: DesiredStateBackend {
   /// The repository with what is followed in it, without a user's name.
@@ -39,14 +39,12 @@ public final class GitBackend: DesiredStateBackend {
   /// Lets this backend serve `git+https:`, `git+http:`, `git+ssh:` and `git+file:`.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in GitAddress.Scheme.allCases {
-      registry.register(scheme.rawValue, settings: { usedSettings(for: $0) }) {
-        try GitBackend($0, context: $1)
-      }
+      registry.register(scheme.rawValue, settings: usedSettings) { try GitBackend($0, context: $1) }
     }
   }
 
   /// The settings that a source at this address has a use for: receipts may go another way than the state comes.
-  static func usedSettings(for address: SourceAddress) -> Set<BackendSettings.Key> {
+  @Sendable static func usedSettings(for address: SourceAddress) -> Set<BackendSettings.Key> {
     let receipts = address.query["ack"].flatMap { try? SourceAddress($0) }
     var keys: Set<BackendSettings.Key> = [BackendSetting<String>.author.key]
     for scheme in [address.scheme, receipts?.scheme].compactMap({ $0.flatMap(GitAddress.Scheme.init) }) {
