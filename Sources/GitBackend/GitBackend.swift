@@ -27,6 +27,7 @@ public final class GitBackend: DesiredStateBackend {
   private let repository: any GitRepository
   private let receipts: ReceiptBranch
   private let digests = BlobDigests()
+  private let refused = RefusedDrop()
 
   init(_ address: GitAddress, repository: any GitRepository, receipts: ReceiptBranch) {
     self.address = address
@@ -112,6 +113,9 @@ public final class GitBackend: DesiredStateBackend {
     // that one.
     let elsewhere = request.adoptedMarker.flatMap { GitMarker($0) }
     let adopted = address.acceptsAnyHistory ? nil : elsewhere ?? marker
+    if let known = refused.drop(at: found, by: request.verifier) {
+      return result(of: known, at: found)
+    }
     let gate = request.verifier.map { self.gate(for: found, by: $0) }
     let objects: AsyncObjectStore
     do {
@@ -124,6 +128,10 @@ public final class GitBackend: DesiredStateBackend {
     }
     let content = try await objects.use { [path = address.path, limits = request.limits] in
       try $0.state(of: found, at: path, limits: limits)
+    }
+    if refused.note(content, at: found, by: request.verifier) {
+      try await repository.discard(found.target)
+      return result(of: content, at: found)
     }
     let commit = content.commit
     var succession = Succession.follows
@@ -166,6 +174,17 @@ public final class GitBackend: DesiredStateBackend {
     // The same documents in another commit. Later ones must descend from it, so it counts only when it is verified; if no
     // commit of this source was adopted so far, this is not the one.
     return marker == nil && elsewhere == nil ? .unchanged : FetchResult(.changed(state), marker: next)
+  }
+
+  /// A drop that will be refused by its signatures, without its documents: the refusal is told in the usual place.
+  private func result(of drop: GitState, at found: GitReference.Found) -> FetchResult {
+    guard case .drop(_, let manifest, let signatures) = drop.content else { return missingReference }
+    let state = FetchedState(
+      manifest: manifest, signatures: signatures, evidence: channel, origin: origin(of: drop.commit, at: found),
+      documents: RefusedDocuments())
+    return FetchResult(
+      .changed(state),
+      marker: GitMarker(found, commit: drop.commit, revision: state.revision, before: nil).text)
   }
 
   private var missingReference: FetchResult { .absent(.reference, "\(source) has not \(address.reference.missing)") }

@@ -24,6 +24,9 @@ protocol GitRepository: Sendable {
   /// - Throws: ``BackendError``, also if the repository does not have the commit; `CancellationError`.
   func ancestry(of commit: ObjectID, parents: [ObjectID]?, from ancestor: ObjectID) async throws -> Ancestry
 
+  /// Lets go of a target that is refused, if it was fetched.
+  func discard(_ target: ObjectID) async throws
+
   /// Lets go of what is not needed any more. It comes last: until an order is proven, what proves it is kept.
   func tidy(keeping needed: [ObjectID]) async throws
 

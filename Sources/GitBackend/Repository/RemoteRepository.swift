@@ -140,6 +140,11 @@ final class RemoteRepository: GitRepository {
     }
   }
 
+  func discard(_ target: ObjectID) async throws {
+    guard let cache = state.withLock({ $0.cache }), !cache.isDamaged else { return }
+    try await write(cache) { try cache.discard(target) }
+  }
+
   func tidy(keeping needed: [ObjectID]) async throws {
     guard let cache = state.withLock({ $0.cache }), !cache.isDamaged else { return }
     try await write(cache) { try cache.tidy(keeping: needed) }
