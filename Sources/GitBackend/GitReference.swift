@@ -10,8 +10,8 @@ enum GitReference: Sendable, Equatable {
   /// The newest of the tags whose names are versions in a range.
   case newestTag(VersionRange)
 
-  /// The target that a reference leads to.
-  struct Found: Sendable {
+  /// What a reference is found to lead to.
+  struct Found: Sendable, Equatable {
     /// The full name; a commit's id where a commit is followed.
     let name: String
     /// A commit, or an annotated tag.

@@ -9,7 +9,7 @@ final class AsyncObjectStore: Sendable {
 
   private let error: @Sendable (LibGit2Error) -> any Error
 
-  /// - Parameter error: the meaning of a failure of libgit2 for the reader.
+  /// - Parameter error: the error that a failure of libgit2 is to a reader.
   init(_ store: ObjectStore, worker: Worker, error: @escaping @Sendable (LibGit2Error) -> any Error) {
     self.store = Mutex(store)
     self.worker = worker

@@ -24,7 +24,10 @@ protocol GitRepository: Sendable {
   /// - Throws: ``BackendError``, also if the repository does not have the commit; `CancellationError`.
   func ancestry(of commit: ObjectID, parents: [ObjectID]?, from ancestor: ObjectID) async throws -> Ancestry
 
-  /// Lets go of objects that are not needed any more. It comes last: until an order is proven, its proof is kept.
+  /// Lets go of a target that is refused, if it was fetched.
+  func discard(_ target: ObjectID) async throws
+
+  /// Lets go of what is not needed any more. It comes last: until an order is proven, what proves it is kept.
   func tidy(keeping needed: [ObjectID]) async throws
 
   /// Moves a branch to a new commit, made by `make` from the one it leads to now (nil if there is none yet), and starts

@@ -10,8 +10,8 @@ struct TargetSignatures: Sendable {
 
   /// - Parameters:
   ///   - tags: the tags on the way, the outermost first, with their contents.
-  ///   - reference: the full name under which the target was found. A tag says its own name, and the server of the
-  ///     repository can put it under another one.
+  ///   - reference: the full name under which the target was found. A tag says its own name, and the
+  ///     server can put it under another one.
   init(tags: [(id: ObjectID, content: [UInt8])], commit: (id: ObjectID, content: [UInt8]), reference: String) {
     self.commit = commit.id
     for (number, tag) in tags.enumerated() {
