@@ -7,6 +7,7 @@ extension Reconciler {
   /// others' troubles are reported, and count only if none does.
   func look(isDamaged: Bool) async throws -> Outcome {
     var outcome: Outcome?
+    try await noteRevokedSigners()
     for source in sources {
       let result = try await look(at: source, isDamaged: isDamaged)
       if case .current = result { return result }
@@ -29,9 +30,10 @@ extension Reconciler {
   ) async throws -> Outcome {
     let adopted = await store.adopted
     // A new policy is a reason to verify again, and a damaged store to fetch again, what is otherwise unchanged.
-    let isSettled = !isDamaged && adopted?.policy == configuration.policy.fingerprint
+    let policy = try await policy()
+    let isSettled = !isDamaged && adopted?.policy == policy.fingerprint
     let markers = await store.record.markers
-    let verifier = await verifier()
+    let verifier = await verifier(policy)
     let request = FetchRequest(
       current: isSettled ? adopted?.revision : nil, marker: markers[source.source],
       adoptedMarker: adopted.flatMap { $0.source == source.source ? nil : markers[$0.source] },
@@ -53,6 +55,7 @@ extension Reconciler {
         }
         revision = adopted.revision
         if let expires = adopted.expires { try verifier.checkExpiry(expires) }
+        if let issued = adopted.issued { try verifier.checkAge(issued) }
         try await settle(source, marker: result.marker)
         emit(.unchanged, source.source, adopted.revision, adopted.version, adopted.origin)
         return .current
@@ -89,11 +92,37 @@ extension Reconciler {
     }
   }
 
-  private func verifier() async -> Verifier {
+  /// What counts now: the configured policy, with the keys of the trust update that the store follows.
+  func policy() async throws -> TrustPolicy {
+    let configured = await configuration.currentPolicy?() ?? configuration.policy
+    guard let trust = await store.trust, let digest = trust.digests.last, configured.requiresSignatures else {
+      return configured
+    }
+    let known = trustedKeys.withLock { $0?.digest == digest ? $0?.keys : nil }
+    let keys = try known ?? trust.update.keys()
+    trustedKeys.withLock { $0 = (digest, keys) }
+    return configured.with(keys, version: trust.version)
+  }
+
+  /// A signer of the adopted state whose key is revoked is said at once, also offline. The state stays: without another
+  /// one to run in its place, taking it away would only stop the device.
+  private func noteRevokedSigners() async throws {
+    guard let adopted = await store.adopted else { return }
+    let revoked = try await policy().revokedOnes(of: adopted.signers)
+    let before = await store.record.revokedSigners ?? []
+    guard revoked != before else { return }
+    try await store.markRevoked(revoked)
+    guard !revoked.isEmpty else { return }
+    configuration.logger.warning(
+      "the adopted state is signed by keys that are revoked: \(revoked.map(\.description).joined(separator: ", "))")
+  }
+
+  private func verifier(_ policy: TrustPolicy) async -> Verifier {
     let record = await store.record
     return Verifier(
-      policy: configuration.policy, device: configuration.device, floor: record.floor,
-      requiresSuccessor: record.adopted?.hasHistory ?? false, now: configuration.now(),
+      policy: policy, device: configuration.device, floor: record.floor,
+      requiresSuccessor: record.adopted?.hasHistory ?? false,
+      followsDrop: record.adopted.map { $0.version != nil && !$0.signers.isEmpty } ?? false, now: configuration.now(),
       newestSigned: record.newestSigned, limits: configuration.limits)
   }
 
@@ -107,6 +136,7 @@ extension Reconciler {
     _ state: FetchedState, from source: any DesiredStateBackend, marker: String?, isSettled: Bool,
     verifier: Verifier
   ) async throws {
+    let (verifier, isSettled) = try await followTrust(of: state, from: source, verifier, isSettled: isSettled)
     let verified = try await ask(source) { try await source.verify(state, with: verifier) }
     if isSettled, verified.revision == (await store.adopted)?.revision {
       // The same state with new evidence (another commit): only the marker moves.
@@ -118,7 +148,7 @@ extension Reconciler {
       try await checkNotSpoiled(verified)
       try await watchingForStalls { [store, configuration] progress in
         try await store.adopt(
-          verified, source: source.source, marker: marker, policy: configuration.policy, at: configuration.now(),
+          verified, source: source.source, marker: marker, policy: verifier.policy, at: configuration.now(),
           limits: configuration.limits, progress: progress)
       }
     } catch let error as VerificationError {
@@ -129,6 +159,18 @@ extension Reconciler {
     }
     emit(.adopted, source.source, verified.revision, verified.manifest.version, verified.origin)
     try await acknowledge(.adopted)
+  }
+
+  /// Takes over the trust updates that a state needs, and makes them durable before the state is weighed.
+  private func followTrust(
+    of state: FetchedState, from source: any DesiredStateBackend, _ verifier: Verifier, isSettled: Bool
+  ) async throws -> (Verifier, isSettled: Bool) {
+    let trust = await store.trust
+    let newer = try await ask(source) { try await verifier.newerTrust(of: state, than: trust) }
+    guard let newer else { return (verifier, isSettled) }
+    try await store.follow(newer)
+    configuration.logger.notice("following trust update \(newer.version) from \(source.source)")
+    return (Verifier(replacing: try await policy(), in: verifier), false)
   }
 
   /// Runs an adoption, and gives it up when its source delivers nothing for longer than the timeout.

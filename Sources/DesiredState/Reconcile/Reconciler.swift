@@ -1,6 +1,7 @@
 import DesiredStateSupport
 public import FoundationEssentials
 public import Logging
+import Synchronization
 
 /// Keeps a device on the state its sources publish: looks, verifies, adopts, applies, acknowledges, and looks again.
 ///
@@ -19,6 +20,10 @@ public final class Reconciler: Sendable {
   let observe: @Sendable (ReconcilerEvent) -> Void
   /// Rings when the agent has reported how far a document has come.
   let reports = AsyncSignal()
+  /// Rings when it is worth looking now.
+  private let bell = AsyncSignal()
+  /// The keys of the trust update that the store follows, read once.
+  let trustedKeys = Mutex<(digest: Digest, keys: TrustedKeys)?>(nil)
   /// Which sources asked for patience.
   let patience = RetryAfterTable<Reconciler.Outcome>()
 
@@ -47,6 +52,9 @@ public final class Reconciler: Sendable {
   public struct Configuration: Sendable {
     /// What to trust.
     public var policy: TrustPolicy
+    /// Asked at every poll what to trust, so that files of keys can change while the device runs; it must be quick. Nil:
+    /// always ``policy``.
+    public var currentPolicy: (@Sendable () async -> TrustPolicy)?
     /// This device's name: manifests that name another are refused, and acknowledgements bear it.
     public var device: String
     /// When to look.
@@ -104,8 +112,7 @@ public final class Reconciler: Sendable {
   ///
   /// Trouble with the store's disk is logged and tried again, like everything else that may pass.
   public func run() async {
-    let bell = AsyncSignal()
-    let listeners = sources.compactMap { source in
+    let listeners = sources.compactMap { [bell] source in
       source.changeHints().map { hints in Task { for await _ in hints { bell.ring() } } }
     }
     defer { for listener in listeners { listener.cancel() } }
@@ -120,6 +127,9 @@ public final class Reconciler: Sendable {
       await bell.wait(atMost: wait, clock: configuration.clock)
     }
   }
+
+  /// Makes ``run()`` look now, or at once again if it is looking.
+  public func lookNow() { bell.ring() }
 
   /// One cycle: applies what is adopted and not applied yet, looks at the sources, adopts, applies, and delivers what
   /// the outbox holds.

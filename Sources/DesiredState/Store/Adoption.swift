@@ -61,7 +61,8 @@ extension StateStore {
     try change { record in
       record.adopted = AdoptedState(
         revision: state.revision, version: state.manifest.version, signers: state.signers, source: source,
-        origin: state.origin, hasHistory: state.hasHistory, at: time, expires: state.manifest.expires, policy: policy.fingerprint)
+        origin: state.origin, hasHistory: state.hasHistory, at: time, expires: state.manifest.expires,
+        issued: state.manifest.issued, policy: policy.fingerprint)
       if let version = state.manifest.version {
         record.floor = VersionFloor(version: version, revision: state.revision)
       }
@@ -69,6 +70,7 @@ extension StateStore {
         record.newestSigned = max(record.newestSigned ?? issued, issued)
       }
       record.refused = nil
+      record.revokedSigners = nil
       record.kept = kept
       record.markers[source] = marker
     }

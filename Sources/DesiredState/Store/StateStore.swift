@@ -122,6 +122,20 @@ public actor StateStore {
   /// Notes that a state was refused; nil forgets it.
   func markRefused(_ refused: RefusedState?) throws { try change { $0.refused = refused } }
 
+  /// The trust update that the device follows; nil for the trust that it was set up with.
+  public var trust: TrustState? { record.trust }
+
+  /// Makes a trust update durable. An earlier one than the device follows changes nothing.
+  func follow(_ trust: TrustState) throws {
+    guard trust.version > record.trust?.version ?? 0 else { return }
+    try change { $0.trust = trust }
+  }
+
+  /// Notes which signers of the adopted state are revoked.
+  func markRevoked(_ signers: [Signer]) throws {
+    try change { $0.revokedSigners = signers.isEmpty ? nil : signers }
+  }
+
   /// Notes where a source stands in its own terms.
   func setMarker(_ marker: String?, of source: String) throws { try change { $0.markers[source] = marker } }
 

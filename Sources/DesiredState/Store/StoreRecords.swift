@@ -17,6 +17,8 @@ public struct AdoptedState: Sendable, Equatable, Codable {
   public var at: Date
   /// When the manifest expires, if it says so.
   public var expires: Date?
+  /// When the manifest was issued, if it says so.
+  public var issued: Date?
   /// ``TrustPolicy/fingerprint`` of the policy it was verified under.
   public var policy: String
 }
@@ -88,6 +90,10 @@ struct StoreRecord: Sendable, Equatable, Codable {
   var refused: RefusedState?
   /// The revisions whose manifests and documents are kept, newest first.
   var kept: [Revision] = []
+  /// The trust update that the device follows; nil for the trust that it was set up with.
+  var trust: TrustState?
+  /// Those signers of the adopted state whose keys were revoked since.
+  var revokedSigners: [Signer]?
   /// What each source gave as its marker.
   var markers: [String: String] = [:]
 }

@@ -7,6 +7,10 @@ public struct StoreStatus: Sendable, Equatable {
   public var applied: AppliedState?
   public var refused: RefusedState?
   public var floor: VersionFloor?
+  /// The trust update that the device follows; nil for the trust that it was set up with.
+  public var trust: TrustState?
+  /// Those signers of the adopted state whose keys were revoked since.
+  public var revokedSigners: [Signer]
   /// How the last look at each source went.
   public var sources: [String: SourceHealth]
   /// How many statements wait to be delivered.
@@ -27,6 +31,7 @@ public struct StoreStatus: Sendable, Equatable {
       let waiting = try Outbox.read(layout.outbox)
       return StoreStatus(
         adopted: record.adopted, applied: record.applied, refused: record.refused, floor: record.floor,
+        trust: record.trust, revokedSigners: record.revokedSigners ?? [],
         sources: layout.readContacts(), waiting: waiting.count, oldest: waiting.first?.time)
     }
   }
