@@ -137,7 +137,8 @@ public final class GitBackend: DesiredStateBackend {
         },
         origin: origin,
         documents: GitDocuments(
-          objects: objects, place: .plain(Dictionary(entries.map { ($0.path, $0) }) { first, _ in first }),
+          objects: objects, place: .plain(
+            Dictionary(entries.map { ($0.path, $0) }) { first, _ in first }, root: found.commit.tree),
           limits: limits))
     }
     let next = GitMarker(target: target, commit: found.commit, revision: state.revision).text

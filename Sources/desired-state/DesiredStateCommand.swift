@@ -12,7 +12,7 @@ struct DesiredStateCommand: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       FollowCommand.self, FetchCommand.self, VerifyCommand.self, StatusCommand.self, AcknowledgeCommand.self,
-      PublishCommand.self, OnboardCommand.self,
+      PublishCommand.self, TrustCommand.self, OnboardCommand.self,
     ])
 }
 

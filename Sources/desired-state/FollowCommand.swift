@@ -1,6 +1,7 @@
 import ArgumentParser
 import DesiredState
 import DesiredStateSupport
+import Synchronization
 
 struct FollowCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -10,7 +11,8 @@ struct FollowCommand: AsyncParsableCommand {
       --accept-unsigned); or the https: URL of a drop's manifest.json (with ?receipts=URL if acknowledgements are to be \
       PUT there); or a Margo fleet manager, margo+https://host (with ?client=ID for the client-id form); or a Git repository, \
       git+https://host/path, git+ssh://user@host/path or git+file:///path, with ?ref=BRANCH-OR-TAG&path=DIRECTORY. \
-      Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0.
+      Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0. \
+      Files of keys (--trust, --revoked) are read again when they change; SIGHUP reads them at once and looks now.
       """)
 
   @Argument(help: "Where desired state is published.") var sources: [String]
@@ -36,13 +38,16 @@ struct FollowCommand: AsyncParsableCommand {
   func run() async throws {
     let output = Output(isJSON: json)
     let tree = into.map(CurrentTree.init)
-    let configuration = Reconciler.Configuration(
-      policy: try await trust.policy(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
+    let files = try await TrustFiles(trust)
+    var configuration = Reconciler.Configuration(
+      policy: await files.current(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
       timeout: agent.timeout.duration, isStillApplied: { await tree?.holds($0.revision) ?? true },
       logger: agent.logger())
+    configuration.currentPolicy = { await files.current() }
     // All at once, so that an option counts as used that any of them uses.
     let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
-    let work: @Sendable () async throws -> Void = {
+    let running = Mutex<Reconciler?>(nil)
+    let work: @Sendable () async throws -> Void = { [configuration] in
       try await reporting {
         let reconciler = Reconciler(
           sources: Array(backends.prefix(sources.count)),
@@ -52,12 +57,18 @@ struct FollowCommand: AsyncParsableCommand {
         ) { update in
           try await tree?.put(update)
         }
+        running.withLock { $0 = reconciler }
+        defer { running.withLock { $0 = nil } }
         guard once else { return await reconciler.run() }
         try await reconciler.runOnce().throwExitCode()
       }
     }
     do {
-      try await endingOnSignals(work)
+      let readAgain: @Sendable () -> Void = {
+        files.invalidate()
+        running.withLock { $0 }?.lookNow()
+      }
+      try await endingOnSignals(onHangup: readAgain, work)
     } catch is CancellationError {
       // A loop that was asked to end has done so; a single look that was interrupted did not finish.
       if once { throw ExitCode.failure }

@@ -25,7 +25,7 @@ private struct StatusReport: Encodable {
 
   init(_ status: StoreStatus) { self.status = status }
 
-  enum CodingKeys: String, CodingKey { case adopted, applied, refused, sources, outbox }
+  enum CodingKeys: String, CodingKey { case adopted, applied, refused, sources, outbox, trust }
 
   struct Refused: Encodable {
     var revision: Revision?
@@ -50,6 +50,17 @@ private struct StatusReport: Encodable {
     var oldest: Date?
   }
 
+  /// What the device trusts: the number of the trust update it follows, 0 for what it was set up with.
+  struct Trust: Encodable {
+    var version: UInt64
+    var threshold: Int?
+    var trustThreshold: Int?
+    var at: Date?
+    var signers: [Signer]?
+    /// Signers of the adopted state whose keys were revoked since.
+    var revokedSigners: [Signer]
+  }
+
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     // `encode` and not `encodeIfPresent`: what is not there is null.
@@ -66,6 +77,11 @@ private struct StatusReport: Encodable {
         absent: $0.value.absent)
     }
     try container.encode(sources, forKey: .sources)
+    let trust = status.trust
+    try container.encode(
+      Trust(
+        version: trust?.version ?? 0, threshold: trust?.threshold, trustThreshold: trust?.trustThreshold,
+        at: trust?.at, signers: trust?.signers, revokedSigners: status.revokedSigners), forKey: .trust)
     try container.encode(Waiting(waiting: status.waiting, oldest: status.oldest), forKey: .outbox)
   }
 }
@@ -105,6 +121,11 @@ extension StoreStatus {
       )
       for evidence in refused.evidence { line("", evidence) }
     }
+    if !revokedSigners.isEmpty {
+      line("revoked", "the adopted state is signed by keys that are revoked since; publish one that others sign")
+      for signer in revokedSigners { line("", signer.description) }
+    }
+    if let trust { line("trust", "update \(trust.version), since \(Timestamp.text(trust.at))") }
     for (source, contact) in sources.sorted(by: { $0.key < $1.key }) {
       line("source", source)
       line("", contact.lastContact.map { "last contact \(Timestamp.text($0))" } ?? "never reached")

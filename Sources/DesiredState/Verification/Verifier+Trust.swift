@@ -46,6 +46,15 @@ extension Verifier {
     return current == trust ? nil : current
   }
 
+  /// This verifier, or one with the trust updates that the state needs: for a single look without a store. Where there
+  /// is one, ``Reconciler`` keeps what was taken over.
+  ///
+  /// - Throws: ``VerificationError`` with `trust-missing` or `trust-invalid`; ``BackendError``; `CancellationError`.
+  public func following(_ state: FetchedState) async throws -> Verifier {
+    guard let trust = try await newerTrust(of: state, than: nil) else { return self }
+    return Verifier(replacing: try policy.following(trust), in: self)
+  }
+
   /// Whether the manifest needs a newer update than the policy has.
   func checkTrust(_ manifest: StateManifest) throws(VerificationError) {
     guard policy.requiresSignatures, let needed = manifest.trust, needed > policy.trustVersion else { return }
