@@ -5,7 +5,7 @@ SWIFT ?= swift
 LIBRARIES := libarchive-dev libcurl4-openssl-dev libssl-dev libgit2-dev zlib1g-dev
 DEMO_PACKAGES := $(LIBRARIES) openssh-client
 TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 iproute2 nginx-light openssl fcgiwrap \
-  openssh-server
+  openssh-server python3-dulwich
 # Packages of their own build into one place, so that what they share is built once.
 NESTED := --scratch-path .build-nested
 

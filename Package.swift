@@ -76,12 +76,13 @@ let package = Package(
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),
     .target(
       name: "HTTPTransport",
-      dependencies: ["CCurl", .product(name: "HTTPTypes", package: "swift-http-types")],
+      dependencies: ["CCurl", "CZlib", "DesiredStateSupport", .product(name: "HTTPTypes", package: "swift-http-types")],
       swiftSettings: settings),
     // RFC 9421 and RFC 9530, for requests and responses, clients and servers.
     .target(
       name: "HTTPMessageSignatures",
       dependencies: [
+        "DesiredStateSupport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -177,6 +178,7 @@ let package = Package(
         "GitBackend", "HTTPTestSupport",
         "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
       ],
+      exclude: ["Fixtures"],
       swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",

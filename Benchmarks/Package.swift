@@ -5,13 +5,14 @@ let package = Package(
   name: "Benchmarks",
   dependencies: [.package(name: "DesiredState", path: "..")],
   targets: [
-    .target(name: "Measuring"),
+    .target(name: "Measuring", dependencies: [.product(name: "DesiredState", package: "DesiredState")]),
     .executableTarget(
       name: "DropBenchmarks",
       dependencies: [
         "Measuring",
         .product(name: "DesiredState", package: "DesiredState"),
         .product(name: "FileBackend", package: "DesiredState"),
+        .product(name: "SSHSignatures", package: "DesiredState"),
       ],
       swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),
     .executableTarget(name: "CurlPoll", linkerSettings: [.linkedLibrary("curl")]),
@@ -21,6 +22,7 @@ let package = Package(
         "Measuring",
         .product(name: "DesiredState", package: "DesiredState"),
         .product(name: "GitBackend", package: "DesiredState"),
+        .product(name: "SSHSignatures", package: "DesiredState"),
       ],
       swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),
     .executableTarget(

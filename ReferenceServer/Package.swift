@@ -31,6 +31,7 @@ let package = Package(
       dependencies: [
         "CDeflate",
         .product(name: "DesiredState", package: "DesiredState"),
+        .product(name: "DropPublisher", package: "DesiredState"),
         .product(name: "FileBackend", package: "DesiredState"),
         .product(name: "HTTPMessageSignatures", package: "DesiredState"),
         .product(name: "Hummingbird", package: "hummingbird"),
@@ -58,6 +59,7 @@ let package = Package(
         "ReferenceServer",
         .product(name: "DesiredState", package: "DesiredState"),
         .product(name: "DesiredStateTesting", package: "DesiredState"),
+        .product(name: "DropPublisher", package: "DesiredState"),
         .product(name: "FileBackend", package: "DesiredState"),
         .product(name: "HTTPMessageSignatures", package: "DesiredState"),
         .product(name: "HTTPTransport", package: "DesiredState"),

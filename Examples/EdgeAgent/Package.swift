@@ -21,6 +21,7 @@ let package = Package(
       name: "EdgeAgent",
       dependencies: [
         .product(name: "DesiredState", package: "DesiredState"),
+        .product(name: "SSHSignatures", package: "DesiredState"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "Subprocess", package: "swift-subprocess"),

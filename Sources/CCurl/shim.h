@@ -7,9 +7,12 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 
 // CURLOPT_QUICK_EXIT and CURLOPT_CA_CACHE_TIMEOUT are what cancellation and trust reloading rest on.
 #if LIBCURL_VERSION_NUM < 0x075700
@@ -20,10 +23,6 @@
 // curl_easy_setopt(3), curl_easy_getinfo(3) or curl_multi_setopt(3).
 
 static inline CURLcode ccurl_set_long(CURL *easy, CURLoption option, long value) {
-  return curl_easy_setopt(easy, option, value);
-}
-
-static inline CURLcode ccurl_set_offset(CURL *easy, CURLoption option, curl_off_t value) {
   return curl_easy_setopt(easy, option, value);
 }
 
@@ -40,6 +39,12 @@ static inline CURLcode ccurl_set_list(CURL *easy, CURLoption option, struct curl
   return curl_easy_setopt(easy, option, value);
 }
 
+// Points to the bytes, which must outlive the handle: struct curl_blob.
+static inline CURLcode ccurl_set_blob(CURL *easy, CURLoption option, void *bytes, size_t count) {
+  struct curl_blob blob = {.data = bytes, .len = count, .flags = CURL_BLOB_NOCOPY};
+  return curl_easy_setopt(easy, option, &blob);
+}
+
 // Copies the bytes: CURLOPT_POSTFIELDSIZE_LARGE has to be set first, or libcurl measures with strlen.
 static inline CURLcode ccurl_set_post_bytes(CURL *easy, const void *bytes, curl_off_t count) {
   CURLcode code = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, count);
@@ -54,17 +59,6 @@ static inline CURLcode ccurl_set_on_header(CURL *easy, curl_write_callback funct
 static inline CURLcode ccurl_set_on_body(CURL *easy, curl_write_callback function, void *context) {
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, context);
   return curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, function);
-}
-
-static inline CURLcode ccurl_set_on_read(CURL *easy, curl_read_callback function, void *context) {
-  curl_easy_setopt(easy, CURLOPT_READDATA, context);
-  return curl_easy_setopt(easy, CURLOPT_READFUNCTION, function);
-}
-
-static inline CURLcode ccurl_set_on_progress(CURL *easy, curl_xferinfo_callback function, void *context) {
-  curl_easy_setopt(easy, CURLOPT_XFERINFODATA, context);
-  curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-  return curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, function);
 }
 
 static inline CURLcode ccurl_set_before_request(CURL *easy, curl_prereq_callback function, void *context) {
@@ -100,12 +94,6 @@ static inline long ccurl_get_long(CURL *easy, CURLINFO information) {
 static inline curl_off_t ccurl_get_offset(CURL *easy, CURLINFO information) {
   curl_off_t value = 0;
   return curl_easy_getinfo(easy, information, &value) == CURLE_OK ? value : 0;
-}
-
-// The returned text belongs to libcurl and lives as long as the handle.
-static inline const char *ccurl_get_string(CURL *easy, CURLINFO information) {
-  const char *value = NULL;
-  return curl_easy_getinfo(easy, information, &value) == CURLE_OK ? value : NULL;
 }
 
 // Macros with casts in them, which Swift's importer skips.
@@ -178,13 +166,57 @@ static inline int ccurl_pem_uris(const char *path, ccurl_on_uri each, void *cont
   return ccurl_certificate_uris(certificate, each, context);
 }
 
+static inline int ccurl_pem_passphrase(char *buffer, int size, int writing, void *context) {
+  size_t length = strlen((const char *)context);
+  if (length > (size_t)size) return -1;
+  memcpy(buffer, context, length);
+  return (int)length;
+}
+
+// How many certificates are in PEM text; 0 if it breaks off within one.
+static inline int ccurl_pem_certificates(const void *bytes, size_t count) {
+  BIO *text = BIO_new_mem_buf(bytes, (int)count);
+  int found = 0;
+  X509 *certificate;
+  ERR_clear_error();
+  while ((certificate = PEM_read_bio_X509_AUX(text, NULL, NULL, NULL)) != NULL) {
+    X509_free(certificate);
+    found++;
+  }
+  unsigned long error = ERR_peek_last_error();
+  if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE) found = 0;
+  ERR_clear_error();
+  BIO_free(text);
+  return found;
+}
+
+// Whether a certificate and a private key, both in PEM form, belong together; and when the certificate expires, in
+// seconds since 1970.
+static inline int ccurl_pem_pair(
+    const void *certificate_bytes, size_t certificate_count, const void *key_bytes, size_t key_count,
+    const char *passphrase, long long *expiry) {
+  BIO *text = BIO_new_mem_buf(certificate_bytes, (int)certificate_count);
+  X509 *certificate = PEM_read_bio_X509_AUX(text, NULL, NULL, NULL);
+  BIO_free(text);
+  text = BIO_new_mem_buf(key_bytes, (int)key_count);
+  EVP_PKEY *key = PEM_read_bio_PrivateKey(text, NULL, ccurl_pem_passphrase, (void *)passphrase);
+  BIO_free(text);
+  int fits = certificate != NULL && key != NULL && X509_check_private_key(certificate, key) == 1
+    && ccurl_pem_certificates(certificate_bytes, certificate_count) > 0;
+  struct tm time;
+  if (fits && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) == 1) *expiry = timegm(&time);
+  EVP_PKEY_free(key);
+  X509_free(certificate);
+  ERR_clear_error();
+  return fits;
+}
+
 // --- Linux: a thread's name, and what the kernel counted on one TCP connection -----------------
 
 // glibc declares it under _GNU_SOURCE only, and Swift's Glibc module is built without it: pthread_setname_np(3).
 int pthread_setname_np(pthread_t thread, const char *name);
 
-// <linux/tcp.h> and <netinet/tcp.h> both define struct tcp_info and only the first has the byte
-// counts, so they are read by their offsets, which are the kernel's stable interface (Linux 4.19):
+// <linux/tcp.h> and <netinet/tcp.h> both define struct tcp_info and only the first has the byte counts, so they are read by their offsets, which are the kernel's stable interface (Linux 4.19):
 // tcpi_bytes_received 128, tcpi_bytes_sent 200, tcpi_bytes_retrans 208. Returns 0 if it cannot tell.
 static inline int ccurl_tcp_counts(int socket, unsigned long long *sent, unsigned long long *received) {
   unsigned char information[512];
@@ -196,6 +228,16 @@ static inline int ccurl_tcp_counts(int socket, unsigned long long *sent, unsigne
   memcpy(&retransmitted, information + 208, 8);
   *sent -= retransmitted;
   return 1;
+}
+
+// Lets the kernel find out that the other side is gone. tcp(7): TCP_USER_TIMEOUT is how long sent data may stay
+// unacknowledged, in milliseconds; the other two are in seconds.
+static inline void ccurl_tcp_watch(int socket, unsigned unacknowledged, int idle, int interval) {
+  int on = 1;
+  setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged, sizeof unacknowledged);
 }
 
 #endif

@@ -12,3 +12,6 @@ int desired_state_open_beneath(int directory, const char *path, int flags, int f
   };
   return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
 }
+
+// The compiler takes SOURCE_DATE_EPOCH in place of the clock, where a build is to be reproducible.
+const char *desired_state_build_date(void) { return __DATE__; }

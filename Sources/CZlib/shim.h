@@ -3,7 +3,10 @@
 
 #include <zlib.h>
 
-// inflateInit is a macro, which Swift does not see.
+// inflateInit and inflateInit2 are macros, which Swift does not see.
 static inline int czlib_inflate_init(z_stream *stream) { return inflateInit(stream); }
+
+// 15 is the largest window; 16 more is for the gzip format with its check.
+static inline int czlib_gzip_init(z_stream *stream) { return inflateInit2(stream, 15 + 16); }
 
 #endif

@@ -45,7 +45,8 @@ extension DropWriter {
     _ options: TrustPublicationOptions, signer: any ManifestSigner
   ) async throws -> TrustPublication {
     guard !DropLayout.isBundle(path) else {
-      throw PublicationError("\(path) is a bundle; publish the trust update in a directory, and let the bundle take it along")
+      throw PublicationError(
+        "\(path) is a bundle; publish the trust update in a directory, and let the bundle take it along")
     }
     let folder = TrustFolder(path)
     let (lock, update, before) = try await worker.run {

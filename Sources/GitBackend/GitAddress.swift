@@ -12,12 +12,14 @@ struct GitAddress: Sendable {
   let scheme: Scheme
   /// `https://host/path`, `ssh://user@host/path`, or a path.
   let location: String
-  /// The names a reference may have, the first that exists counts.
-  let references: [String]
+  /// What is followed.
+  let reference: GitReference
   /// The directory in the tree; empty for its root.
   let path: String
   /// Whether a commit that does not descend from the adopted one is accepted: `history=any`.
   let acceptsAnyHistory: Bool
+  /// Whether receipts are committed at all: not with `receipts=none`.
+  let takesReceipts: Bool
   /// Where receipts go instead of the repository itself: `ack=`, a complete address.
   let receiptsAddress: String?
   /// The branch that receipts are committed to; nil for the device's own: `ack-ref=`.
@@ -27,10 +29,10 @@ struct GitAddress: Sendable {
 
   init(_ address: SourceAddress) throws(SourceAddressError) {
     guard let scheme = Scheme(rawValue: address.scheme) else {
-      throw SourceAddressError("'\(address.scheme):' is no Git source")
+      throw SourceAddressError("'\(address.scheme):' does not name a Git source")
     }
     self.scheme = scheme
-    let known: Set<String> = ["ref", "path", "history", "ack", "ack-ref"]
+    let known: Set<String> = ["ref", "path", "history", "ack", "ack-ref", "receipts"]
     if let unknown = address.query.keys.sorted().first(where: { !known.contains($0) }) {
       throw SourceAddressError(
         "a Git source has no '\(unknown)=': \(known.sorted().joined(separator: ", ")) can be given")
@@ -43,16 +45,21 @@ struct GitAddress: Sendable {
       }
       location = "\(scheme.rawValue.dropFirst(4)):\(address.location)"
     }
-    references = try Self.references(address.query["ref"])
+    reference = try GitReference(address.query["ref"])
     path = try Self.directory(address.query["path"] ?? "")
     switch address.query["history"] {
     case nil: acceptsAnyHistory = false
     case "any": acceptsAnyHistory = true
     default: throw SourceAddressError("'history=' can only be 'any': commits need not descend from the adopted one")
     }
+    switch address.query["receipts"] {
+    case nil: takesReceipts = true
+    case "none": takesReceipts = false
+    default: throw SourceAddressError("'receipts=' can only be 'none': no receipts are committed")
+    }
     receiptsAddress = address.query["ack"]
     receiptsReference = try address.query["ack-ref"].map { text throws(SourceAddressError) in
-      try Self.references(text)[0]
+      try GitReference.fullNames(text)[0]
     }
     let shown = Self.withoutUser(address.location)
     let query = address.query.filter { $0.key == "ref" || $0.key == "path" }.sorted { $0.key < $1.key }
@@ -66,17 +73,6 @@ struct GitAddress: Sendable {
     let authority = rest.prefix { $0 != "/" }
     guard let at = authority.lastIndex(of: "@") else { return location }
     return "//" + rest[rest.index(after: at)...]
-  }
-
-  /// The full names that `ref=` may stand for: a branch before a tag.
-  static func references(_ name: String?) throws(SourceAddressError) -> [String] {
-    guard let name else { return ["HEAD"] }
-    // git-check-ref-format(1), as far as a name could be taken for something else on its way.
-    let isSafe =
-      !name.isEmpty && !name.contains("..") && !name.hasPrefix("-") && !name.hasPrefix("/") && !name.hasSuffix("/")
-      && name.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7f && !"~^:?*[\\".utf8.contains($0) }
-    guard isSafe else { throw SourceAddressError("'ref=' names no branch or tag as git allows them") }
-    return name.hasPrefix("refs/") ? [name] : ["refs/heads/\(name)", "refs/tags/\(name)"]
   }
 
   private static func directory(_ path: String) throws(SourceAddressError) -> String {

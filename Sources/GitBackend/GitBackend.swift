@@ -20,7 +20,8 @@ import Synchronization
 public final class GitBackend: DesiredStateBackend {
   /// The repository with what is followed in it, without a user's name.
   public let source: String
-  public let capabilities: BackendCapabilities = [.acknowledges]
+  /// Acknowledgements are committed as receipts, unless the address says `receipts=none`.
+  public let capabilities: BackendCapabilities
 
   private let address: GitAddress
   private let repository: any GitRepository
@@ -32,13 +33,14 @@ public final class GitBackend: DesiredStateBackend {
     self.repository = repository
     self.receipts = receipts
     source = address.source
+    capabilities = address.takesReceipts ? [.acknowledges] : []
   }
 
   /// Lets this backend serve `git+https:`, `git+http:`, `git+ssh:` and `git+file:`.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in GitAddress.Scheme.allCases {
-      // Of every road: receipts may go to another repository than the state comes from.
-      registry.register(scheme.rawValue, settings: TransportSettings.names.union(SSHGitTransport.settingNames)) {
+      // Of every transport: receipts may go to another repository than the state comes from.
+      registry.register(scheme.rawValue, settings: TransportSettings.keys.union(SSHGitTransport.settings)) {
         try GitBackend($0, context: $1)
       }
     }
@@ -59,16 +61,16 @@ public final class GitBackend: DesiredStateBackend {
   static func repository(
     _ address: GitAddress, _ context: BackendContext, for purpose: String
   ) throws -> any GitRepository {
-    let road: any GitTransport
+    let transport: any GitTransport
     switch address.scheme {
     case .file: return LocalRepository(path: address.location, source: address.source)
     case .https, .http:
-      road = try HTTPGitTransport(url: address.location, source: address.source, settings: context.settings)
+      transport = try HTTPGitTransport(url: address.location, source: address.source, settings: context.settings)
     case .ssh:
-      road = try SSHGitTransport(url: address.location, source: address.source, settings: context.settings)
+      transport = try SSHGitTransport(url: address.location, source: address.source, settings: context.settings)
     }
     return RemoteRepository(
-      road, source: address.source, cacheParent: context.cacheDirectory, purpose: purpose)
+      transport, source: address.source, cacheParent: context.cacheDirectory, purpose: purpose)
   }
 
   // MARK: - Looking
@@ -90,60 +92,66 @@ public final class GitBackend: DesiredStateBackend {
 
   private func look(_ request: FetchRequest) async throws -> FetchResult {
     let marker = request.marker.flatMap { GitMarker($0) }
-    guard let target = try await repository.target(of: address.references) else {
-      return .absent(
-        .reference,
-        "\(source) has no \(address.references.map { quoted($0) }.joined(separator: " or ")); check 'ref=', or push it")
-    }
-    if let marker, marker.target == target, marker.revision == request.current {
+    guard let found = try await address.reference.find(in: repository) else { return missingReference }
+    if let marker, marker.target == found.target, marker.revision == request.current {
       return FetchResult(.unchanged, marker: marker.text)
     }
-    // If another repository brought what the device is on, a mirror perhaps, the next commit must follow on that one.
+    // If another repository brought the state that the device is on, a mirror perhaps, the next commit must follow on
+    // that one.
     let elsewhere = request.adoptedMarker.flatMap { GitMarker($0) }
     let adopted = address.acceptsAnyHistory ? nil : elsewhere ?? marker
-    let limits = request.limits
-    var objects = try await repository.objects(
-      of: target, history: adopted.map { .since($0) } ?? .nothing, limits: limits)
-    let found = try await objects.use { [path = address.path] in try $0.state(of: target, at: path, limits: limits) }
-    let origin = Origin(
-      reference: address.references.count == 1 ? address.references[0] : address.references.joined(separator: " or "),
-      commit: found.commit.id.hexadecimal, author: found.commit.author, subject: found.commit.subject,
-      time: Date(timeIntervalSince1970: Double(found.commit.time)))
-    let channel = repository.channel
+    let gate = request.verifier.map { self.gate(for: found, by: $0) }
+    let objects: AsyncObjectStore
+    do {
+      objects = try await repository.objects(
+        of: found.target, after: adopted?.commit, gate: gate, limits: request.limits)
+    } catch let error as BackendError
+      where error.underlying is MissingObject && address.reference == .commit(found.target)
+    {
+      return missingReference
+    }
+    let content = try await objects.use { [path = address.path, limits = request.limits] in
+      try $0.state(of: found, at: path, limits: limits)
+    }
+    let commit = content.commit
+    var succession = Succession.follows
     let state: FetchedState
-    switch found.content {
+    switch content.content {
     case .absent(let absence): return FetchResult(.absent(absence))
     case .drop(let tree, let manifest, let signatures):
       // Its version keeps order; which commit it came with does not matter.
       state = FetchedState(
-        manifest: manifest, signatures: signatures, evidence: { Self.channel(channel, $0) }, origin: origin,
-        documents: GitDocuments(objects: objects, place: .drop(tree), limits: limits))
+        manifest: manifest, signatures: signatures, evidence: channel, origin: origin(of: commit, at: found),
+        documents: GitDocuments(objects: objects, place: .drop(tree), limits: request.limits))
     case .plain(let entries):
-      var descent = try await descent(of: found.commit, from: adopted, in: objects)
-      for generations in HistoryDepth.generations {
-        guard let adopted, case .unproven(isCut: true) = descent else { break }
-        objects = try await repository.objects(
-          of: target, history: .generations(adopted, count: generations), limits: limits)
-        descent = try await self.descent(of: found.commit, from: adopted, in: objects)
+      if let gate, try await !objects.use({ try gate.isTrustUpdated($0, commit) }) {
+        try gate.weigh(content.signatures)
       }
-      let references = try await digests.references(of: entries, in: objects, limits: limits)
+      succession = try await Succession.of(commit, after: adopted, in: repository)
+      let isLaterTag =
+        adopted.map { adopted in
+          adopted.reference != found.name && (content.signatures.tag.map { $0.time > adopted.time } ?? false)
+        } ?? false
+      let references = try await digests.references(of: entries, in: objects, limits: request.limits)
       state = FetchedState(
         synthesisedFrom: references,
         evidence: { revision in
-          let commit = SignedCommit(
-            revision: revision, commit: found.commit.id, signatures: found.signatures,
-            history: adopted.flatMap { marker in descent.map { (marker.commit, $0) } })
-          return Self.channel(channel, revision) + [commit]
+          channel(revision) + [
+            SignedCommit(
+              revision: revision, target: content.signatures, succession: succession, isLaterTag: isLaterTag)
+          ]
         },
-        origin: origin,
+        origin: origin(of: commit, at: found),
         documents: GitDocuments(
-          objects: objects, place: .plain(
-            Dictionary(entries.map { ($0.path, $0) }) { first, _ in first }, root: found.commit.tree),
-          limits: limits))
+          objects: objects,
+          place: .plain(Dictionary(entries.map { ($0.path, $0) }) { first, _ in first }, root: commit.tree),
+          limits: request.limits))
     }
-    let next = GitMarker(target: target, commit: found.commit, revision: state.revision).text
+    try await repository.tidy(keeping: [adopted?.commit, commit.id].compactMap { $0 })
+    let before = succession == .follows ? elsewhere ?? marker : nil
+    let next = GitMarker(found, commit: commit, revision: state.revision, before: before).text
     guard state.revision == request.current else { return FetchResult(.changed(state), marker: next) }
-    if !state.isSynthesised || [marker?.commit, elsewhere?.commit].contains(found.commit.id) {
+    if !state.isSynthesised || [marker?.commit, elsewhere?.commit].contains(commit.id) {
       return FetchResult(.unchanged, marker: next)
     }
     // The same documents in another commit. Later ones must descend from it, so it counts only when it is verified; if no
@@ -151,15 +159,24 @@ public final class GitBackend: DesiredStateBackend {
     return marker == nil && elsewhere == nil ? .unchanged : FetchResult(.changed(state), marker: next)
   }
 
-  private func descent(
-    of commit: Commit, from adopted: GitMarker?, in objects: AsyncObjectStore
-  ) async throws -> ObjectStore.Ancestry? {
-    guard let adopted else { return nil }
-    return try await objects.use { try $0.descent(of: commit.id, from: adopted.commit) }
+  private var missingReference: FetchResult { .absent(.reference, "\(source) has not \(address.reference.missing)") }
+
+  /// What is known of a plain tree before its files are here is weighed then.
+  private func gate(for found: GitReference.Found, by verifier: Verifier) -> CommitGate {
+    CommitGate(
+      reference: found.name, path: address.path,
+      trustUpdate: DropLayout.plainTrust + DropLayout.trustUpdate(verifier.policy.trustVersion &+ 1)
+    ) { _ = try SignedCommit.signers(of: $0, by: verifier) }
   }
 
-  private static func channel(_ words: String?, _ revision: Revision) -> [any StateEvidence] {
-    words.map { [AuthenticatedChannel($0, gave: revision)] } ?? []
+  private func origin(of commit: Commit, at found: GitReference.Found) -> Origin {
+    Origin(
+      reference: found.name, commit: commit.id.hexadecimal, author: commit.author, subject: commit.subject,
+      time: Date(timeIntervalSince1970: Double(commit.time)))
+  }
+
+  private func channel(_ revision: Revision) -> [any StateEvidence] {
+    repository.channel.map { [AuthenticatedChannel($0, gave: revision)] } ?? []
   }
 
   // MARK: - Acknowledging
@@ -169,6 +186,9 @@ public final class GitBackend: DesiredStateBackend {
   ///
   /// - Throws: ``BackendError``, with `forbidden` if the credentials only read; `CancellationError`.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
+    guard address.takesReceipts else {
+      throw BackendError(.unsupported, "\(source) takes no receipts, as its address says ('receipts=none')")
+    }
     try await withTimeout(.seconds(30)) { [receipts] in try await receipts.add(acknowledgement) }
   }
 }

@@ -14,21 +14,20 @@ struct GitState: Sendable {
   }
 
   let commit: Commit
-  /// What the commit, and the annotated tags that lead to it, are signed with.
-  let signatures: [ObjectSignature]
+  /// The signatures of the commit, and of the annotated tag that leads to it.
+  let signatures: TargetSignatures
   let content: Content
 }
 
 extension ObjectStore {
-  /// Reads what the commit that `target` leads to publishes at a path, which is empty for the root.
+  /// Reads the state that a commit publishes at a path, which is empty for the root.
   ///
-  /// - Throws: ``VerificationError``; ``GitFailure`` if an object is missing or damaged.
-  func state(of target: ObjectID, at path: String, limits: Limits) throws -> GitState {
-    let (commit, tags) = try peel(target)
-    let signatures = try (tags.map { try signature(ofTag: $0) } + [try signature(ofCommit: commit.id)]).compactMap {
-      $0
-    }
-    guard signatures.reduce(0, { $0 + $1.signature.count }) <= limits.evidenceSize else {
+  /// - Throws: ``VerificationError``; ``LibGit2Error`` if an object is missing or damaged.
+  func state(of found: GitReference.Found, at path: String, limits: Limits) throws -> GitState {
+    let (commit, tags) = try peel(found.target)
+    let signatures = TargetSignatures(
+      tags: try tags.map { ($0, try read($0)) }, commit: (commit.id, try read(commit.id)), reference: found.name)
+    guard signatures.signatures.reduce(0, { $0 + $1.signature.count }) <= limits.evidenceSize else {
       throw VerificationError(
         .limitExceeded, "the signature of commit \(commit.id) is longer than the limit of \(limits.evidenceSize) bytes")
     }

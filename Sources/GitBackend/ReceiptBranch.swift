@@ -104,6 +104,9 @@ final class ReceiptBranch: Sendable {
     switch acknowledgement.outcome {
     case .adopted: "adopted \(acknowledgement.revision?.description ?? "a state")"
     case .rejected(let rejection): "rejected: \(rejection.code)"
+    case .rolledBack(let left): "rolled back: \(left.code)"
+    case .failed(let left): "failed: \(left.code)"
+    case .reset: "reset by an operator"
     case .document(let status): "\(quoted(status.documentID, limit: 60)) \(status.state)"
     }
   }

@@ -18,10 +18,10 @@ extension BackendError {
     case 300...399: advice = "It leads elsewhere; follow the address it leads to instead."
     case 401 where exchange.lacksClientCertificate, 403 where exchange.lacksClientCertificate,
       400 where exchange.lacksClientCertificate:
-      advice = "It asked for a client certificate: give one with --tls-cert and --tls-key."
+      advice = "It asked for a certificate: set the client certificate and the client certificate's key."
     case 400, 495, 496:
       advice =
-        "Check that the address is a publisher of desired state, and that it accepts the certificate of --tls-cert, if one is shown."
+        "Check that the address is a publisher of desired state, and that it accepts the client certificate, if one is shown."
     case 511: advice = "A network on the way asks to log in."
     case 401: advice = "Check this device's token or certificate."
     case 403: advice = "Ask whoever runs it to allow this device."

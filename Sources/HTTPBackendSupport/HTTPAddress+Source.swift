@@ -17,7 +17,7 @@ package enum HTTPSourceAddress {
     }
     guard address.origin.scheme == "https" || address.origin.isLoopback || allowsPlainHTTP else {
       throw SourceAddressError(
-        "\(address.origin) is another machine, and http: goes there in the clear; use https:, or allow it by name with --insecure-http"
+        "\(address.origin) is another machine, and http: goes there in the clear; use https:, or allow \(BackendSetting<Bool>.allowsPlainHTTP.key)"
       )
     }
     return address

@@ -1,7 +1,7 @@
 package import DesiredState
+import DesiredStateSupport
 package import HTTPTransport
 import HTTPTypes
-import Synchronization
 
 /// Reads the documents of a state over HTTP: by the bundle where that is the cheaper road, else one by one, ahead of
 /// being asked.
@@ -34,7 +34,7 @@ package final class HTTPDocumentReader: DocumentReader {
   private let timeout: Duration
   private let locations: Locations
   private let ahead: Prefetcher
-  private let state = Mutex(State())
+  private let state = LockedValue(State())
 
   /// - Parameter request: by whose limits and timeout documents are read.
   package init(

@@ -1,5 +1,5 @@
 package import DesiredState
-import Synchronization
+import DesiredStateSupport
 
 /// Fetches the small documents that will be read next while one is being read, so that a thousand of them cost a
 /// handful of round trips.
@@ -36,7 +36,7 @@ package final class Prefetcher: Sendable {
 
   private let timeout: Duration
   private let begin: Begin
-  private let state = Mutex(State())
+  private let state = LockedValue(State())
 
   /// - Parameters:
   ///   - timeout: how long whoever reads is to wait for a document to begin, and then for each piece of it.

@@ -45,7 +45,7 @@ package struct SourceClient: Sendable {
     _ request: HTTPRequest, body: [UInt8]? = nil, limits: HTTPLimits? = nil, deadline: ContinuousClock.Instant
   ) async throws -> HTTPExchange {
     try await transport.send(
-      try signed(request, body ?? []), body: body.map(HTTPRequestBody.bytes) ?? .none, limits: limits,
+      try signed(request, body ?? []), body: body, limits: limits,
       deadline: deadline)
   }
 

@@ -1,3 +1,5 @@
+import DesiredStateSupport
+
 /// Query parameters as RFC 9421 section 2.2.8 has them: read as a form, and percent-encoded anew.
 enum QueryParameters {
   /// The value of the one parameter with a name, which is given percent-encoded.
@@ -33,14 +35,6 @@ enum QueryParameters {
         bytes.append(byte == UInt8(ascii: "+") ? 0x20 : byte)
       }
     }
-    return bytes.map { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "*"), UInt8(ascii: "-"), UInt8(ascii: "."),
-        UInt8(ascii: "_"):
-        String(Unicode.Scalar(byte))
-      default: (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
-      }
-    }.joined()
+    return PercentEncoding.encode(bytes, leaving: "*-._")
   }
 }

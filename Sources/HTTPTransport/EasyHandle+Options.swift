@@ -3,7 +3,9 @@ import HTTPTypes
 
 extension EasyHandle {
   /// Sets everything that does not depend on the request.
-  func apply(_ configuration: HTTPTransportConfiguration) throws(HTTPTransportError) {
+  func apply(
+    _ configuration: HTTPTransportConfiguration, _ material: TLSMaterial
+  ) throws(HTTPTransportError) {
     // CURLOPT_NOSIGNAL(3): without it libcurl uses SIGALRM and changes signal handlers, in a program of many threads.
     try set(CURLOPT_NOSIGNAL, 1)
     // CURLOPT_QUICK_EXIT(3): removing a handle whose name is being resolved does not wait for the resolver's thread.
@@ -18,13 +20,12 @@ extension EasyHandle {
     // CURLOPT_PIPEWAIT(3): wait for a connection that may turn out to multiplex rather than open another.
     try set(CURLOPT_PIPEWAIT, configuration.versions == .http2 ? 1 : 0)
     try set(CURLOPT_CONNECTTIMEOUT_MS, max(1, configuration.connectTimeout.milliseconds))
-    // CURLOPT_MAXAGE_CONN(3): an idle connection older than this is not used again.
-    try set(CURLOPT_MAXAGE_CONN, max(1, configuration.idleConnectionLifetime.milliseconds / 1000))
-    try set(CURLOPT_TCP_KEEPALIVE, 1)
-    if configuration.decodesContent { try set(CURLOPT_ACCEPT_ENCODING, "gzip, br") }
+    // CURLOPT_MAXAGE_CONN(3): how long a connection may idle. The engine sees to the age of connections.
+    try set(CURLOPT_MAXAGE_CONN, 1 << 30)
+    if let rate = configuration.maximumBytesPerSecond { try set(CURLOPT_BUFFERSIZE, min(max(rate / 4, 1024), 16384)) }
     if let userAgent = configuration.userAgent { try set(CURLOPT_USERAGENT, userAgent) }
-    try apply(configuration.tls)
-    try apply(configuration.proxy, minimum: configuration.tls.minimumVersion)
+    try apply(configuration.tls, material)
+    try apply(configuration.proxy, minimum: configuration.tls.minimumVersion, material)
   }
 
   /// What libcurl calls for connections, whichever request they are made for.
@@ -53,30 +54,29 @@ extension EasyHandle {
       }, Unmanaged.passUnretained(context).toOpaque())
   }
 
-  private func apply(_ tls: HTTPTLSConfiguration) throws(HTTPTransportError) {
+  private func apply(_ tls: HTTPTLSConfiguration, _ material: TLSMaterial) throws(HTTPTransportError) {
     try set(CURLOPT_SSLVERSION, tls.minimumVersion.option)
     try set(CURLOPT_SSL_VERIFYPEER, 1)
     try set(CURLOPT_SSL_VERIFYHOST, tls.expectedServerIdentity?.alsoMatchesHost == false ? 0 : 2)
-    try apply(tls.trust, file: CURLOPT_CAINFO, directory: CURLOPT_CAPATH)
-    // CURLOPT_CA_CACHE_TIMEOUT(3): a parsed CAINFO file is kept that long. The system's is large and
-    // worth keeping; a private one is small and may be renewed under a running agent.
+    try apply(tls.trust, material.trust, file: CURLOPT_CAINFO, blob: CURLOPT_CAINFO_BLOB, directory: CURLOPT_CAPATH)
+    // CURLOPT_CA_CACHE_TIMEOUT(3): the system's file, which is large, is kept parsed for as long as the engine lives.
     if case .system = tls.trust {
       try set(CURLOPT_CA_CACHE_TIMEOUT, 3600)
     } else {
       try set(CURLOPT_CA_CACHE_TIMEOUT, 0)
     }
-    if let certificate = tls.clientCertificate {
-      try set(CURLOPT_SSLCERT, certificate.certificateFile)
-      try set(CURLOPT_SSLKEY, certificate.keyFile)
+    if let certificate = material.certificate, let key = material.key {
+      try set(CURLOPT_SSLCERT_BLOB, certificate)
+      try set(CURLOPT_SSLKEY_BLOB, key)
       // Without a passphrase OpenSSL would ask for one at the terminal; an empty one fails at once instead.
-      try set(CURLOPT_KEYPASSWD, certificate.passphrase?.value ?? "")
+      try set(CURLOPT_KEYPASSWD, tls.clientCertificate?.passphrase?.value ?? "")
     }
   }
 
   /// libcurl has two stores, a file and a directory, both with built-in defaults and both believed:
   /// to pin an authority, the other one has to be put away.
   private func apply(
-    _ trust: HTTPTrustRoots, file: CURLoption, directory: CURLoption
+    _ trust: HTTPTrustRoots, _ bytes: TLSMaterial.Bytes?, file: CURLoption, blob: CURLoption, directory: CURLoption
   ) throws(HTTPTransportError) {
     let systemFile = ccurl_default_ca_file().map { String(cString: $0) }
     let systemDirectory = ccurl_default_ca_directory().map { String(cString: $0) }
@@ -89,15 +89,19 @@ extension EasyHandle {
       guard let systemDirectory else {
         throw .configuration("This libcurl knows no directory of system certificates to add \(path) to.")
       }
-      try set(file, path)
+      try set(file, nil)
+      if let bytes { try set(blob, bytes) }
       try set(directory, systemDirectory)
-    case .only(let path):
-      try set(file, path)
+    case .only:
+      try set(file, nil)
+      if let bytes { try set(blob, bytes) }
       try set(directory, nil)
     }
   }
 
-  private func apply(_ choice: HTTPProxyChoice, minimum: HTTPTLSVersion) throws(HTTPTransportError) {
+  private func apply(
+    _ choice: HTTPProxyChoice, minimum: HTTPTLSVersion, _ material: TLSMaterial
+  ) throws(HTTPTransportError) {
     try set(CURLOPT_PROXY_SSLVERSION, minimum.option)
     try set(CURLOPT_PROXY_SSL_VERIFYPEER, 1)
     try set(CURLOPT_PROXY_SSL_VERIFYHOST, 2)
@@ -121,26 +125,24 @@ extension EasyHandle {
         try set(CURLOPT_PROXYUSERNAME, user)
         try set(CURLOPT_PROXYPASSWORD, proxy.password?.value ?? "")
       }
-      try apply(proxy.trust, file: CURLOPT_PROXY_CAINFO, directory: CURLOPT_PROXY_CAPATH)
+      try apply(
+        proxy.trust, material.proxyTrust, file: CURLOPT_PROXY_CAINFO, blob: CURLOPT_PROXY_CAINFO_BLOB,
+        directory: CURLOPT_PROXY_CAPATH)
     }
   }
 
   /// Sets what is the request's own: all of it, because the handle has served other requests before.
-  func apply(_ plan: RequestPlan) throws(HTTPTransportError) {
+  func apply(_ plan: RequestPlan, _ context: EngineContext) throws(HTTPTransportError) {
     clearErrorText()
     try set(CURLOPT_URL, plan.address.url)
-    try apply(plan.credentials)
-    // CURLOPT_HTTPGET(3): undoes CURLOPT_NOBODY, CURLOPT_UPLOAD and CURLOPT_POST.
+    try apply(plan.credentials, context.secrets)
+    // CURLOPT_HTTPGET(3): undoes CURLOPT_NOBODY and CURLOPT_POST.
     try set(CURLOPT_HTTPGET, 1)
     var hasBody = true
-    switch plan.body.content {
-    case .bytes(let bytes):
+    if let bytes = plan.body {
       try set(CURLOPT_POST, 1)
       try set(postBytes: bytes)
-    case .pipe, .stream:
-      try set(CURLOPT_UPLOAD, 1)
-      try set(CURLOPT_INFILESIZE_LARGE, large: plan.pipe?.length ?? -1)
-    case .none:
+    } else {
       hasBody = false
       switch plan.method {
       case .head:
@@ -155,10 +157,11 @@ extension EasyHandle {
     }
     let isSpelledOut = hasBody || (plan.method != .get && plan.method != .head)
     try set(CURLOPT_CUSTOMREQUEST, isSpelledOut ? plan.method.rawValue : nil)
-    try set(headerLines: Self.headerLines(plan.headerFields, hasBody: hasBody))
+    try set(headerLines: Self.headerLines(
+        plan.headerFields, hasBody: hasBody, asksForGzip: context.configuration.decodesContent))
   }
 
-  private func apply(_ credentials: HTTPCredentials.Scheme?) throws(HTTPTransportError) {
+  private func apply(_ credentials: HTTPCredentials.Scheme?, _ secrets: SecretFiles) throws(HTTPTransportError) {
     var token: String?
     var user: String?
     var password: String?
@@ -166,10 +169,14 @@ extension EasyHandle {
     switch credentials {
     case .bearer(let secret):
       method = ccurl_auth_bearer()
-      token = secret.value
+      let value = try secrets.value(of: secret)
+      token = value
+      secrets.willSend(value)
     case .basic(let name, let secret):
+      let value = try secrets.value(of: secret)
       user = name
-      password = secret.value
+      password = value
+      secrets.willSend(HTTPCredentials.basic(name, value))
     case nil: break
     }
     try set(CURLOPT_HTTPAUTH, method)
@@ -180,8 +187,9 @@ extension EasyHandle {
 
   /// CURLOPT_HTTPHEADER(3): "Name: value"; "Name;" sends a field with no value; "Name:" takes out one
   /// that libcurl would add.
-  private static func headerLines(_ fields: HTTPFields, hasBody: Bool) -> [String] {
+  private static func headerLines(_ fields: HTTPFields, hasBody: Bool, asksForGzip: Bool) -> [String] {
     var lines = fields.map { $0.value.isEmpty ? "\($0.name.rawName);" : "\($0.name.rawName): \($0.value)" }
+    if asksForGzip, !fields.contains(.acceptEncoding) { lines.append("Accept-Encoding: gzip") }
     if hasBody {
       // Some servers never answer Expect: 100-continue, and libcurl would wait a second for each.
       lines.append("Expect:")

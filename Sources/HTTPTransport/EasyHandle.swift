@@ -7,11 +7,14 @@ final class EasyHandle {
   let pointer: UnsafeMutableRawPointer
   /// CURLOPT_ERRORBUFFER(3): at least CURL_ERROR_SIZE bytes, which must live until the handle is cleaned up.
   private let errorBuffer: UnsafeMutablePointer<CChar>
+  /// The bytes of certificates and keys that its options point to.
+  private let material: TLSMaterial
   /// CURLOPT_HTTPHEADER(3): libcurl does not copy the list; it is freed after the transfer.
   private var headerList: UnsafeMutablePointer<curl_slist>?
 
   /// A handle with everything set that does not depend on the request.
-  init(_ context: EngineContext) throws(HTTPTransportError) {
+  init(_ context: EngineContext, _ material: TLSMaterial) throws(HTTPTransportError) {
+    self.material = material
     guard let pointer = curl_easy_init() else {
       throw HTTPTransportError(code: .internalFailure, message: "libcurl is out of memory.", isRetryable: true)
     }
@@ -19,7 +22,7 @@ final class EasyHandle {
     errorBuffer = .allocate(capacity: Int(CURL_ERROR_SIZE))
     errorBuffer.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
     _ = ccurl_set_pointer(pointer, CURLOPT_ERRORBUFFER, errorBuffer)
-    try apply(context.configuration)
+    try apply(context.configuration, material)
     setConnectionCallbacks(context)
   }
 
@@ -44,8 +47,8 @@ final class EasyHandle {
     try check(ccurl_set_long(pointer, option, value), option)
   }
 
-  func set(_ option: CURLoption, large value: Int64) throws(HTTPTransportError) {
-    try check(ccurl_set_offset(pointer, option, curl_off_t(value)), option)
+  func set(_ option: CURLoption, _ bytes: TLSMaterial.Bytes) throws(HTTPTransportError) {
+    try check(ccurl_set_blob(pointer, option, bytes.buffer.baseAddress, bytes.buffer.count), option)
   }
 
   func set(postBytes bytes: [UInt8]) throws(HTTPTransportError) {
@@ -75,7 +78,7 @@ final class EasyHandle {
         code: .configuration,
         message: "This libcurl does not take option \(option.rawValue) as it was set. "
           + "It has to be built with TLS (OpenSSL) and HTTP/2.",
-        curlCode: Int32(code.rawValue))
+        underlying: LibCurlError(code, nil))
     }
   }
 }

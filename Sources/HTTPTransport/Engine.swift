@@ -1,4 +1,5 @@
 import CCurl
+import DesiredStateSupport
 import Glibc
 
 /// Drives libcurl's multi interface on a thread of its own, for any number of tasks and threads.
@@ -10,23 +11,33 @@ final class Engine: Sendable {
     case cancel(Transfer)
     case abandon(Transfer)
     case resumeReceiving(Transfer)
-    case resumeSending(Transfer)
   }
 
   private struct Inbox: Sendable {
     var orders: [Order] = []
     var isStopping = false
+    /// No new exchange begins here.
+    var isRetired = false
+    /// When the first exchange began.
+    var begun: ContinuousClock.Instant?
     var hasEnded = false
     var endWaiters: [CheckedContinuation<Void, Never>] = []
   }
 
   let configuration: HTTPTransportConfiguration
-  let meter = WireMeter()
+  let meter: WireMeter
+  let files: TLSFiles
+  let secrets: SecretFiles
   private let inbox = LockedValue(Inbox())
   private let multi: MultiHandle
 
-  init(configuration: HTTPTransportConfiguration) throws(HTTPTransportError) {
+  init(
+    configuration: HTTPTransportConfiguration, meter: WireMeter, files: TLSFiles, secrets: SecretFiles
+  ) throws(HTTPTransportError) {
     self.configuration = configuration
+    self.meter = meter
+    self.files = files
+    self.secrets = secrets
     // curl_global_init(3): once in a program, before anything else of libcurl.
     guard Self.globalCode == CURLE_OK else {
       throw HTTPTransportError(code: .internalFailure, message: "libcurl cannot be initialized.")
@@ -61,6 +72,21 @@ final class Engine: Sendable {
     pthread_detach(thread)
   }
 
+  /// Whether exchanges may still begin here: connections have an age, and one that fell silent is not used again.
+  func takesMore(_ now: ContinuousClock.Instant) -> Bool {
+    inbox.withLock { inbox in
+      if inbox.isRetired { return false }
+      guard let begun = inbox.begun else {
+        inbox.begun = now
+        return true
+      }
+      return now - begun < configuration.connectionLifetime
+    }
+  }
+
+  /// Lets no new exchange begin: the transport makes another engine for them, with new connections. Those under way go on.
+  func retire() { inbox.withLock { $0.isRetired = true } }
+
   /// Begins an exchange. One after the engine has stopped fails at once.
   func start(_ plan: RequestPlan) -> Transfer {
     let transfer = Transfer(plan: plan, engine: self)
@@ -68,7 +94,7 @@ final class Engine: Sendable {
     return transfer
   }
 
-  /// Leaves an order for the thread. False when it has stopped, and nobody will read it.
+  /// Leaves an order for the thread. False when it has stopped, and will not read it.
   @discardableResult
   func post(_ order: Order) -> Bool {
     let (isTaken, isFirst) = inbox.withLock { inbox in
@@ -86,6 +112,8 @@ final class Engine: Sendable {
     inbox.withLock { $0.isStopping = true }
     multi.wake()
   }
+
+  var hasEnded: Bool { inbox.withLock { $0.hasEnded } }
 
   /// Returns when the thread has let go of every connection.
   func waitForEnd() async {
@@ -109,6 +137,9 @@ final class Engine: Sendable {
 
   fileprivate func wait(milliseconds: Int32) { multi.wait(milliseconds: milliseconds) }
 
+  /// Waits without an eye on the sockets.
+  fileprivate func sleep(milliseconds: Int32) { multi.sleep(milliseconds: milliseconds) }
+
   fileprivate func end() {
     multi.close()
     // OPENSSL_thread_stop(3): frees what OpenSSL keeps for this thread. It would do so itself when the thread
@@ -125,7 +156,7 @@ final class Engine: Sendable {
   fileprivate var multiPointer: UnsafeMutableRawPointer { multi.pointer }
 }
 
-/// Keeps the engine's thread running for as long as somebody holds this.
+/// Keeps the engine's thread running for as long as anything holds this.
 final class EngineOwner: Sendable {
   let engine: Engine
 
@@ -171,10 +202,18 @@ private final class MultiHandle: @unchecked Sendable {
     isOpen.withLock { if $0 { eventfd_write(alarm, 1) } }
   }
 
-  /// Returns when a socket is ready, libcurl has something to do, or somebody calls ``wake()``, also before this was called.
+  /// Returns when a socket is ready, libcurl has something to do, or ``wake()`` is called, also before this was.
   func wait(milliseconds: Int32) {
     var alarm = curl_waitfd(fd: alarm, events: Int16(CURL_WAIT_POLLIN), revents: 0)
     curl_multi_poll(pointer, &alarm, 1, milliseconds, nil)
+    var count: eventfd_t = 0
+    if alarm.revents != 0 { eventfd_read(alarm.fd, &count) }
+  }
+
+  /// Returns when the time is over, or ``wake()`` is called.
+  func sleep(milliseconds: Int32) {
+    var alarm = pollfd(fd: alarm, events: Int16(POLLIN), revents: 0)
+    poll(&alarm, 1, milliseconds)
     var count: eventfd_t = 0
     if alarm.revents != 0 { eventfd_read(alarm.fd, &count) }
   }
@@ -192,10 +231,13 @@ final class EngineContext {
   let engine: Engine
   let configuration: HTTPTransportConfiguration
   let meter: WireMeter
+  let secrets: SecretFiles
+  /// What certificates and keys connections are made with: the same for as long as the engine lives.
+  var material: TLSMaterial?
   /// Origins that have asked for a client certificate when there was none.
   var askingOrigins: Set<HTTPOrigin> = []
   /// To be woken before the thread goes to sleep.
-  var waiters: [Waiter] = []
+  var waiters: [CheckedContinuation<Void, Never>] = []
   /// What OpenSSL found wrong with a certificate, by the easy handle that was connecting.
   var verificationFailures: [UnsafeMutableRawPointer: Int32] = [:]
 
@@ -203,6 +245,7 @@ final class EngineContext {
     self.engine = engine
     configuration = engine.configuration
     meter = engine.meter
+    secrets = engine.secrets
   }
 }
 
@@ -218,6 +261,7 @@ private final class EngineLoop {
   private var nextDeadline: ContinuousClock.Instant?
   private var nextStallLook: ContinuousClock.Instant?
   private let stallInterval: Duration?
+  private var throttle: Throttle?
   /// Of all transfers that are over.
   private var finishedBytes: Int64 = 0
 
@@ -226,6 +270,7 @@ private final class EngineLoop {
     context = EngineContext(engine)
     multi = engine.multiPointer
     stallInterval = engine.configuration.stallLimit.map(StallDetector.interval)
+    throttle = engine.configuration.maximumBytesPerSecond.map(Throttle.init)
   }
 
   func run() {
@@ -234,6 +279,13 @@ private final class EngineLoop {
       for order in orders { carryOut(order) }
       if isStopping { break }
       admit()
+      if let pause = throttle?.pause(.now) {
+        // Nothing is read meanwhile: the kernel's buffers fill, and the other side is held back.
+        expire()
+        wakeWaiters()
+        engine.sleep(milliseconds: pause)
+        continue
+      }
       var count: Int32 = 0
       let code = curl_multi_perform(multi, &count)
       if code != CURLM_OK { failAll(code) }
@@ -241,6 +293,7 @@ private final class EngineLoop {
       expire()
       endStalled()
       wakeWaiters()
+      throttle?.count(bytesSoFar)
       if hasFinished && !queue.isEmpty || hasMoreToDo { continue }
       engine.wait(milliseconds: timeout)
     }
@@ -253,6 +306,8 @@ private final class EngineLoop {
     engine.end()
   }
 
+  private var bytesSoFar: Int64 { finishedBytes + running.values.reduce(0) { $0 + $1.byteCount } }
+
   /// Whether libcurl wants to go on at once (curl_multi_timeout(3)), as it does between the end of an answer and saying so:
   /// waiting for sockets would be a system call for nothing.
   private var hasMoreToDo: Bool {
@@ -262,7 +317,7 @@ private final class EngineLoop {
   }
 
   private func wakeWaiters() {
-    for waiter in context.waiters { waiter.wake() }
+    for waiter in context.waiters { waiter.resume() }
     context.waiters.removeAll(keepingCapacity: true)
   }
 
@@ -275,7 +330,10 @@ private final class EngineLoop {
   private func carryOut(_ order: Engine.Order) {
     switch order {
     case .start(let transfer): queue.append(transfer)
-    case .cancel(let transfer): remove(transfer)
+    case .cancel(let transfer):
+      // A caller with a time limit of its own gave up on a connection that says nothing.
+      if let running = running(transfer), running.isSilent { engine.retire() }
+      remove(transfer)
     case .abandon(let transfer):
       guard let running = running(transfer) else {
         remove(transfer)
@@ -287,10 +345,6 @@ private final class EngineLoop {
     case .resumeReceiving(let transfer):
       guard let running = running(transfer) else { return }
       running.resumeReceiving()
-      endIfStopped(running)
-    case .resumeSending(let transfer):
-      guard let running = running(transfer) else { return }
-      running.resumeSending()
       endIfStopped(running)
     }
   }
@@ -321,8 +375,15 @@ private final class EngineLoop {
 
   private func start(_ transfer: Transfer) {
     do throws(HTTPTransportError) {
+      let material = try engine.files.current()
+      if let mine = context.material, mine !== material {
+        // Certificates or keys have changed: connections made with the old ones are not used again.
+        engine.retire()
+        throw .moved
+      }
+      context.material = material
       let spare = spareHandles.popLast()
-      let easy = if let spare { spare } else { try EasyHandle(context) }
+      let easy = if let spare { spare } else { try EasyHandle(context, material) }
       let next = try RunningTransfer(transfer, easy: easy, context: context)
       // curl_multi_add_handle(3): the handle is now the multi handle's until it is removed.
       let code = curl_multi_add_handle(multi, easy.pointer)
@@ -377,6 +438,7 @@ private final class EngineLoop {
     for transfer in queue + running.values.map(\.transfer) {
       let deadline = running(transfer)?.deadline ?? transfer.plan.deadline
       if deadline <= now {
+        if running(transfer)?.isAbandoned == false { engine.retire() }
         context.waiters += transfer.finish(.failure(.deadlinePassed("\(transfer.plan.address.origin)")))
         remove(transfer)
       } else {
@@ -394,9 +456,10 @@ private final class EngineLoop {
     let now = ContinuousClock.now
     if let nextStallLook, nextStallLook > now { return }
     nextStallLook = now + stallInterval
-    let count = finishedBytes + running.values.reduce(0) { $0 + $1.byteCount }
+    let count = bytesSoFar
     for transfer in running.values where transfer.isStalled(now, count: count) {
-      transfer.end(.stalled("\(transfer.plan.address.origin)"))
+      engine.retire()
+      transfer.end(transfer.isFitForAnother ? .moved : .stalled("\(transfer.plan.address.origin)"))
       remove(transfer.transfer)
     }
   }

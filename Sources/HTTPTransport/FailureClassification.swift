@@ -1,4 +1,6 @@
 import CCurl
+import DesiredStateSupport
+import FoundationEssentials
 
 extension HTTPTransportError {
   static func tooLarge(
@@ -38,10 +40,10 @@ extension HTTPTransportError {
     let configuration = running.configuration
     let address = running.plan.address
     let connectStatus = ccurl_get_long(easy, CURLINFO_HTTP_CONNECTCODE)
-    let detail = text.map { Self.strike(configuration.secrets, from: $0) }
+    let detail = text.map { running.transfer.struck($0) }
     func error(_ code: Code, _ message: String, retryable: Bool = false, curl: CURLcode) -> HTTPTransportError {
       HTTPTransportError(
-        code: code, message: message, isRetryable: retryable, curlCode: Int32(curl.rawValue), detail: detail)
+        code: code, message: message, isRetryable: retryable, underlying: LibCurlError(curl, detail))
     }
     // Who the connection was being made to when it failed.
     var peer = "\(address.origin)"
@@ -68,8 +70,8 @@ extension HTTPTransportError {
     case _ where connectStatus != 0 && !(200..<300).contains(connectStatus) && !running.isConnected:
       let refusal = Self.proxyRefused(connectStatus, configuration)
       self = HTTPTransportError(
-        code: refusal.code, message: refusal.message, isRetryable: refusal.isRetryable, curlCode: Int32(code.rawValue),
-        detail: detail, proxyStatus: connectStatus)
+        code: refusal.code, message: refusal.message, isRetryable: refusal.isRetryable,
+        underlying: LibCurlError(code, detail), proxyStatus: connectStatus)
     case CURLE_COULDNT_CONNECT:
       self = error(
         .unreachable, "Nothing answers at \(peer). Check the address, the port and whether the service runs.",
@@ -81,7 +83,7 @@ extension HTTPTransportError {
         retryable: true, curl: code)
     case CURLE_SSL_CACERT_BADFILE:
       self = error(
-        .configuration, "The file of trusted certificates cannot be read, or holds none in PEM form.", curl: code)
+        .configuration, "The trusted authorities cannot be read: the file is not there, or holds no certificate in PEM form.", curl: code)
     case CURLE_SSL_CERTPROBLEM:
       self = error(
         .configuration,
@@ -90,19 +92,8 @@ extension HTTPTransportError {
     case CURLE_PARTIAL_FILE:
       self = error(
         .truncated, "\(address) ended before its announced length. Try again.", retryable: true, curl: code)
-    case CURLE_SEND_FAIL_REWIND:
-      self = error(
-        .connectionLost,
-        "\(address.origin) closed the connection before it answered, and a streamed body cannot be sent again by itself. "
-          + "Send the request anew.", retryable: true, curl: code)
     case CURLE_OUT_OF_MEMORY where !running.isHeaderComplete:
       self = error(.headerTooLarge, "\(address) sent a header line that is too long.", curl: code)
-    case CURLE_OUT_OF_MEMORY:
-      self = error(.tooLarge, "\(address) decodes to far more than it is.", curl: code)
-    case CURLE_BAD_CONTENT_ENCODING:
-      self = error(
-        .protocolViolation, "The body of \(address) is not in the encoding it claims.", retryable: true,
-        curl: code)
     case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY, CURLE_HTTP2, CURLE_HTTP2_STREAM,
       CURLE_TOO_MANY_REDIRECTS,
       CURLE_HTTP_RETURNED_ERROR, CURLE_WRITE_ERROR:
@@ -114,12 +105,14 @@ extension HTTPTransportError {
       self = error(.invalidRequest, "libcurl cannot read the request's URL.", curl: code)
     case CURLE_SSL_CONNECT_ERROR, CURLE_RECV_ERROR, CURLE_SEND_ERROR, CURLE_GOT_NOTHING:
       self =
-        Self.alert(text, peer: peer, configuration, code, detail)
+        Self.alert(text, peer: peer, configuration, expiry: running.certificateExpiry, code, detail)
         ?? (running.looksLikeMissingCertificate
           ? error(
             .clientCertificateRequired,
             "\(peer) asked for a client certificate and broke the connection when it got none. "
-              + "Configure the device's certificate and key.", retryable: true, curl: code) : nil)
+              + "Set the client certificate and the client certificate's key.", retryable: true, curl: code) : nil)
+        ?? (running.looksLikeRefusedCertificate
+          ? Self.refused(peer, running.certificateExpiry, retryable: true, code, detail) : nil)
         ?? (code == CURLE_SSL_CONNECT_ERROR
           ? error(
             .tlsFailed, "No TLS connection to \(peer) could be agreed on. Check that it speaks TLS at that port.",
@@ -157,30 +150,28 @@ extension HTTPTransportError {
       default:
         (
           .tlsUntrusted,
-          "The certificate of \(peer) is not from a trusted authority. Name its authority, or look for an inspecting proxy on the way."
+          "The certificate of \(peer) is not from a trusted authority. Add its authority to the trusted authorities, or look for an inspecting proxy on the way."
         )
       }
-    return HTTPTransportError(code: kind, message: message, curlCode: Int32(code.rawValue), detail: detail)
+    return HTTPTransportError(code: kind, message: message, underlying: LibCurlError(code, detail))
   }
 
   /// A TLS alert of the other side (RFC 8446 section 6), which libcurl reports only as text such as
   /// "error:0A00045C:SSL routines::…": OpenSSL's reason number for an alert is 1000 and the alert's.
   private static func alert(
-    _ text: String?, peer: String, _ configuration: HTTPTransportConfiguration, _ code: CURLcode, _ detail: String?
+    _ text: String?, peer: String, _ configuration: HTTPTransportConfiguration, expiry: Int?, _ code: CURLcode,
+    _ detail: String?
   ) -> HTTPTransportError? {
     guard let text, let range = text.firstRange(of: "error:"),
       let number = UInt32(text[range.upperBound...].prefix { $0.isHexDigit }, radix: 16), number >> 23 == ERR_LIB_SSL
     else { return nil }
     func error(_ kind: Code, _ message: String) -> HTTPTransportError {
-      HTTPTransportError(code: kind, message: message, curlCode: Int32(code.rawValue), detail: detail)
+      HTTPTransportError(code: kind, message: message, underlying: LibCurlError(code, detail))
     }
     let hasCertificate = configuration.tls.clientCertificate != nil
     let required = error(
-      .clientCertificateRequired, "\(peer) wants a client certificate. Configure the device's certificate and key.")
-    let refused = error(
-      .clientCertificateRefused,
-      "\(peer) does not accept the client certificate. Check that it is current and from an authority the server trusts."
-    )
+      .clientCertificateRequired, "\(peer) wants a client certificate. Set the client certificate and the client certificate's key.")
+    let refused = refused(peer, expiry, code, detail)
     switch Int32(bitPattern: number & 0x7f_ffff) {
     case 1116: return required
     // handshake_failure is how TLS 1.2 servers ask for a certificate, among other things.
@@ -193,13 +184,33 @@ extension HTTPTransportError {
     case 1070, SSL_R_UNSUPPORTED_PROTOCOL:
       return error(
         .tlsVersion,
-        "\(peer) does not offer the TLS version that is required. Update the server, or allow TLS 1.2 by name (--allow-tls-1.2)."
+        "\(peer) does not offer the TLS version that is required. Update the server, or allow TLS 1.2."
       )
     default: return nil
     }
   }
 
-  private static func strike(_ secrets: [String], from text: String) -> String {
-    secrets.reduce(text) { $0.replacing($1, with: "•••") }
+  private static func refused(
+    _ peer: String, _ expiry: Int?, retryable: Bool = false, _ code: CURLcode, _ detail: String?
+  ) -> HTTPTransportError {
+    HTTPTransportError(
+      code: .clientCertificateRefused,
+      message: "\(peer) does not accept the client certificate. \(certificateAdvice(expiry))", isRetryable: retryable,
+      underlying: LibCurlError(code, detail))
+  }
+
+  /// What may be wrong with a client certificate that is valid until then, in seconds since 1970.
+  package static func certificateAdvice(_ expiry: Int?) -> String {
+    if let expiry, case let date = Date(timeIntervalSince1970: Double(expiry)), date < Date() {
+      return "It expired at \(Timestamp.text(date)): renew it."
+    }
+    return "Check that it is from an authority the server trusts, and that it is not revoked."
+  }
+}
+
+extension LibCurlError {
+  init(_ code: CURLcode, _ message: String?) {
+    self.code = Int32(code.rawValue)
+    self.message = message
   }
 }

@@ -12,10 +12,20 @@ public struct HTTPExchange: Sendable {
   /// The server asked for a client certificate, and none is configured: the likely reason for a 400, 401 or 403.
   public let lacksClientCertificate: Bool
 
+  /// The server asked for a client certificate, and was shown the configured one.
+  public let showedClientCertificate: Bool
+  /// Until when that certificate is valid, in seconds since 1970.
+  public let clientCertificateExpiry: Int?
+
+  /// A text of the server's without any credential that it was sent.
+  package func struck(_ text: String) -> String { body.handle.transfer.struck(text) }
+
   init(_ plan: RequestPlan, _ response: HTTPResponse, _ facts: ConnectionFacts, _ handle: TransferHandle) {
     self.response = response
     effectiveAddress = plan.address
-    lacksClientCertificate = facts.lacksClientCertificate
+    lacksClientCertificate = facts.clientCertificate == .lacking
+    showedClientCertificate = facts.clientCertificate == .shown
+    clientCertificateExpiry = showedClientCertificate ? facts.certificateExpiry : nil
     body = HTTPResponseBody(handle)
   }
 
@@ -49,7 +59,8 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
     }
   }
 
-  /// The whole body, if it is no larger than `limit` bytes; `too-large` else, as soon as that is known.
+  /// The whole body, if it is no larger than `limit` bytes; `too-large` else, as soon as that is known. One that expands to
+  /// more than 1 MiB and 100 times what was sent is a `protocol-violation`.
   public func collect(
     upTo limit: Int, isolation: isolated (any Actor)? = #isolation
   ) async throws(HTTPTransportError) -> [UInt8] {
@@ -58,7 +69,11 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
     while let chunk = try await iterator.next(isolation: isolation) {
       guard whole.count + chunk.count <= limit else {
         handle.transfer.cancel()
-        throw .tooLarge("The body of", handle.transfer.plan, "is larger than \(limit) bytes")
+        throw handle.transfer.beyondLimit(Int64(limit), decoded: Int64(whole.count + chunk.count))
+      }
+      guard !handle.transfer.expandsBeyondReason(whole.count + chunk.count) else {
+        handle.transfer.cancel()
+        throw .expanding(handle.transfer.plan)
       }
       if whole.isEmpty { whole = chunk } else { whole += chunk }
     }

@@ -20,8 +20,8 @@ public struct HTTPLimits: Sendable, Hashable {
 
 /// When a transfer counts as stalled: fewer bytes a second than this, for this long.
 ///
-/// Begins when the connection is made, and covers waiting for the answer. Time during which the
-/// reader of the body holds it back, or the writer of the request body has nothing to send, does not count.
+/// Begins when the connection is made, and covers waiting for the answer. Time during which the reader of the body holds
+/// it back does not count.
 public struct HTTPStallLimit: Sendable, Hashable {
   public var bytesPerSecond: Int
   public var duration: Duration

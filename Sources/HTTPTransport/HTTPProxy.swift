@@ -34,7 +34,7 @@ public struct HTTPProxy: Sendable, Hashable {
     }
     origin = HTTPOrigin(scheme: scheme, host: host, port: port)
     user = part(CURLUPART_USER, CURLU_URLDECODE)
-    password = part(CURLUPART_PASSWORD, CURLU_URLDECODE).map(HTTPSecret.init)
+    password = part(CURLUPART_PASSWORD, CURLU_URLDECODE).map { HTTPSecret($0) }
     self.trust = trust
   }
 }

@@ -1,8 +1,22 @@
+import FoundationEssentials
+
 /// A credential that never shows itself: neither when printed, nor dumped, nor mirrored.
 public struct HTTPSecret: Sendable, Hashable {
-  let value: String
+  enum Content: Sendable, Hashable {
+    case text(String)
+    case file(String)
+  }
 
-  public init(_ value: String) { self.value = value }
+  let content: Content
+
+  public init(_ value: String) { content = .text(value) }
+
+  /// A secret in a file: one word of ASCII, with white space around it. It is read when it is first needed, and again when
+  /// the file changes. While the file holds no such word, the secret that it held before counts.
+  public init(file path: String) { content = .file(path) }
+
+  /// The secret, if it was given as such.
+  var value: String? { if case .text(let text) = content { text } else { nil } }
 }
 
 extension HTTPSecret: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
@@ -28,6 +42,11 @@ public struct HTTPCredentials: Sendable, Hashable {
   /// The only origin that is shown the credentials.
   public var origin: HTTPOrigin
   public var scheme: Scheme
+
+  /// What basic authentication sends (RFC 7617 section 2).
+  static func basic(_ user: String, _ password: String) -> String {
+    Data("\(user):\(password)".utf8).base64EncodedString()
+  }
 
   public init(_ scheme: Scheme, for origin: HTTPOrigin) {
     self.scheme = scheme

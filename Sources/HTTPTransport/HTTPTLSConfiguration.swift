@@ -18,7 +18,8 @@ public enum HTTPTrustRoots: Sendable, Hashable {
 
 /// A certificate and key to show to servers that ask for one (mutual TLS).
 ///
-/// Both are read anew for each new connection, so a renewed certificate is picked up.
+/// Both are read again when they change, and connections are made anew with them. While they do not fit together, the pair
+/// before goes on.
 public struct HTTPClientCertificate: Sendable, Hashable {
   /// A PEM file: the certificate, then any intermediates.
   public var certificateFile: String

@@ -1,13 +1,25 @@
+import DesiredStateSupport
 public import HTTPTypes
 
 /// An HTTP client on libcurl: one configuration, one pool of kept connections, one thread.
 ///
-/// Nothing in here blocks the cooperative pool. The thread ends when the transport and the exchanges
-/// that came from it are let go of, or at ``shutdown()``.
+/// Connections have an age, and one that fell silent is not used again: then a new pool takes over, with a thread of its
+/// own, and the one before ends with its last exchange. So do both at ``shutdown()``, and when the transport and the exchanges
+/// that came from it are let go of. Nothing in here blocks the cooperative pool.
 public final class HTTPTransport: Sendable {
   public let configuration: HTTPTransportConfiguration
-  private let owner: EngineOwner
-  private var engine: Engine { owner.engine }
+  private let meter: WireMeter
+  private let files: TLSFiles
+  private let secrets: SecretFiles
+
+  private struct State: Sendable {
+    var owner: EngineOwner
+    /// Those before, which may still have exchanges under way.
+    var retired: [Engine] = []
+    var isShutDown = false
+  }
+
+  private let state: LockedValue<State>
 
   /// Starts the transport's thread; connects to nothing yet.
   ///
@@ -15,11 +27,36 @@ public final class HTTPTransport: Sendable {
   public init(configuration: HTTPTransportConfiguration = HTTPTransportConfiguration()) throws(HTTPTransportError) {
     try Self.check(configuration)
     self.configuration = configuration
-    owner = EngineOwner(try Engine(configuration: configuration))
+    meter = WireMeter(configuration)
+    files = TLSFiles(configuration)
+    secrets = SecretFiles(configuration)
+    let engine = try Engine(configuration: configuration, meter: meter, files: files, secrets: secrets)
+    state = LockedValue(State(owner: EngineOwner(engine)))
   }
 
   /// What went over the wire since the transport was made.
-  public var counters: HTTPWireCounters { engine.meter.counters }
+  public var counters: HTTPWireCounters { meter.counters }
+
+  /// Reads every file of the configuration again at the next request, which goes over a new connection: names are looked up
+  /// again, certificates checked again. Exchanges under way go on.
+  public func reload() {
+    files.lookAgain()
+    secrets.lookAgain()
+    state.withLock { $0.owner.engine.retire() }
+  }
+
+  /// Begins an exchange, on new connections if those there are too old or fell silent.
+  private func begin(_ plan: RequestPlan) throws(HTTPTransportError) -> TransferHandle {
+    let owner = try state.withLock { (state) throws(HTTPTransportError) -> EngineOwner in
+      if state.isShutDown || state.owner.engine.takesMore(.now) { return state.owner }
+      let engine = try Engine(configuration: configuration, meter: meter, files: files, secrets: secrets)
+      _ = engine.takesMore(.now)
+      state.retired = state.retired.filter { !$0.hasEnded } + [state.owner.engine]
+      state.owner = EngineOwner(engine)
+      return state.owner
+    }
+    return TransferHandle(owner.engine.start(plan), owner)
+  }
 
   /// Sends a request; returns when the header of the final response is there. The body follows.
   ///
@@ -29,19 +66,28 @@ public final class HTTPTransport: Sendable {
   /// the exchange at once.
   /// - Parameters:
   ///   - request: Absolute: with scheme and authority. Credentials belong in the configuration.
-  ///   - body: What to send along.
+  ///   - body: What to send along; nil for a request without content.
   ///   - limits: Instead of the configuration's.
   ///   - deadline: For everything until the end of the body, instead of the configuration's timeout.
   /// - Throws: ``HTTPTransportError``. A response with an error status is not an error here.
   public func send(
-    _ request: HTTPRequest, body: HTTPRequestBody = .none, limits: HTTPLimits? = nil,
+    _ request: HTTPRequest, body: [UInt8]? = nil, limits: HTTPLimits? = nil,
     deadline: ContinuousClock.Instant? = nil, isolation: isolated (any Actor)? = #isolation
   ) async throws(HTTPTransportError) -> HTTPExchange {
     var plan = try RequestPlan(request, body: body, configuration: configuration, limits: limits, deadline: deadline)
     var followed = 0
+    var movedCount = 0
     while true {
-      let handle = TransferHandle(start(plan), owner)
-      let (response, facts) = try await handle.transfer.head()
+      let handle = try begin(plan)
+      let response: HTTPResponse
+      let facts: ConnectionFacts
+      do throws(HTTPTransportError) {
+        (response, facts) = try await handle.transfer.head()
+      } catch {
+        guard error.code == HTTPTransportError.moved.code, movedCount < 3 else { throw error }
+        movedCount += 1
+        continue
+      }
       switch plan.decide(on: response, followed: followed, configuration: configuration) {
       case .deliver: return HTTPExchange(plan, response, facts, handle)
       case .refuse(let error): throw error
@@ -51,46 +97,14 @@ public final class HTTPTransport: Sendable {
     }
   }
 
-  /// As ``send(_:body:limits:deadline:isolation:)``, for a thread that may block. Never call it from a task.
-  public func sendBlocking(
-    _ request: HTTPRequest, body: HTTPRequestBody = .none, limits: HTTPLimits? = nil,
-    deadline: ContinuousClock.Instant? = nil
-  ) throws(HTTPTransportError) -> HTTPBlockingExchange {
-    try beginBlocking(request, body: body, limits: limits, deadline: deadline).exchange()
-  }
-
-  /// Begins a request whose body is then written to a ``HTTPRequestBodyPipe``, for a thread that may block.
-  public func beginBlocking(
-    _ request: HTTPRequest, body: HTTPRequestBody = .none, limits: HTTPLimits? = nil,
-    deadline: ContinuousClock.Instant? = nil
-  ) throws(HTTPTransportError) -> HTTPBlockingRequest {
-    let plan = try RequestPlan(request, body: body, configuration: configuration, limits: limits, deadline: deadline)
-    return HTTPBlockingRequest(plan, configuration) { [self] in TransferHandle(start($0), owner) }
-  }
-
   /// Fails what is under way with `shut-down`, closes every connection, and returns when that is done.
   public func shutdown() async {
-    engine.stop()
-    await engine.waitForEnd()
-  }
-
-  private func start(_ plan: RequestPlan) -> Transfer {
-    let transfer = engine.start(plan)
-    if case .stream(_, let produce) = plan.body.content, let pipe = plan.pipe {
-      // Ends by itself: when the exchange does, the pipe is closed and takes nothing more.
-      Task {
-        do {
-          try await produce(pipe)
-          pipe.finish()
-        } catch let error as HTTPTransportError {
-          pipe.fail(error)
-        } catch {
-          // The sequence's own error may say anything; its type is enough to find it by.
-          pipe.fail(.invalidRequest("The request body could not be read: \(type(of: error))."))
-        }
-      }
+    let engines = state.withLock { state in
+      state.isShutDown = true
+      return state.retired + [state.owner.engine]
     }
-    return transfer
+    for engine in engines { engine.stop() }
+    for engine in engines { await engine.waitForEnd() }
   }
 
   private static func check(_ configuration: HTTPTransportConfiguration) throws(HTTPTransportError) {
@@ -99,10 +113,10 @@ public final class HTTPTransport: Sendable {
       guard !user.contains(":"), !user.isEmpty else {
         throw .configuration("A user name for basic credentials is neither empty nor holds a colon.")
       }
-      guard !password.value.utf8.contains(0) else { throw .configuration("A password holds no NUL.") }
+      guard password.value?.utf8.contains(0) != true else { throw .configuration("A password holds no NUL.") }
     case .bearer(let token):
       // RFC 6750 section 2.1; a line end in a token file would otherwise end the header field.
-      guard !token.value.isEmpty, token.value.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+      if let value = token.value, value.isEmpty || !value.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) {
         throw .configuration("A bearer token is not empty and holds only printable ASCII without spaces.")
       }
     case nil: break

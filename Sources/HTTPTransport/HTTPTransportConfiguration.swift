@@ -14,8 +14,8 @@ public struct HTTPTransportConfiguration: Sendable, Hashable {
   public var connectTimeout: Duration
   /// Nil: no limit but the deadline.
   public var stallLimit: HTTPStallLimit?
-  /// Whether to ask for gzip and br, and to decode them. Header fields stay as they came, so
-  /// `Content-Length` and `ETag` are those of the encoded body.
+  /// Whether to ask for gzip, and to decode it. Header fields stay as they came, so `Content-Length` and `ETag` are those of
+  /// the encoded body.
   public var decodesContent: Bool
   /// The `User-Agent` of requests that carry none.
   public var userAgent: String?
@@ -23,8 +23,11 @@ public struct HTTPTransportConfiguration: Sendable, Hashable {
   public var maximumConcurrentExchanges: Int
   /// Connections to one host at once. One HTTP/2 connection carries many exchanges.
   public var maximumConnectionsPerHost: Int
-  /// How long an idle connection is kept for the next request.
-  public var idleConnectionLifetime: Duration
+  /// How long connections are used. After that, requests go over new ones: the name is looked up again, the certificate is
+  /// checked again, and no TLS session is resumed.
+  public var connectionLifetime: Duration
+  /// At most so many bytes a second are taken in, all exchanges together. Nil: as many as come.
+  public var maximumBytesPerSecond: Int?
 
   /// Direct, TLS 1.3 with the system's authorities, HTTP/2 if the server can, up to five redirects,
   /// 60 seconds in all, 10 to connect.
@@ -45,19 +48,22 @@ public struct HTTPTransportConfiguration: Sendable, Hashable {
     userAgent = nil
     maximumConcurrentExchanges = 64
     maximumConnectionsPerHost = 6
-    idleConnectionLifetime = .seconds(300)
+    connectionLifetime = .seconds(300)
+    maximumBytesPerSecond = nil
   }
 
-  /// Every secret in it, to be struck out of what libcurl says.
+  /// Every secret that was given as such, and what is sent of it, to be struck out of what libcurl and servers say.
   var secrets: [String] {
-    var secrets: [String] = []
+    var secrets: [String?] = []
     switch credentials?.scheme {
     case .bearer(let token): secrets.append(token.value)
     case .basic(_, let password): secrets.append(password.value)
     case nil: break
     }
-    if case .proxy(let proxy) = proxy, let password = proxy.password { secrets.append(password.value) }
-    if let passphrase = tls.clientCertificate?.passphrase { secrets.append(passphrase.value) }
-    return secrets.filter { !$0.isEmpty }
+    if case .proxy(let proxy) = proxy, let password = proxy.password?.value {
+      secrets += [password, HTTPCredentials.basic(proxy.user ?? "", password)]
+    }
+    secrets.append(tls.clientCertificate?.passphrase?.value)
+    return secrets.compactMap(\.self).filter { !$0.isEmpty }
   }
 }

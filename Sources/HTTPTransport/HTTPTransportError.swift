@@ -2,7 +2,7 @@
 ///
 /// The ``code`` is for programs, the ``message`` is for the person who has to do something about
 /// it. Neither holds a credential, a query string or the contents of a file.
-public struct HTTPTransportError: Error, Sendable, Hashable {
+public struct HTTPTransportError: Error, Sendable {
   /// What went wrong, as a stable word. Open: later versions may add codes.
   public struct Code: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
     public let rawValue: String
@@ -69,37 +69,35 @@ public struct HTTPTransportError: Error, Sendable, Hashable {
   public let message: String
   /// Whether the same request may succeed later without anyone changing anything.
   public let isRetryable: Bool
-  /// libcurl's `CURLcode`, when libcurl reported the failure.
-  public let curlCode: Int32?
-  /// libcurl's own words, with every configured secret struck out.
-  public let detail: String?
+  /// What caused it: a ``LibCurlError`` when libcurl reported the failure.
+  public let underlying: (any Error)?
   /// The status that a proxy refused with.
   public let proxyStatus: Int?
 
   public init(
-    code: Code, message: String, isRetryable: Bool = false, curlCode: Int32? = nil, detail: String? = nil,
-    proxyStatus: Int? = nil
+    code: Code, message: String, isRetryable: Bool = false, underlying: (any Error)? = nil, proxyStatus: Int? = nil
   ) {
     self.code = code
     self.message = message
     self.isRetryable = isRetryable
-    self.curlCode = curlCode
-    self.detail = detail
+    self.underlying = underlying
     self.proxyStatus = proxyStatus
   }
 }
 
 extension HTTPTransportError: CustomStringConvertible {
   /// `code: message (curl 7: its words)`.
-  public var description: String {
-    var text = "\(code): \(message)"
-    if let curlCode {
-      text += " (curl \(curlCode)"
-      if let detail { text += ": \(detail)" }
-      text += ")"
-    }
-    return text
-  }
+  public var description: String { "\(code): \(message)" + (underlying.map { " (\($0))" } ?? "") }
+}
+
+/// What libcurl reported.
+public struct LibCurlError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// A `CURLcode`: libcurl-errors(3).
+  public let code: Int32
+  /// libcurl's own words, with every secret struck out.
+  public let message: String?
+
+  public var description: String { "curl \(code)" + (message.map { ": \($0)" } ?? "") }
 }
 
 extension HTTPTransportError {
@@ -113,6 +111,16 @@ extension HTTPTransportError {
 
   static let cancelled = HTTPTransportError(
     code: .cancelled, message: "The exchange was cancelled before it ended.", isRetryable: true)
+
+  /// Never leaves the transport: the exchange is begun again on another connection.
+  static let moved = HTTPTransportError(
+    code: Code(rawValue: "moved"), message: "The connection was no longer to be used. Try again.", isRetryable: true)
+
+  static func expanding(_ plan: RequestPlan) -> HTTPTransportError {
+    HTTPTransportError(
+      code: .protocolViolation,
+      message: "The body of \(plan.address) expands to more than 100 times what the server sent. See to the server.")
+  }
 
   static let shutDown = HTTPTransportError(
     code: .shutDown, message: "The transport was shut down. Make a new one to send requests.")

@@ -5,16 +5,14 @@ struct RequestPlan: Sendable {
   var method: HTTPRequest.Method
   var address: HTTPAddress
   var headerFields: HTTPFields
-  var body: HTTPRequestBody
-  /// The reading end of a streamed body.
-  var pipe: HTTPRequestBodyPipe?
+  var body: [UInt8]?
   var limits: HTTPLimits
   var deadline: ContinuousClock.Instant
   /// Only if they are for this address, and the request has no `Authorization` of its own.
   var credentials: HTTPCredentials.Scheme?
 
   init(
-    _ request: HTTPRequest, body: HTTPRequestBody, configuration: HTTPTransportConfiguration, limits: HTTPLimits?,
+    _ request: HTTPRequest, body: [UInt8]?, configuration: HTTPTransportConfiguration, limits: HTTPLimits?,
     deadline: ContinuousClock.Instant?
   ) throws(HTTPTransportError) {
     guard let scheme = request.scheme, let authority = request.authority else {
@@ -35,11 +33,6 @@ struct RequestPlan: Sendable {
     address = try HTTPAddress("\(scheme)://\(authority)\(path)")
     headerFields = request.headerFields
     self.body = body
-    switch body.content {
-    case .pipe(let pipe): self.pipe = pipe
-    case .stream(let length, _): pipe = HTTPRequestBodyPipe(length: length)
-    case .none, .bytes: break
-    }
     self.limits = limits ?? configuration.limits
     self.deadline = deadline ?? .now + configuration.timeout
     if let credentials = configuration.credentials, credentials.origin == address.origin,

@@ -9,7 +9,7 @@ final class RunningTransfer {
   let meter: WireMeter
   private let context: EngineContext
   private var header = ResponseHeader()
-  private var decodedCount: Int64 = 0
+  private var bodyCount: Int64 = 0
   private var facts = ConnectionFacts()
   /// What went wrong in a callback; libcurl itself only learns that it has to stop.
   private(set) var failure: HTTPTransportError?
@@ -18,7 +18,6 @@ final class RunningTransfer {
   /// What OpenSSL found wrong with a certificate: an X509_V_ERR_ number.
   private(set) var verificationFailure: Int32?
   private var isReceivePaused = false
-  private var isSendPaused = false
   /// libcurl is handing over what it held back.
   private var isResuming = false
   /// The reader has gone; up to so many bytes are still read to keep the connection.
@@ -34,7 +33,7 @@ final class RunningTransfer {
     configuration = context.configuration
     meter = context.meter
     deadline = transfer.plan.deadline
-    try easy.apply(transfer.plan)
+    try easy.apply(transfer.plan, context)
     setCallbacks()
   }
 
@@ -59,31 +58,12 @@ final class RunningTransfer {
       { bytes, size, count, context in
         RunningTransfer.from(context)?.receive(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? 0
       }, reference)
-    _ = ccurl_set_on_progress(
-      easy.pointer,
-      { context, _, received, _, _ in
-        // CURLOPT_XFERINFOFUNCTION(3): anything but 0 ends the transfer.
-        RunningTransfer.from(context)?.allows(encoded: Int64(received)) == true ? 0 : 1
-      }, reference)
     _ = ccurl_set_before_request(
       easy.pointer,
       { context, _, _, _, _ in
         RunningTransfer.from(context)?.isReadyToSend() == true
           ? Int32(CURL_PREREQFUNC_OK) : Int32(CURL_PREREQFUNC_ABORT)
       }, reference)
-    if let pipe = plan.pipe {
-      let engine = context.engine
-      let transfer = transfer
-      pipe.attach { [weak engine, weak transfer] in
-        if let engine, let transfer { engine.post(.resumeSending(transfer)) }
-      }
-      _ = ccurl_set_on_read(
-        easy.pointer,
-        { bytes, size, count, context in
-          RunningTransfer.from(context)?.send(UnsafeMutableRawBufferPointer(start: bytes, count: size * count))
-            ?? Int(CURL_READFUNC_ABORT)
-        }, reference)
-    }
   }
 
   private func stop(_ error: HTTPTransportError) {
@@ -119,18 +99,11 @@ final class RunningTransfer {
 
   private func receive(_ bytes: UnsafeRawBufferPointer) -> Int {
     if let discardLimit {
-      decodedCount += Int64(bytes.count)
-      return decodedCount <= discardLimit ? bytes.count : 0
+      bodyCount += Int64(bytes.count)
+      return bodyCount <= discardLimit ? bytes.count : 0
     }
-    guard decodedCount + Int64(bytes.count) <= plan.limits.decodedBytes else {
-      stop(.tooLarge("The body of", plan, "is larger than \(plan.limits.decodedBytes) bytes"))
-      return 0
-    }
-    // Deflate makes at most 1032 bytes of one (zlib, Maximum Compression Factor); brotli a million. What is made of one read
-    // is made at once and is in memory, so that nothing honest is lost and a bomb is over early.
-    guard decodedCount < 64 << 20 || decodedCount / 1100 <= ccurl_get_offset(easy.pointer, CURLINFO_SIZE_DOWNLOAD_T)
-    else {
-      stop(.tooLarge("The body of", plan, "expands to more than 1100 times what is sent"))
+    guard bodyCount + Int64(bytes.count) <= plan.limits.encodedBytes else {
+      stop(.tooLarge("The body of", plan, "is larger than \(plan.limits.encodedBytes) bytes"))
       return 0
     }
     guard let waiters = transfer.append(bytes, whateverIsHeld: isResuming) else {
@@ -139,29 +112,8 @@ final class RunningTransfer {
       return Int(CURL_WRITEFUNC_PAUSE)
     }
     context.waiters += waiters
-    decodedCount += Int64(bytes.count)
+    bodyCount += Int64(bytes.count)
     return bytes.count
-  }
-
-  /// Also catches what decodes to nothing, which never reaches ``receive(_:)``.
-  private func allows(encoded count: Int64) -> Bool {
-    guard count > plan.limits.encodedBytes, discardLimit == nil else { return true }
-    stop(.tooLarge("The body of", plan, "is larger than \(plan.limits.encodedBytes) bytes"))
-    return false
-  }
-
-  private func send(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
-    guard let pipe = plan.pipe else { return 0 }
-    switch pipe.read(into: buffer) {
-    case .bytes(let count): return count
-    case .end: return 0
-    case .notYet:
-      isSendPaused = true
-      return Int(CURL_READFUNC_PAUSE)
-    case .failed(let error):
-      stop(error)
-      return Int(CURL_READFUNC_ABORT)
-    }
   }
 
   /// CURLOPT_PREREQFUNCTION(3): called when the connection is made, also when it is used again,
@@ -177,10 +129,11 @@ final class RunningTransfer {
           return false
         }
       }
-      if configuration.tls.clientCertificate == nil {
-        if session?.wasAskedForCertificate == true { context.askingOrigins.insert(plan.address.origin) }
-        // A resumed session is not asked again, so what the origin once asked is remembered.
-        facts.lacksClientCertificate = context.askingOrigins.contains(plan.address.origin)
+      if session?.wasAskedForCertificate == true { context.askingOrigins.insert(plan.address.origin) }
+      // A resumed session is not asked again, so what the origin once asked is remembered.
+      if context.askingOrigins.contains(plan.address.origin) {
+        facts.clientCertificate = configuration.tls.clientCertificate == nil ? .lacking : .shown
+        facts.certificateExpiry = context.material?.certificateExpiry
       }
     }
     meter.countRequest()
@@ -192,40 +145,31 @@ final class RunningTransfer {
   func resumeReceiving() {
     guard isReceivePaused else { return }
     isReceivePaused = false
-    applyPauses()
-  }
-
-  func resumeSending() {
-    guard isSendPaused else { return }
-    isSendPaused = false
-    applyPauses()
+    takeWhatIsHeld()
   }
 
   /// Reads what little may be left, so that the connection can be used again; gives up on more.
   func discardRest() {
-    discardLimit = decodedCount + 65_536
+    discardLimit = bodyCount + 65_536
     deadline = min(deadline, .now + .seconds(1))
     resumeReceiving()
   }
 
-  /// curl_easy_pause(3): the mask says which directions are paused from now on. It gives what was held back
-  /// to the callbacks at once; when one of them stops it there, this call alone says so, and the transfer
-  /// would go on to end as if nothing were missing.
+  /// curl_easy_pause(3): gives what was held back to the callbacks at once; when one of them stops it there, this call
+  /// alone says so, and the transfer would go on to end as if nothing were missing.
   ///
-  /// What it holds is taken all at once. It is in memory already, after decoding perhaps many megabytes of
-  /// it, and libcurl would copy the rest each time that it is paused again.
-  private func applyPauses() {
+  /// What libcurl holds is taken all at once. It is in memory already, and libcurl would copy the rest each time that it is
+  /// paused again.
+  private func takeWhatIsHeld() {
     isResuming = true
     defer { isResuming = false }
-    let code = curl_easy_pause(
-      easy.pointer, (isReceivePaused ? CURLPAUSE_RECV : 0) | (isSendPaused ? CURLPAUSE_SEND : 0))
+    let code = curl_easy_pause(easy.pointer, CURLPAUSE_CONT)
     if code != CURLE_OK { stop(HTTPTransportError(code, of: self, text: easy.errorText)) }
   }
 
   // MARK: The stall limit
 
-  /// Kept here rather than by CURLOPT_LOW_SPEED_TIME, which takes a request body that is slow in coming
-  /// from our own side for a slow server.
+  /// Kept here rather than by CURLOPT_LOW_SPEED_TIME, which takes a reader that is slow for a slow server.
   private var stall = StallDetector()
 
   /// What of it has crossed the line so far, either way.
@@ -234,14 +178,26 @@ final class RunningTransfer {
       + Int64(ccurl_get_offset(easy.pointer, CURLINFO_SIZE_UPLOAD_T)) + Int64(header.byteCount)
   }
 
-  /// Called about ``StallWatch/interval(of:)`` apart, after libcurl has read what there is.
+  /// Called about ``StallDetector/interval(of:)`` apart, after libcurl has read what there is.
   ///
   /// - Parameter count: the bytes of all transfers. They share a line, and with HTTP/2 a connection, on which a server
   ///   sends them one after the other: whoever waits for its turn has not stalled.
   func isStalled(_ now: ContinuousClock.Instant, count: Int64) -> Bool {
     guard let limit = configuration.stallLimit, discardLimit == nil else { return false }
-    let isJudged = isConnected && !isReceivePaused && !isSendPaused
+    let isJudged = isConnected && !isReceivePaused
     return stall.isOver(limit, count: count, now, isJudged: isJudged)
+  }
+
+  var isAbandoned: Bool { discardLimit != nil }
+
+  /// The server has said nothing for so long that its connection is not to be relied on.
+  var isSilent: Bool { isConnected && stall.slowTime >= .seconds(3) }
+
+  /// The request went over a connection that was there before, no byte of an answer came, and sending it again does no
+  /// harm (RFC 9110 section 9.2.1): it may go over another connection.
+  var isFitForAnother: Bool {
+    isConnected && header.byteCount == 0 && (plan.method == .get || plan.method == .head)
+      && ccurl_get_long(easy.pointer, CURLINFO_NUM_CONNECTS) == 0
   }
 
   /// libcurl is done with it. Reads everything the handle knows before anything else is called.
@@ -252,7 +208,11 @@ final class RunningTransfer {
     } else if code == CURLE_OK {
       context.waiters += transfer.finish(.success(()))
     } else {
-      end(HTTPTransportError(code, of: self, text: easy.errorText))
+      let error = HTTPTransportError(code, of: self, text: easy.errorText)
+      if [.connectTimeout, .unreachable, .nameResolution].contains(error.code) { context.engine.retire() }
+      guard error.code == .connectionLost, isFitForAnother else { return end(error) }
+      context.engine.retire()
+      end(.moved)
     }
   }
 
@@ -261,11 +221,19 @@ final class RunningTransfer {
     context.waiters += transfer.finish(.failure(error))
   }
 
+  /// The same of the certificate there is.
+  var looksLikeRefusedCertificate: Bool {
+    facts.clientCertificate == .shown && header.byteCount == 0
+      && ccurl_get_long(easy.pointer, CURLINFO_NUM_CONNECTS) > 0
+  }
+
+  var certificateExpiry: Int? { context.material?.certificateExpiry }
+
   var isHeaderComplete: Bool { header.isComplete }
 
   /// The server asked on this very connection for the certificate there is not, and did not answer at all.
   /// In TLS 1.3 its alert may be overtaken by the end of the connection.
   var looksLikeMissingCertificate: Bool {
-    facts.lacksClientCertificate && header.byteCount == 0 && ccurl_get_long(easy.pointer, CURLINFO_NUM_CONNECTS) > 0
+    facts.clientCertificate == .lacking && header.byteCount == 0 && ccurl_get_long(easy.pointer, CURLINFO_NUM_CONNECTS) > 0
   }
 }

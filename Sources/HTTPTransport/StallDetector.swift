@@ -3,6 +3,7 @@ struct StallDetector {
   private var last: (instant: ContinuousClock.Instant, count: Int64)?
   /// How long it has been slow, as far as was seen.
   private var slow = Duration.zero
+  var slowTime: Duration { slow }
 
   /// How often to look.
   static func interval(of limit: HTTPStallLimit) -> Duration {

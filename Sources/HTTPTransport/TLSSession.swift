@@ -15,7 +15,7 @@ struct TLSSession {
     self.session = session
   }
 
-  /// The server asked for a client certificate in this handshake, and there was none to give.
+  /// The server asked for a client certificate in this handshake.
   var wasAskedForCertificate: Bool { SSL_get_ex_data(session, Self.askedIndex) != nil }
 
   /// The URI subject alternative names of the server's certificate.
@@ -52,11 +52,13 @@ struct TLSSession {
     }
     // libcurl writes session keys to the file that SSLKEYLOGFILE names. The environment has no say here.
     SSL_CTX_set_keylog_callback(context, nil)
-    // SSL_CTX_set_client_cert_cb(3): called when the server asks for a certificate and none is set; 0 sends none.
-    SSL_CTX_set_client_cert_cb(context) { session, _, _ in
-      SSL_set_ex_data(session, TLSSession.askedIndex, UnsafeMutableRawPointer(bitPattern: 1))
-      return 0
-    }
+    // SSL_CTX_set_cert_cb(3): called when the server asks for a certificate; 1 goes on with the one that is set, if any.
+    SSL_CTX_set_cert_cb(
+      context,
+      { session, _ in
+        SSL_set_ex_data(session, TLSSession.askedIndex, UnsafeMutableRawPointer(bitPattern: 1))
+        return 1
+      }, nil)
   }
 
   private static func rememberFailure(_ store: OpaquePointer?) {

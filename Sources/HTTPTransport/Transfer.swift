@@ -1,8 +1,7 @@
-import Dispatch
+import DesiredStateSupport
 import HTTPTypes
 
-/// One exchange, as both sides see it: the engine's thread puts in what arrives, a task or a thread
-/// takes it out.
+/// One exchange, as both sides see it: the engine's thread puts in what arrives, a task takes it out.
 final class Transfer: Sendable {
   struct State: Sendable {
     var response: HTTPResponse?
@@ -10,6 +9,8 @@ final class Transfer: Sendable {
     /// Received and not yet taken. Taken whole, so that readers far behind get large chunks.
     var received: [UInt8] = []
     var isReceivePaused = false
+    /// Bytes of the body so far, as they came.
+    var receivedCount: Int64 = 0
     var outcome: Result<Void, HTTPTransportError>?
   }
 
@@ -19,6 +20,14 @@ final class Transfer: Sendable {
   let plan: RequestPlan
   private let engine: Engine
   private let state = LockedValue(Watched(State()))
+  private let decoding = LockedValue(Decoding())
+
+  /// How the reader decodes what came.
+  private struct Decoding: Sendable {
+    var isChosen = false
+    var decoder: ContentDecoder?
+    var count: Int64 = 0
+  }
 
   init(plan: RequestPlan, engine: Engine) {
     self.plan = plan
@@ -26,7 +35,7 @@ final class Transfer: Sendable {
   }
 
   /// Changes the state; whoever waits for that is returned, to be woken after.
-  private func change(_ body: (inout State) -> Void) -> [Waiter] {
+  private func change(_ body: (inout State) -> Void) -> [CheckedContinuation<Void, Never>] {
     state.withLock { watched in
       body(&watched.value)
       return watched.changed()
@@ -38,9 +47,11 @@ final class Transfer: Sendable {
   // The engine wakes the waiters when libcurl has done all it can for now: what comes together, such as
   // a header and the end of an empty body, then wakes its reader once.
 
-  /// - Parameter hasContent: whether a body may follow. If not, the end does, at once: nobody is woken twice for one
-  ///   answer, which is half the price of a poll that finds nothing new.
-  func deliver(_ response: HTTPResponse, _ facts: ConnectionFacts, hasContent: Bool) -> [Waiter] {
+  /// - Parameter hasContent: whether a body may follow. If not, the end does, at once: its reader is not woken twice for
+  ///   one answer, which is half the price of a poll that finds nothing new.
+  func deliver(
+    _ response: HTTPResponse, _ facts: ConnectionFacts, hasContent: Bool
+  ) -> [CheckedContinuation<Void, Never>] {
     state.withLock { watched in
       watched.value.response = response
       watched.value.facts = facts
@@ -49,27 +60,26 @@ final class Transfer: Sendable {
   }
 
   /// Nil when the reader is too far behind: nothing was taken, and the transfer is to be paused.
-  func append(_ bytes: UnsafeRawBufferPointer, whateverIsHeld takesAll: Bool) -> [Waiter]? {
-    state.withLock { watched -> [Waiter]? in
+  func append(_ bytes: UnsafeRawBufferPointer, whateverIsHeld takesAll: Bool) -> [CheckedContinuation<Void, Never>]? {
+    state.withLock { watched -> [CheckedContinuation<Void, Never>]? in
       guard watched.value.outcome == nil else { return [] }
       if watched.value.received.count >= Self.highWaterMark, !takesAll {
         watched.value.isReceivePaused = true
         return nil
       }
       watched.value.received.append(contentsOf: bytes)
+      watched.value.receivedCount += Int64(bytes.count)
       return watched.changed()
     }
   }
 
   /// The first outcome stays.
-  func finish(_ outcome: Result<Void, HTTPTransportError>) -> [Waiter] {
-    let waiters = change { state in
+  func finish(_ outcome: Result<Void, HTTPTransportError>) -> [CheckedContinuation<Void, Never>] {
+    change { state in
       guard state.outcome == nil else { return }
       if case .failure(let error) = outcome, error.code == .cancelled { state.received = [] }
       state.outcome = outcome
     }
-    plan.pipe?.close()
-    return waiters
   }
 
   // MARK: The reader's side
@@ -77,7 +87,7 @@ final class Transfer: Sendable {
   /// Ends the exchange at once for whoever waits for it; the engine lets go of it right after.
   func cancel() {
     let isNew = state.withLock { $0.value.outcome == nil }
-    for waiter in finish(.failure(.cancelled)) { waiter.wake() }
+    for waiter in finish(.failure(.cancelled)) { waiter.resume() }
     if isNew { engine.post(.cancel(self)) }
   }
 
@@ -107,7 +117,7 @@ final class Transfer: Sendable {
     }
   }
 
-  /// The next piece of the body, nil at its end.
+  /// The next piece of the body as it came, nil at its end.
   private static func chunk(_ state: inout State) -> Result<Piece?, HTTPTransportError>? {
     if !state.received.isEmpty {
       defer {
@@ -144,7 +154,7 @@ final class Transfer: Sendable {
         case .ready(let value): return value
         case .notYet(let seen):
           await withCheckedContinuation { continuation in
-            let waits = state.withLock { $0.wait(.task(continuation), since: seen) }
+            let waits = state.withLock { $0.wait(continuation, since: seen) }
             if !waits { continuation.resume() }
           }
         }
@@ -154,43 +164,114 @@ final class Transfer: Sendable {
     }
   }
 
-  private func block<Value: Sendable>(for take: @Sendable (inout State) -> Value?) -> Value {
-    let semaphore = DispatchSemaphore(value: 0)
-    while true {
-      switch look(take) {
-      case .ready(let value): return value
-      case .notYet(let seen):
-        if state.withLock({ $0.wait(.thread(semaphore), since: seen) }) { semaphore.wait() }
-      }
-    }
-  }
-
   func head(
     isolation: isolated (any Actor)? = #isolation
   ) async throws(HTTPTransportError) -> (HTTPResponse, ConnectionFacts) {
     try await wait(for: Self.head).get()
   }
 
-  func blockingHead() throws(HTTPTransportError) -> (HTTPResponse, ConnectionFacts) {
-    try block(for: Self.head).get()
-  }
-
+  /// The next piece of the body, decoded; nil at its end.
   func chunk(isolation: isolated (any Actor)? = #isolation) async throws(HTTPTransportError) -> [UInt8]? {
-    resume(after: try await wait(for: Self.chunk).get())
+    while true {
+      if let decoded = try decoding.withLock({ (state) throws(HTTPTransportError) in try next(&state) }) {
+        return try counted(decoded)
+      }
+      let piece = try await wait(for: Self.chunk).get()
+      if let piece, piece.wasPaused { engine.post(.resumeReceiving(self)) }
+      guard let decoder = decoding.withLock({ $0.decoder }) else {
+        guard let piece else { return nil }
+        return try counted(piece.bytes)
+      }
+      if let piece {
+        decoder.feed(piece.bytes)
+      } else {
+        guard let rest = try decode({ () throws(ContentDecoder.Failure) in try decoder.rest() }) else { return nil }
+        return try counted(rest)
+      }
+    }
   }
 
-  func blockingChunk() throws(HTTPTransportError) -> [UInt8]? {
-    resume(after: try block(for: Self.chunk).get())
+  private func next(_ state: inout Decoding) throws(HTTPTransportError) -> [UInt8]? {
+    if !state.isChosen, let response = self.state.withLock({ $0.value.response }) {
+      state.isChosen = true
+      let coding = response.headerFields[.contentEncoding]?.lowercased() ?? "identity"
+      if engine.configuration.decodesContent, !["identity", ""].contains(coding) {
+        guard coding == "gzip" || coding == "x-gzip" else {
+          throw HTTPTransportError(
+            code: .protocolViolation,
+            message: "\(plan.address) came in a content coding that was not asked for. See to the server's configuration.")
+        }
+        state.decoder = ContentDecoder()
+      }
+    }
+    guard let decoder = state.decoder else { return nil }
+    return try decode { () throws(ContentDecoder.Failure) in try decoder.next() }
   }
 
-  private func resume(after piece: Piece?) -> [UInt8]? {
-    if let piece, piece.wasPaused { engine.post(.resumeReceiving(self)) }
-    return piece?.bytes
+  private func decode(
+    _ step: () throws(ContentDecoder.Failure) -> [UInt8]?
+  ) throws(HTTPTransportError) -> [UInt8]? {
+    do throws(ContentDecoder.Failure) {
+      return try step()
+    } catch {
+      cancel()
+      throw error == .truncated
+        ? HTTPTransportError(
+          code: .truncated, message: "The compressed body of \(plan.address) is not whole. Try again.", isRetryable: true)
+        : HTTPTransportError(
+          code: .protocolViolation, message: "The body of \(plan.address) is not in the coding it claims.",
+          isRetryable: true)
+    }
+  }
+
+  /// Holds what is decoded to the limit.
+  private func counted(_ bytes: [UInt8]) throws(HTTPTransportError) -> [UInt8] {
+    let count = decoding.withLock { state in
+      state.count += Int64(bytes.count)
+      return state.count
+    }
+    guard count <= plan.limits.decodedBytes else {
+      cancel()
+      throw beyondLimit(plan.limits.decodedBytes, decoded: count)
+    }
+    return bytes
+  }
+
+  /// What a body over a limit means. One that expands beyond reason is the server's doing: what was published need not be
+  /// large.
+  func beyondLimit(_ limit: Int64, decoded: Int64) -> HTTPTransportError {
+    let encoded = state.withLock { $0.value.receivedCount }
+    guard decoded / 100 <= encoded else { return .expanding(plan) }
+    return .tooLarge("The body of", plan, "is larger than \(limit) bytes")
+  }
+
+  /// A text without any credential that went along with the request.
+  func struck(_ text: String) -> String {
+    var more: [String] = []
+    if let own = plan.headerFields[.authorization] { more += [own, String(own.split(separator: " ").last ?? "")] }
+    let query = plan.address.target.drop { $0 != "?" }.dropFirst()
+    more.append(String(query))
+    for item in query.split(separator: "&") {
+      let value = item.drop { $0 != "=" }.dropFirst()
+      guard value.utf8.count >= 8 else { continue }
+      more.append(String(value))
+      if let decoded = PercentEncoding.decode(value.utf8) { more.append(decoded) }
+    }
+    return engine.secrets.struck(from: text, alongWith: more)
+  }
+
+  /// Whether so much, decoded, is more than 100 times what came, and worth a thought.
+  func expandsBeyondReason(_ decoded: Int) -> Bool {
+    decoded > 1 << 20 && Int64(decoded) / 100 > state.withLock { $0.value.receivedCount }
   }
 }
 
 /// What is known of the connection that an exchange went over.
 struct ConnectionFacts: Sendable {
-  /// The server asked for a client certificate, and none is configured.
-  var lacksClientCertificate = false
+  /// What became of the server's question for a client certificate.
+  enum ClientCertificate: Sendable { case notAsked, lacking, shown }
+
+  var clientCertificate = ClientCertificate.notAsked
+  /// Until when the certificate that was shown is valid, in seconds since 1970.
+  var certificateExpiry: Int?
 }

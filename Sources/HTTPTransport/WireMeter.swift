@@ -1,4 +1,5 @@
 import CCurl
+import DesiredStateSupport
 import Glibc
 
 /// Counts the bytes of every socket libcurl opens, and keeps the counts of those it has closed.
@@ -9,6 +10,15 @@ final class WireMeter: Sendable {
   }
 
   private let state = LockedValue(State())
+  /// How long sent bytes may stay unacknowledged, in milliseconds.
+  private let unacknowledgedLimit: UInt32
+
+  /// A connection whose other side is gone is given up by the kernel before the stall limit has passed; an exchange that
+  /// has not been answered then goes to a new connection by itself.
+  init(_ configuration: HTTPTransportConfiguration) {
+    let limit = min(configuration.stallLimit?.duration ?? .seconds(15), configuration.connectTimeout)
+    unacknowledgedLimit = UInt32(max(1000, limit.milliseconds))
+  }
 
   /// A reading that includes the connections still open.
   var counters: HTTPWireCounters {
@@ -28,6 +38,7 @@ final class WireMeter: Sendable {
   func open(_ family: Int32, _ type: Int32, _ `protocol`: Int32) -> Int32 {
     let descriptor = socket(family, type | Int32(SOCK_CLOEXEC.rawValue), `protocol`)
     if descriptor >= 0 {
+      ccurl_tcp_watch(descriptor, unacknowledgedLimit, 60, 10)
       state.withLock {
         $0.open.insert(descriptor)
         $0.totals.connections += 1

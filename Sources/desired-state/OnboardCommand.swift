@@ -1,8 +1,8 @@
 import ArgumentParser
 import DesiredState
 import DesiredStateSupport
-import HTTPMessageSignatures
 import HTTPBackendSupport
+import HTTPMessageSignatures
 import RESTBackend
 
 struct OnboardCommand: AsyncParsableCommand {
@@ -41,7 +41,7 @@ struct OnboardCommand: AsyncParsableCommand {
         allowsPlainHTTP: transport.insecureHttp, timeout: agent.timeout.duration)
       Output.line(json ? try JSON.line(["clientId": id]) : id)
     } catch let error as SourceAddressError {
-      throw ValidationError(error.description)
+      throw ValidationError(Flags.added(to: error.description))
     } catch let error as BackendError {
       output.write(.unavailable(error, source: source))
       throw ExitCode.unavailable

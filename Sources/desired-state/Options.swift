@@ -44,18 +44,20 @@ struct AgentOptions: ParsableArguments {
     MargoBackend.register(in: &registry)
     GitBackend.register(in: &registry)
     do {
-      let given = Set(transport.settings.keys)
-      let used = try addresses.reduce(into: Set<String>()) { $0.formUnion(try registry.settings(given, usedFor: $1)) }
-      if let option = given.subtracting(used).min() {
+      let given = transport.settings.keys
+      let used = try addresses.reduce(into: Set<BackendSettings.Key>()) {
+        $0.formUnion(try registry.settings(given, usedFor: $1))
+      }
+      if let flag = given.subtracting(used).map(Flags.flag).min() {
         throw ValidationError(
-          "--\(option) is of no use for \(addresses.count == 1 ? "this source" : "any of these sources").")
+          "\(flag) is of no use for \(addresses.count == 1 ? "this source" : "any of these sources").")
       }
       let context = BackendContext(
         device: deviceName, settings: transport.settings, cacheDirectory: store.map { Files.join($0, "cache") },
         logger: logger())
       return try addresses.map { try registry.backend(for: $0, context: context) }
     } catch let error as SourceAddressError {
-      throw ValidationError(error.description)
+      throw ValidationError(Flags.added(to: error.description))
     }
   }
 }

@@ -17,7 +17,9 @@ struct Output: Sendable {
   static func line(_ text: String) { write(text, to: 1) }
 
   /// What went wrong, for a person.
-  static func complain(_ error: some CustomStringConvertible) { write("desired-state: \(printable("\(error)"))", to: 2) }
+  static func complain(_ error: some CustomStringConvertible) {
+    write("desired-state: \(printable(Flags.added(to: "\(error)")))", to: 2)
+  }
 
   private static func write(_ text: String, to descriptor: Int32) {
     var bytes = Array((text + "\n").utf8)[...]
@@ -88,7 +90,7 @@ extension EventLine {
   }
 
   static func unavailable(_ error: BackendError, source: String?) -> EventLine {
-    EventLine(event: "unavailable", source: source, code: error.code.rawValue, reason: error.message)
+    EventLine(event: "unavailable", source: source, code: error.code.rawValue, reason: Flags.added(to: error.message))
   }
 
   static func absent(_ absence: Absence, source: String?) -> EventLine {
@@ -99,8 +101,8 @@ extension EventLine {
     _ error: VerificationError, source: String?, revision: Revision?, origin: Origin?
   ) -> EventLine {
     EventLine(
-      event: "rejected", source: source, revision: revision, version: error.version, origin: origin, code: error.code.rawValue,
-      reason: error.reason)
+      event: "rejected", source: source, revision: revision, version: error.version, origin: origin,
+      code: error.code.rawValue, reason: Flags.added(to: error.reason))
   }
 
   static func acknowledged(_ acknowledgement: Acknowledgement, source: String?) -> EventLine {
@@ -112,6 +114,15 @@ extension EventLine {
     case .rejected(let rejection):
       line.state = "rejected"
       line.code = rejection.code.rawValue
+    case .rolledBack(let left):
+      line.state = "rolled-back"
+      (line.code, line.reason) = (left.code, left.reason)
+    case .failed(let left):
+      line.state = "failed"
+      (line.code, line.reason) = (left.code, left.reason)
+    case .reset(let what):
+      line.state = "reset"
+      line.reason = what.joined(separator: ", ")
     case .document(let status):
       line.document = status.documentID
       line.state = status.state.rawValue

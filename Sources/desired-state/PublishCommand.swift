@@ -81,7 +81,7 @@ struct PublishCommand: AsyncParsableCommand {
       publisher = try GitDropPublisher(
         try SourceAddress(to), context: BackendContext(device: "publisher", settings: transport.settings))
     } catch let error as SourceAddressError {
-      throw ValidationError(error.description)
+      throw ValidationError(Flags.added(to: error.description))
     }
     let sign = key.first.map { key in
       let signer = SSHKeygenSigner(keys: [key], namespace: "git")

@@ -76,7 +76,7 @@ struct VerifyCommand: AsyncParsableCommand {
       }
       return try address.filePath()
     } catch let error as SourceAddressError {
-      throw ValidationError(error.description)
+      throw ValidationError(Flags.added(to: error.description))
     }
   }
 }

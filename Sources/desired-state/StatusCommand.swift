@@ -68,8 +68,8 @@ private struct StatusReport: Encodable {
     try container.encode(status.applied, forKey: .applied)
     let refused = status.refused.map {
       Refused(
-        revision: $0.revision, version: $0.version, code: $0.code, reason: $0.reason, evidence: $0.evidence,
-        source: $0.source, origin: $0.origin, at: $0.at)
+        revision: $0.revision, version: $0.version, code: $0.code, reason: Flags.added(to: $0.reason),
+        evidence: $0.evidence, source: $0.source, origin: $0.origin, at: $0.at)
     }
     try container.encode(refused, forKey: .refused)
     let sources = status.sources.sorted { $0.key < $1.key }.map {
@@ -112,7 +112,7 @@ extension StoreStatus {
     } else {
       line("applied", "nothing yet")
     }
-    if let refused {
+    for refused in refused {
       line("refused", "\(refused.code): \(refused.reason)")
       let what = describe(refused.version, refused.revision)
       line(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DesiredState
 
 /// How sources on other machines are reached. Each source uses what it has a use for.
 struct TransportOptions: ParsableArguments {
@@ -36,22 +37,22 @@ struct TransportOptions: ParsableArguments {
   @Flag(help: "Allow http: to other machines: everybody on the way sees and can change what is sent.")
   var insecureHttp = false
 
-  /// As backends are given them: named as on the command line.
-  var settings: [String: String] {
-    var settings: [String: String] = [:]
-    settings["tls-ca"] = tlsCa
-    settings["tls-cert"] = tlsCert
-    settings["tls-key"] = tlsKey
-    settings["proxy"] = proxy
-    settings["proxy-ca"] = proxyCa
-    settings["token-file"] = tokenFile
-    settings["request-key"] = requestKey
-    settings["response-key"] = responseKey
-    settings["ssh-key"] = sshKey
-    settings["known-hosts"] = knownHosts
-    if acceptNewHostKey { settings["accept-new-host-key"] = "true" }
-    if allowTLS12 { settings["allow-tls-1.2"] = "true" }
-    if insecureHttp { settings["insecure-http"] = "true" }
-    return settings
+  /// As backends are given them.
+  var settings: BackendSettings {
+    BackendSettings {
+      $0[.trustedAuthorities] = tlsCa
+      $0[.clientCertificate] = tlsCert
+      $0[.clientKey] = tlsKey
+      $0[.proxy] = proxy
+      $0[.proxyAuthorities] = proxyCa
+      $0[.tokenFile] = tokenFile
+      $0[.requestKey] = requestKey
+      $0[.responseKey] = responseKey
+      $0[.sshKey] = sshKey
+      $0[.knownHosts] = knownHosts
+      if acceptNewHostKey { $0[.acceptsNewHostKeys] = true }
+      if allowTLS12 { $0[.allowsTLS12] = true }
+      if insecureHttp { $0[.allowsPlainHTTP] = true }
+    }
   }
 }

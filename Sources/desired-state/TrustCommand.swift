@@ -30,7 +30,8 @@ struct TrustPublishCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "Public keys that must not count any more, one a line. (default: those of the update before)", valueName: "file"))
   var revoked: String?
-  @Option(help: "Sign with this SSH key, by ssh-keygen; a public key if an agent or token has the private one. Repeatable.")
+  @Option(
+    help: "Sign with this SSH key, by ssh-keygen; a public key if an agent or token has the private one. Repeatable.")
   var key: [String] = []
   @OptionGroup var transport: TransportOptions
   @Flag(help: "Print one JSON object.") var json = false
@@ -59,7 +60,9 @@ struct TrustPublishCommand: AsyncParsableCommand {
   private func publish(
     _ options: TrustPublicationOptions, _ signer: SSHKeygenSigner
   ) async throws -> TrustPublication {
-    guard GitDropPublisher.serves(to) else { return try await DropWriter(path: to).publishTrust(options, signer: signer) }
+    guard GitDropPublisher.serves(to) else {
+      return try await DropWriter(path: to).publishTrust(options, signer: signer)
+    }
     let publisher: GitDropPublisher
     do {
       publisher = try GitDropPublisher(
@@ -101,7 +104,8 @@ struct TrustShowCommand: AsyncParsableCommand {
       guard let trust = status.trust else {
         return Output.line(
           json
-            ? "{\"version\":0}" : "trust update 0: the allowed signers that 'follow' is given (--trust); none was taken over")
+            ? "{\"version\":0}"
+            : "trust update 0: the allowed signers that 'follow' is given (--trust); none was taken over")
       }
       if json { return Output.line(try JSON.line(trust)) }
       Output.line(

@@ -20,7 +20,7 @@ struct FollowTests {
     #expect(status.applied?.revision == status.adopted?.revision)
     #expect(status.adopted?.signers.first?.principals == ["ops@plant.example"])
     #expect(status.adopted?.signers.first?.key.hasPrefix("SHA256:") == true)
-    #expect(status.refused == nil)
+    #expect(status.refused.isEmpty)
     #expect(status.outbox.waiting == 0)
     let receipt = try site.read(site.drop + "/acknowledgements/press-42/state.json")
     #expect(receipt.contains("\"adoptedManifestVersion\" : 1"))

@@ -153,7 +153,7 @@ import Testing
     let cases: [(String, [String], String)] = [
       (url, ["--tls-cert", certificates.certificate("client")], "--tls-key"),
       (url, ["--tls-ca", site.root + "/nothing"], "--tls-ca"),
-      (url, ["--token-file", site.root + "/empty"], "holds no token"),
+      (url, ["--token-file", site.root + "/empty"], "the token file (--token-file) "),
       (url, ["--token-file", site.root + "/header"], "more than a token"),
       (url + "?receipts=", [], "'receipts='"), ("margo+https://localhost?client=", [], "'client='"),
       ("margo+https://localhost", ["--request-key", key], "client-id form"),

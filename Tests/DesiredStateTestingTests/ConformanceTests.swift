@@ -26,7 +26,7 @@ import Testing
 
   @Test(.timeLimit(.minutes(5))) func `a backend that blocks its thread for ever fails, and hangs nobody`() async {
     for law in [Law.firstFetch, .cancellation, .leaks] {
-      let report = await Conformance("Blocking", patience: .milliseconds(300)) {
+      let report = await Conformance("Blocking", operationTimeout: .milliseconds(300)) {
         Fixture(backend: Blocking())
       }.report(on: law)
       #expect(report.isFailure, "\(report)")
@@ -45,7 +45,7 @@ import Testing
   }
 
   @Test func `a law that builds on a broken one is undecided, and names it`() async throws {
-    let report = await Conformance("Blocking", patience: .milliseconds(300)) { Fixture(backend: Blocking()) }
+    let report = await Conformance("Blocking", operationTimeout: .milliseconds(300)) { Fixture(backend: Blocking()) }
       .report(on: .unchanged)
     guard case .undecided(let reason) = report.outcome else {
       Issue.record("\(report)")

@@ -306,7 +306,7 @@ struct ReconcilerTests {
     #expect(rejections.first?.adoptedManifestVersion == 1)
     backend.publish(["a": "3"])
     #expect(try await cycle() == "current")
-    #expect(try await StoreStatus.read(agent.path).refused == nil)
+    #expect(try await StoreStatus.read(agent.path).refused.isEmpty)
   }
 
   @Test("Documents that are held are not read again") func heldDocuments() async throws {

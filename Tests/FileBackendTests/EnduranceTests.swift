@@ -21,7 +21,7 @@ struct EnduranceTests {
     var registry = BackendRegistry()
     FileBackend.register(in: &registry)
     #expect(registry.schemes == ["file"])
-    let context = BackendContext(device: "press-42", settings: ["tls-ca": "x"])
+    let context = BackendContext(device: "press-42", settings: BackendSettings { $0[.trustedAuthorities] = "x" })
     for (address, source) in [
       ("/a//b/./c/", "/a/b/c"), ("file:///a/b%20c", "/a/b c"), ("/a/../b", "/a/../b"), ("/", "/"),
       ("x", FileManager.default.currentDirectoryPath + "/x"),

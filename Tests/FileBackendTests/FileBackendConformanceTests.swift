@@ -62,6 +62,11 @@ private final class DropFixture: ConformanceFixture {
     try replace(path, with: TestPublication.corrupted(try contents(of: path)))
   }
 
+  func repair(_ part: TestPublication.Part) async throws {
+    let path = try path(of: part)
+    try TestSupport.repair(path, with: TestPublication.corrupted(try contents(of: path)))
+  }
+
   func stall() async throws {
     // Documents are opened in their own directory, beneath one that was opened before.
     let stalled = try StalledDirectory(drop)
@@ -123,6 +128,10 @@ private final class BundleFixture: ConformanceFixture {
 
   func corrupt(_ part: TestPublication.Part) async throws {
     try await change(part) { try write(TestPublication.corrupted(try contents(of: $0)), to: $0) }
+  }
+
+  func repair(_ part: TestPublication.Part) async throws {
+    throw NotPossible("a bundle that is packed anew is another file")
   }
 
   func stall() async throws {
@@ -197,6 +206,10 @@ private final class PlainDirectoryFixture: ConformanceFixture {
     guard case .document(let id) = part else { throw NotPossible("a plain directory has documents only") }
     let path = directory + "/" + id
     try replace(path, with: TestPublication.corrupted(try contents(of: path)))
+  }
+
+  func repair(_ part: TestPublication.Part) async throws {
+    throw NotPossible("a changed file of a plain directory is another state")
   }
 
   func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {

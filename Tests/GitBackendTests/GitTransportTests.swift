@@ -86,30 +86,33 @@ import Testing
     let repository = try await OperatorRepository()
     try await repository.commit(["press": "1"])
     let road = try await SecureShellRoad(repository)
-    func look(_ settings: [String: String]) async throws -> FetchResult {
-      try await GitBackend(
+    func look(key: String = "device", hosts: String, accepting: Bool = false) async throws -> FetchResult {
+      let settings = BackendSettings {
+        $0[.sshKey] = road.folder[key]
+        $0[.knownHosts] = road.folder[hosts]
+        $0[.acceptsNewHostKeys] = accepting
+      }
+      return try await GitBackend(
         try SourceAddress("\(road.address)?ref=main"), context: BackendContext(device: "press-42", settings: settings)
       ).fetch(FetchRequest())
     }
-    let key = ["ssh-key": road.folder["device"]]
     let wrong = try await thrown(BackendError.self) {
-      _ = try await look(key.merging(["known-hosts": road.folder["wrong_hosts"]]) { $1 })
+      _ = try await look(hosts: "wrong_hosts")
     }
     #expect(wrong.code == .tlsUntrusted)
     #expect(!wrong.isRetryable)
     try write("", to: road.folder["empty_hosts"])
     let unknown = try await thrown(BackendError.self) {
-      _ = try await look(key.merging(["known-hosts": road.folder["empty_hosts"]]) { $1 })
+      _ = try await look(hosts: "empty_hosts")
     }
     #expect(unknown.code == .tlsUntrusted)
     #expect(names(in: road.folder.path).contains("empty_hosts"))
     #expect(try contents(of: road.folder["empty_hosts"]).isEmpty)
     // By name: believed once, and kept to.
-    let trusting = key.merging(["known-hosts": road.folder["empty_hosts"], "accept-new-host-key": "true"]) { $1 }
-    #expect(try await look(trusting).state != nil)
+    #expect(try await look(hosts: "empty_hosts", accepting: true).state != nil)
     #expect(try !contents(of: road.folder["empty_hosts"]).isEmpty)
     let stranger = try await thrown(BackendError.self) {
-      _ = try await look(["ssh-key": road.folder["other-device"], "known-hosts": road.folder["known_hosts"]])
+      _ = try await look(key: "other-device", hosts: "known_hosts")
     }
     #expect(stranger.code == .unauthorized)
     await road.tearDown()

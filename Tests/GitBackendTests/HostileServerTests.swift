@@ -118,10 +118,8 @@ import Testing
       for byte in pack { try gate.pass([byte]) }
       try gate.finish()
       return "none"
-    } catch let error as VerificationError {
-      return error.code.rawValue
-    } catch let error as BackendError {
-      return error.code.rawValue
+    } catch let error as GitProtocolError {
+      return error.code == .tooLarge ? "limit-exceeded" : error.code == .violation ? "protocol-violation" : "another"
     }
   }
 
@@ -138,7 +136,7 @@ import Testing
     let zeros = try await deflated([UInt8](repeating: 0, count: 1_000_000))
     #expect(try refusal(of: header(1) + entry(type: 3, size: 10) + zeros) == "protocol-violation")
     // Noticed while it comes, long before its end.
-    #expect(throws: BackendError.self) {
+    #expect(throws: GitProtocolError.self) {
       try PackLimiter(bounds()).pass(header(1) + entry(type: 3, size: 10) + zeros.prefix(zeros.count / 2))
     }
     // Honest, and five of them too many in all.

@@ -35,7 +35,7 @@ import Testing
   }
 
   private func flags(_ road: any RoadUnderTest) -> [String] {
-    road.settings.flatMap { $0.value == "true" ? ["--\($0.key)"] : ["--\($0.key)", $0.value] }
+    road.settings.values.flatMap { key, value in ["--\(key.name)"] + ((value as? String).map { [$0] } ?? []) }
   }
 
   private func trust(_ repository: OperatorRepository, _ folder: TemporaryDirectory) throws -> String {

@@ -49,13 +49,13 @@ extension HTTPRequest {
 
 extension HTTPTransport {
   /// The whole body as text.
-  package func text(_ request: HTTPRequest, body: HTTPRequestBody = .none) async throws -> String {
+  package func text(_ request: HTTPRequest, body: [UInt8]? = nil) async throws -> String {
     String(decoding: try await send(request, body: body).body.collect(upTo: 1 << 20), as: UTF8.self)
   }
 
   /// The error that an exchange ends with, wherever it does.
   package func failure(
-    _ request: HTTPRequest, body: HTTPRequestBody = .none, limits: HTTPLimits? = nil,
+    _ request: HTTPRequest, body: [UInt8]? = nil, limits: HTTPLimits? = nil,
     deadline: ContinuousClock.Instant? = nil
   ) async -> HTTPTransportError? {
     do throws(HTTPTransportError) {

@@ -72,20 +72,6 @@ import Testing
     #expect(code == .cancelled)
   }
 
-  @Test func `Of a writer that waits for room takes effect at once`() async throws {
-    let (transport, address) = (transport, url("/silent"))
-    let code = await cancel { begun in
-      // Nobody has begun to read this pipe, so it only fills.
-      let pipe = HTTPRequestBodyPipe()
-      _ = transport
-      _ = address
-      try await pipe.write([UInt8](repeating: 0, count: 1 << 20))
-      begun.yield()
-      try await pipe.write([1])
-    }
-    #expect(code == .cancelled)
-  }
-
   @Test func `Of many at once leaves none behind`() async throws {
     let (transport, address) = (transport, url("/stall"))
     let task = Task {

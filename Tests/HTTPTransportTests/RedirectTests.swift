@@ -98,7 +98,7 @@ import Testing
   }
 
   @Test func `Of anything but GET and HEAD are refused`() async throws {
-    let error = try await transport().failure(.make(.post, url("/redirect?code=307&to=/ok")), body: .bytes([1]))
+    let error = try await transport().failure(.make(.post, url("/redirect?code=307&to=/ok")), body: [1])
     #expect(error?.code == .redirectRefused)
   }
 

@@ -60,6 +60,12 @@ private final class MargoFixture: ConformanceFixture {
     try Data(TestPublication.corrupted(Array(try Data(contentsOf: url)))).write(to: url)
   }
 
+  func repair(_ part: TestPublication.Part) async throws {
+    guard case .document(let id) = part else { throw NotPossible("only documents are repaired in place") }
+    let path = site.file("artifacts/\(try digest(of: id).hexadecimal)")
+    try TestSupport.repair(path, with: TestPublication.corrupted(try contents(of: path)))
+  }
+
   private func digest(of id: String) throws -> Digest {
     Digest.of(try #require(published.withLock { $0?.documents[id] }))
   }

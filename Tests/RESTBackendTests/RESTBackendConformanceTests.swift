@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import RESTBackend
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct RESTBackendConformanceTests {
@@ -44,6 +45,11 @@ private final class DropFixture: ConformanceFixture {
     let path = try path(of: part)
     let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
     try site.replace(path, with: TestPublication.corrupted(Array(bytes)))
+  }
+
+  func repair(_ part: TestPublication.Part) async throws {
+    let path = try path(of: part)
+    try TestSupport.repair(path, with: TestPublication.corrupted(try contents(of: path)))
   }
 
   func stall() async throws { site.freeze() }

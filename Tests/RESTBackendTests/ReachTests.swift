@@ -4,6 +4,7 @@ import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import TestSupport
 import Testing
 
 /// Who is believed, and who may be asked at all.
@@ -21,7 +22,7 @@ import Testing
   @Test(.timeLimit(.minutes(1))) func `that wants a certificate says so to a device without one`() async throws {
     let site = try await DropSite.start()
     let error = try await site.backend { $0.tls.clientCertificate = nil }.unavailability()
-    #expect(error.code == .unauthorized && error.message.contains("--tls-cert"), "\(error)")
+    #expect(error.code == .unauthorized && error.message.contains("the client certificate"), "\(error)")
   }
 
   @Test(.timeLimit(.minutes(1))) func `that wants a token says so, and shows none`() async throws {
@@ -49,7 +50,7 @@ import Testing
       let error = #expect(throws: SourceAddressError.self) {
         try RESTBackend(manifest: "http://\(host)/manifest.json", transport: transport)
       }
-      #expect(error?.description.contains("--insecure-http") == true)
+      #expect(error?.description.contains("plain HTTP to other machines") == true)
       _ = try RESTBackend(manifest: "http://\(host)/manifest.json", transport: transport, allowsPlainHTTP: true)
       // Nor are receipts sent there.
       #expect(throws: SourceAddressError.self) {
@@ -69,15 +70,29 @@ import Testing
     #expect(error?.description.contains("s3cret") == false)
   }
 
-  @Test func `vouches for a state by its channel only where there is TLS`() async throws {
+  @Test func `vouches for no state that it did not fetch`() async throws {
     let state = FetchedState(
       manifest: TestPublication.version(1).manifest, signatures: [], documents: NoDocuments())
     let verifier = Verifier(policy: .channel, device: "press-42", now: Date())
-    let transport = try HTTPTransport()
-    let secured = try RESTBackend(manifest: "https://plant.example/manifest.json", transport: transport)
-    #expect(try await secured.verify(state, with: verifier).channels == ["TLS to https://plant.example:443"])
-    let plain = try RESTBackend(manifest: "http://localhost/manifest.json", transport: transport)
-    let error = await #expect(throws: VerificationError.self) { try await plain.verify(state, with: verifier) }
+    let backend = try RESTBackend(manifest: "https://plant.example/manifest.json", transport: try HTTPTransport())
+    let error = await #expect(throws: VerificationError.self) { try await backend.verify(state, with: verifier) }
+    #expect(error?.code == .signatureMissing)
+  }
+
+  @Test(.timeLimit(.minutes(1))) func `comes with the channel that gave it, and with its origin`() async throws {
+    let site = try await DropSite.start()
+    let publication = TestPublication.version(1)
+    try site.publish(publication)
+    let backend = try site.backend()
+    let result = try await backend.fetch(FetchRequest())
+    let state = try #require(result.state)
+    let verifier = Verifier(policy: .channel, device: "press-42", now: Date())
+    #expect(try await backend.verify(state, with: verifier).channels == ["TLS to https://localhost:\(site.port)"])
+    #expect(state.origin.url == site.manifestURL)
+    #expect(state.origin.entityTag != nil && state.origin.time != nil)
+    // Other bytes did not come over that channel.
+    let other = state.replacing(manifest: TestPublication.version(2).manifest)
+    let error = await #expect(throws: VerificationError.self) { try await backend.verify(other, with: verifier) }
     #expect(error?.code == .signatureMissing)
   }
 

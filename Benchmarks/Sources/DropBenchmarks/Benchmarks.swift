@@ -3,6 +3,7 @@ import FileBackend
 import FoundationEssentials
 import Glibc
 import Measuring
+import SSHSignatures
 import Synchronization
 
 /// A poll that finds nothing new, of a drop with 10,000 documents, against reading and hashing its manifest alone.

@@ -2,6 +2,7 @@ import DesiredState
 import FoundationEssentials
 import GitBackend
 import Measuring
+import SSHSignatures
 
 /// A repository that an operator fills with the git program.
 struct Repository {

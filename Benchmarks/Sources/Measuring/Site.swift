@@ -1,3 +1,4 @@
+import DesiredState
 import Glibc
 
 /// nginx with TLS 1.3, client certificates and HTTP/2 on loopback, and the certificates and keys of both sides.
@@ -15,7 +16,13 @@ public struct Site: Sendable {
   public var trust: String { "\(directory)/trust" }
 
   /// The settings by which this package's backends get here.
-  public var settings: [String: String] { ["tls-ca": authority, "tls-cert": certificate, "tls-key": key] }
+  public var settings: BackendSettings {
+    BackendSettings {
+      $0[.trustedAuthorities] = authority
+      $0[.clientCertificate] = certificate
+      $0[.clientKey] = key
+    }
+  }
 
   public func url(_ path: String, port: Int? = nil) -> String { "https://localhost:\(port ?? self.port)/\(path)" }
 

@@ -1,4 +1,5 @@
 import DesiredState
+import DropPublisher
 import FileBackend
 import FoundationEssentials
 

@@ -1,5 +1,5 @@
 import DesiredState
-import FileBackend
+import DropPublisher
 import Foundation
 import HTTPTypes
 import Synchronization

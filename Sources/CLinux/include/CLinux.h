@@ -13,6 +13,8 @@ int desired_state_open_beneath(int directory, const char *path, int flags, int f
 
 int memfd_create(const char *name, unsigned int flags);  // memfd_create(2): a file that is nowhere but in memory
 
+const char *desired_state_build_date(void);  // the day on which this was compiled, as "Nov 25 2026"
+
 #include <malloc.h>  // mallinfo2(3), glibc 2.33: what malloc has given out, over all arenas
 
 #endif

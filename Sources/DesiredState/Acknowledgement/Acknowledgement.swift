@@ -1,3 +1,4 @@
+import DesiredStateSupport
 public import FoundationEssentials
 
 /// What a device tells its orchestrator: that it adopted or rejected a state, or how far one document has come.
@@ -39,6 +40,13 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
     case adopted
     /// A state on offer was refused; the device keeps what it had.
     case rejected(Rejection)
+    /// The device went back to an earlier state: the acknowledgement's own `revision`.
+    case rolledBack(Departure)
+    /// The state was adopted and could not be put to work for good: its trial failed. The device is on another, the
+    /// acknowledgement's own `revision`.
+    case failed(Departure)
+    /// An operator reset something by hand, told in words.
+    case reset([String])
     /// How far one document has come.
     case document(DocumentStatus)
   }
@@ -67,6 +75,25 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
     }
   }
 
+  /// Which state a device left, and why.
+  public struct Departure: Sendable, Equatable, Codable {
+    /// The revision it left.
+    public var revision: Revision
+    /// The version it left, if it has one.
+    public var version: UInt64?
+    /// Why, in one word: `operator`, `trial-failed`.
+    public var code: String
+    /// Why, in words.
+    public var reason: String
+
+    public init(revision: Revision, version: UInt64?, code: String, reason: String) {
+      self.revision = revision
+      self.version = version
+      self.code = code
+      self.reason = printable(reason)
+    }
+  }
+
   /// What two acknowledgements share when the newer replaces the older.
   public enum Subject: Sendable, Hashable {
     /// The state as a whole.
@@ -86,7 +113,7 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
   /// What this acknowledgement is about.
   public var subject: Subject {
     switch outcome {
-    case .adopted, .rejected: .state
+    case .adopted, .rejected, .rolledBack, .failed, .reset: .state
     case .document(let status): .document(status.documentID)
     }
   }

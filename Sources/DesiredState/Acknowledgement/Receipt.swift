@@ -58,6 +58,9 @@ public struct Receipt: Sendable {
     var rejectedRevision: Revision?
     var rejectedManifestVersion: UInt64?
     var rejectedOrigin: Origin?
+    // About a state that the device left only.
+    var leftRevision: Revision?
+    var leftManifestVersion: UInt64?
 
     struct Status: Encodable {
       var state: String
@@ -83,6 +86,15 @@ public struct Receipt: Sendable {
         rejectedRevision = rejection.revision
         rejectedManifestVersion = rejection.version
         rejectedOrigin = rejection.origin
+      case .rolledBack(let left), .failed(let left):
+        var state = "rolled-back"
+        if case .failed = acknowledgement.outcome { state = "failed" }
+        status = Status(state: state, error: DocumentStatus.Failure(code: left.code, message: left.reason))
+        leftRevision = left.revision
+        leftManifestVersion = left.version
+      case .reset(let what):
+        status = Status(
+          state: "reset", error: DocumentStatus.Failure(code: "operator", message: what.joined(separator: ", ")))
       case .document(let document):
         apiVersion = "deployment.margo.org/v1alpha1"
         kind = "DeploymentStatusManifest"

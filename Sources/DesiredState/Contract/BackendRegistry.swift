@@ -9,7 +9,7 @@ public struct BackendRegistry: Sendable {
   public typealias Factory = @Sendable (SourceAddress, BackendContext) throws -> any DesiredStateBackend
 
   private struct Entry {
-    var settings: Set<String>?
+    var settings: Set<BackendSettings.Key>?
     var factory: Factory
   }
 
@@ -20,9 +20,11 @@ public struct BackendRegistry: Sendable {
   /// Lets a factory serve a scheme, given without the colon and in lower case; the last registration counts.
   /// A path without a scheme is served by `file`.
   ///
-  /// - Parameter settings: the names of the ``BackendContext/settings`` that the backend has a use for: it is given these
+  /// - Parameter settings: the keys of the ``BackendContext/settings`` that the backend has a use for: it is given these
   ///   alone. Nil: all, and the backend knows what to make of them.
-  public mutating func register(_ scheme: String, settings: Set<String>? = nil, _ factory: @escaping Factory) {
+  public mutating func register(
+    _ scheme: String, settings: Set<BackendSettings.Key>? = nil, _ factory: @escaping Factory
+  ) {
     entries[scheme.lowercased()] = Entry(settings: settings, factory: factory)
   }
 
@@ -37,21 +39,23 @@ public struct BackendRegistry: Sendable {
     let entry = try entry(for: address)
     var context = context
     if let used = entry.settings {
-      let unused = context.settings.keys.filter { !used.contains($0) }.sorted()
+      let unused = context.settings.keys.subtracting(used).map(\.words).sorted()
       if !unused.isEmpty {
         context.logger.notice(
           "a source of '\(address.scheme):' uses none of these settings: \(unused.joined(separator: ", "))")
       }
-      context.settings = context.settings.filter { used.contains($0.key) }
+      context.settings = context.settings.limited(to: used)
     }
     return try entry.factory(address, context)
   }
 
-  /// Those of the settings that the backend for an address has a use for.
+  /// Those of these settings that the backend for an address has a use for.
   ///
   /// - Throws: ``SourceAddressError`` if the address cannot be read or nothing serves its scheme.
-  public func settings(_ names: Set<String>, usedFor address: String) throws(SourceAddressError) -> Set<String> {
-    try entry(for: try SourceAddress(address)).settings.map(names.intersection) ?? names
+  public func settings(
+    _ keys: Set<BackendSettings.Key>, usedFor address: String
+  ) throws(SourceAddressError) -> Set<BackendSettings.Key> {
+    try entry(for: try SourceAddress(address)).settings.map(keys.intersection) ?? keys
   }
 
   private func entry(for address: SourceAddress) throws(SourceAddressError) -> Entry {
@@ -67,9 +71,9 @@ public struct BackendRegistry: Sendable {
 public struct BackendContext: Sendable {
   /// This device's name, as receipts and requests bear it.
   public var device: String
-  /// Settings by name, as the command line names them without the dashes: `tls-ca`, `token-file`. All sources of an
-  /// agent are given the same ones, each those of them that it has a use for.
-  public var settings: [String: String]
+  /// How sources are reached. All sources of an agent are given the same settings, each those of them that it has a use
+  /// for.
+  public var settings: BackendSettings
   /// Where a backend may keep what it can fetch again, across restarts: a directory that may not exist yet. Nil if
   /// there is none; a backend that needs one makes a temporary one then, and removes it in the end.
   public var cacheDirectory: String?
@@ -77,7 +81,7 @@ public struct BackendContext: Sendable {
   public var logger: Logger
 
   public init(
-    device: String, settings: [String: String] = [:], cacheDirectory: String? = nil,
+    device: String, settings: BackendSettings = BackendSettings(), cacheDirectory: String? = nil,
     logger: Logger = Logger(label: "desired-state")
   ) {
     self.device = device

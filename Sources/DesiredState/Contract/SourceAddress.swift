@@ -14,7 +14,8 @@ public struct SourceAddress: Sendable, Hashable {
 
   /// Reads an address.
   ///
-  /// - Throws: ``SourceAddressError`` if it is empty, or a query cannot be decoded or names something twice.
+  /// - Throws: ``SourceAddressError`` if it is empty or has a fragment, or a query cannot be decoded or names something
+  ///   twice.
   public init(_ text: String) throws(SourceAddressError) {
     guard !text.isEmpty else { throw SourceAddressError("the address of the source is empty") }
     guard let scheme = Self.scheme(of: text) else {
@@ -26,7 +27,11 @@ public struct SourceAddress: Sendable, Hashable {
       return
     }
     isPath = false
-    let rest = text.dropFirst(scheme.utf8.count + 1).prefix { $0 != "#" }
+    let rest = text.dropFirst(scheme.utf8.count + 1)
+    // RFC 3986 section 3.5: a fragment is never sent, so a name with '#' in it would be cut short in silence.
+    guard !rest.contains("#") else {
+      throw SourceAddressError("the address of the source holds a '#', which ends a URL; write it as %23")
+    }
     let mark = rest.firstIndex(of: "?") ?? rest.endIndex
     self.scheme = scheme.lowercased()
     location = String(rest[..<mark])

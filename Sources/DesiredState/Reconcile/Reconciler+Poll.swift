@@ -71,7 +71,7 @@ extension Reconciler {
       return try await reject(error, revision, origin, from: source)
     } catch let error as BackendError {
       // A source that stays away says so once; the rest is for whoever looks closely.
-      let isNews = await store.contacts[source.source]?.lastError?.code != error.code
+      let isNews = await store.health.sources[source.source]?.lastError?.code != error.code
       configuration.logger.log(
         level: isNews ? .warning : .debug, "\(source.source) is unavailable: \(error)")
       try await store.noteContact(with: source.source, at: configuration.now(), failure: error)
@@ -128,8 +128,7 @@ extension Reconciler {
 
   /// The source offers what is adopted: nothing is refused any more, and its marker is kept for the next look.
   private func settle(_ source: any DesiredStateBackend, marker: String?) async throws {
-    if await store.refused?.source == source.source { try await store.markRefused(nil) }
-    try await store.setMarker(marker, of: source.source)
+    try await store.settle(source.source, marker: marker)
   }
 
   private func adopt(
@@ -145,11 +144,17 @@ extension Reconciler {
     }
     emit(.verified, source.source, verified.revision, verified.manifest.version, verified.origin)
     do {
-      try await checkNotSpoiled(verified)
+      try await checkNotSpoiled(verified, from: source.source)
       try await watchingForStalls { [store, configuration] progress in
+        let now = configuration.now()
         try await store.adopt(
-          verified, source: source.source, marker: marker, policy: verifier.policy, at: configuration.now(),
-          limits: configuration.limits, progress: progress)
+          verified, source: source.source, marker: marker, policy: verifier.policy, at: now,
+          limits: configuration.limits, progress: progress,
+          acknowledging: [
+            Acknowledgement(
+              device: configuration.device, revision: verified.revision,
+              adoptedManifestVersion: verified.manifest.version, origin: verified.origin, time: now, outcome: .adopted)
+          ])
       }
     } catch let error as VerificationError {
       var error = error
@@ -158,7 +163,6 @@ extension Reconciler {
       throw error
     }
     emit(.adopted, source.source, verified.revision, verified.manifest.version, verified.origin)
-    try await acknowledge(.adopted)
   }
 
   /// Takes over the trust updates that a state needs, and makes them durable before the state is weighed.
@@ -201,8 +205,8 @@ extension Reconciler {
   // MARK: - Refusals
 
   /// A document whose bytes were wrong is not read again as long as its source shows no sign that they changed.
-  private func checkNotSpoiled(_ state: VerifiedState) async throws {
-    guard let refused = await store.refused, refused.revision == state.revision, let spoiled = refused.spoiled,
+  private func checkNotSpoiled(_ state: VerifiedState, from source: String) async throws {
+    guard let refused = await store.record.refusals[source], refused.revision == state.revision, let spoiled = refused.spoiled,
       let document = state.manifest.documents.first(where: { $0.digest == spoiled.digest }),
       await state.fingerprint(of: document) == spoiled.fingerprint
     else { return }
@@ -214,33 +218,29 @@ extension Reconciler {
   private func reject(
     _ error: VerificationError, _ revision: Revision?, _ origin: Origin?, from source: any DesiredStateBackend
   ) async throws -> Outcome {
-    let before = await store.refused
+    let before = await store.record.refusals[source.source]
     var refused = RefusedState(
       revision: revision, version: error.version, code: error.code, reason: error.reason, evidence: error.evidence,
       source: source.source, origin: origin, at: configuration.now())
     if let document = error.document, let fingerprint = error.fingerprint {
       refused.spoiled = .init(digest: document.digest, fingerprint: fingerprint)
     }
-    if let before, before.revision == revision, before.code == error.code, before.source == source.source {
-      refused.at = before.at
-    }
-    try await store.markRefused(refused)
-    if refused != before {
+    if let before, before.tellsTheSame(as: refused) { refused.at = before.at }
+    if before == nil || refused != before {
       configuration.logger.warning("refused \(revision?.description ?? "a state") from \(source.source): \(error)")
-      try await acknowledge(
-        .rejected(.init(revision: revision, version: error.version, code: error.code, reason: error.reason, origin: origin)))
+      let adopted = await store.adopted
+      try await store.refuse(
+        refused,
+        acknowledging: [
+          Acknowledgement(
+            device: configuration.device, revision: adopted?.revision, adoptedManifestVersion: adopted?.version,
+            origin: adopted?.origin, time: configuration.now(),
+            outcome: .rejected(
+              .init(revision: revision, version: error.version, code: error.code, reason: error.reason, origin: origin)))
+        ])
     }
     emit(.rejected(error), source.source, revision, error.version, origin)
     return .rejected(error)
-  }
-
-  private func acknowledge(_ outcome: Acknowledgement.Outcome) async throws {
-    let adopted = await store.adopted
-    try await store.outbox.put([
-      Acknowledgement(
-        device: configuration.device, revision: adopted?.revision, adoptedManifestVersion: adopted?.version,
-        origin: adopted?.origin, time: configuration.now(), outcome: outcome)
-    ])
   }
 }
 

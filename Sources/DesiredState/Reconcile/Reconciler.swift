@@ -164,6 +164,7 @@ public final class Reconciler: Sendable {
         let update = try await store.pendingUpdate(
           everything: isLost, device: configuration.device, now: configuration.now, didReport: reports.ring)
       else { return nil }
+      try await store.markApplying(adopted, at: configuration.now())
       try await deliveringReports { try await apply(update) }
       try await store.markApplied(adopted, at: configuration.now())
       emit(.applied(update), adopted.source, adopted.revision, adopted.version, adopted.origin)
@@ -172,6 +173,7 @@ public final class Reconciler: Sendable {
       try Task.checkCancellation()
       configuration.logger.error("applying failed: \(error)")
       let adopted = await store.adopted
+      if let adopted { try await store.applyFailed(adopted, reason: "\(error)", at: configuration.now()) }
       emit(.applyFailed(error), adopted?.source, adopted?.revision, adopted?.version, adopted?.origin)
       return error
     }
@@ -194,6 +196,7 @@ public final class Reconciler: Sendable {
   }
 
   private func deliver() async throws {
+    try await store.moveStatements()
     let result = try await store.outbox.deliver(
       to: recipients, within: configuration.timeout, clock: configuration.clock, at: configuration.now())
     for (acknowledgement, source) in result.delivered {

@@ -1,17 +1,78 @@
-/// When a source is looked at.
+import FoundationEssentials
+
+/// When sources are looked at, and when what they publish may be applied.
+///
+/// Times of the day are those of the device's clock. A clock that is wrong (1970, after a flat battery) reaches them
+/// within a day all the same.
 public struct Schedule: Sendable, Hashable {
   /// The time from one look to the next. Default 30 seconds.
   public var interval: Duration
   /// How far each interval may be off, as a part of it: 0.1 spreads a fleet over ±10 %. Default 0.1.
   public var jitter: Double
+  /// The first look of a process comes after a part of this time, by chance: a fleet that starts together, after a power
+  /// cut, does not look together. Default zero.
+  public var startSpread: Duration
+  /// When sources are looked at; nil: at any time. Acknowledgements are sent at any time.
+  public var hours: WeeklyHours?
+  /// When nothing is contacted, because it is known to be down; nil: never.
+  public var downtime: WeeklyHours?
+  /// When an adopted state may be applied; nil: at any time. States are fetched, verified and adopted at any time.
+  public var applyHours: WeeklyHours?
+  /// Whether an adopted state waits for ``Reconciler/approve()`` before it is applied. Default false.
+  public var holdsUpdates: Bool
+  /// The least time between two looks that hints bring about. Default 1 second.
+  public var leastHintInterval: Duration
+  /// How long a source that fails is left alone: at first for the interval, then for longer and longer, up to this.
+  /// Default 5 minutes, and never less than the interval.
+  public var longestBackoff: Duration
+  /// The same for a source that fails until a person does something: bad credentials, an untrusted certificate. Default
+  /// 1 hour, and never less than the interval.
+  public var longestBackoffForPerson: Duration
 
-  public init(interval: Duration = .seconds(30), jitter: Double = 0.1) {
+  public init(
+    interval: Duration = .seconds(30), jitter: Double = 0.1, startSpread: Duration = .zero, hours: WeeklyHours? = nil,
+    downtime: WeeklyHours? = nil, applyHours: WeeklyHours? = nil, holdsUpdates: Bool = false,
+    leastHintInterval: Duration = .seconds(1), longestBackoff: Duration = .seconds(300),
+    longestBackoffForPerson: Duration = .seconds(3600)
+  ) {
     self.interval = interval
     self.jitter = min(max(jitter, 0), 1)
+    self.startSpread = startSpread
+    self.hours = hours
+    self.downtime = downtime
+    self.applyHours = applyHours
+    self.holdsUpdates = holdsUpdates
+    self.leastHintInterval = leastHintInterval
+    self.longestBackoff = longestBackoff
+    self.longestBackoffForPerson = longestBackoffForPerson
   }
 
   /// How long to wait for the next look.
   ///
   /// - Parameter random: a number from 0 to 1.
   func wait(random: Double) -> Duration { interval * (1 + jitter * (2 * random - 1)) }
+
+  /// How long a source is left alone after an error.
+  func backoff(for remedy: Remedy) -> Backoff {
+    switch remedy {
+    case .person: Backoff(first: min(interval * 8, max(interval, longestBackoffForPerson)), longest: max(interval, longestBackoffForPerson))
+    case .waiting, .waitingFor, .nothing: Backoff(first: interval, longest: max(interval, longestBackoff))
+    }
+  }
+
+  /// Until when sources are left alone at a time: nil if they may be looked at.
+  func restsUntil(_ now: Date) -> Date? {
+    var time = now
+    // Each step leads out of one of the two; a week of them is enough to see that there is no way out.
+    for _ in 0..<64 {
+      if let downtime, downtime.contains(time) {
+        time = downtime.end(from: time)
+      } else if let hours, !hours.contains(time) {
+        time = hours.next(from: time)
+      } else {
+        return time == now ? nil : time
+      }
+    }
+    return time
+  }
 }

@@ -14,11 +14,10 @@ public struct Update: Sendable {
   public let added: [Document]
   /// Documents whose bytes differ from those applied last.
   public let modified: [Document]
-  /// Documents of the state applied last that are no longer wanted.
-  ///
-  /// A state that was adopted, failed to be applied and was superseded is not among those applied: an agent whose handler
-  /// may leave something behind when it throws compares what it runs with ``documents``.
-  public let removed: [DocumentReference]
+  /// Documents that may be there and are no longer wanted: of the state applied last, and of every state since then whose
+  /// apply began and was not finished. Their bytes can still be read, because uninstalling may need them; one whose bytes
+  /// were lost with the disk throws when it is read.
+  public let removed: [Document]
   let reporter: StatusReporter
 
   /// Tells the orchestrator how far documents have come. The statements are durable when this returns, and are
@@ -50,38 +49,5 @@ struct StatusReporter: Sendable {
           outcome: .document($0))
       })
     didReport()
-  }
-}
-
-extension StateStore {
-  /// The update that leads from the applied state to the adopted one; nil if there is nothing to apply.
-  ///
-  /// - Parameters:
-  ///   - everything: treat the adopted state as if nothing had been applied before.
-  ///   - didReport: called when statements have been put into the outbox.
-  /// - Throws: ``StoreError`` with `documentDamaged` if a document or manifest is gone.
-  func pendingUpdate(
-    everything: Bool, device: String, now: @escaping @Sendable () -> Date, didReport: @escaping @Sendable () -> Void
-  ) throws -> Update? {
-    guard let adopted = record.adopted, everything || record.applied?.revision != adopted.revision else { return nil }
-    let documents = try manifest(of: adopted.revision).documents.map { reference in
-      guard let size = try blobs.repairedSize(of: reference.digest) else {
-        throw StoreError(.documentDamaged, "document '\(reference.id)' is gone from \(path); it is fetched again")
-      }
-      return Document(
-        id: reference.id, digest: reference.digest, size: size, path: blobs.path(of: reference.digest), worker: reader)
-    }
-    // Without the applied manifest nothing is known about what is there; then all of it is added.
-    let before = everything ? [] : record.applied.flatMap { try? manifest(of: $0.revision).documents } ?? []
-    let known = Dictionary(before.map { ($0.id, $0.digest) }) { first, _ in first }
-    let wanted = Set(documents.map(\.id))
-    return Update(
-      revision: adopted.revision, version: adopted.version, origin: adopted.origin, documents: documents,
-      added: documents.filter { known[$0.id] == nil },
-      modified: documents.filter { known[$0.id].map { [digest = $0.digest] in $0 != digest } ?? false },
-      removed: before.filter { !wanted.contains($0.id) },
-      reporter: StatusReporter(
-        outbox: outbox, device: device, revision: adopted.revision, version: adopted.version,
-        origin: adopted.origin, now: now, didReport: didReport))
   }
 }

@@ -1,4 +1,6 @@
+import DesiredStateSupport
 import FoundationEssentials
+import Glibc
 import Synchronization
 
 extension StateStore {
@@ -14,13 +16,30 @@ extension StateStore {
   ///   - policy: the policy it was verified under.
   ///   - time: now, by the device's clock.
   ///   - limits: how much all documents together may hold.
-  ///   - progress: counts the pieces read, for whoever watches that reading does not stall.
-  /// - Throws: ``VerificationError`` if a document is missing, wrong or too large; ``BackendError``; ``FileError``;
-  ///   `CancellationError`. Documents already read stay, so that the next try need not read them again.
+  ///   - progress: counts the pieces read, for a watch that reading does not stall.
+  ///   - acknowledgements: what is to be said of it, durable in the same write.
+  /// - Throws: ``VerificationError`` if a document is missing, wrong or too large, or the state does not fit on the disk
+  ///   (`no-space`); ``BackendError``; ``FileError``; `CancellationError`. Documents already read stay, unless there is no
+  ///   room for them, so that the next try need not read them again.
   nonisolated func adopt(
     _ state: VerifiedState, source: String, marker: String?, policy: TrustPolicy, at time: Date, limits: Limits,
-    progress: ReadingProgress = ReadingProgress()
+    progress: ReadingProgress = ReadingProgress(), acknowledging acknowledgements: [Acknowledgement] = []
   ) async throws {
+    do {
+      try await bring(state, limits: limits, progress)
+      try Task.checkCancellation()
+      try await record(
+        state, source: source, marker: marker, policy: policy, at: time, acknowledging: acknowledgements)
+    } catch let error as FileError where error.isNoSpace {
+      // All of it goes, so that something smaller fits; drafts are removed already.
+      try Task.checkCancellation()
+      try? await collectGarbage()
+      throw noSpace(state, error.description)
+    }
+  }
+
+  /// Brings every document and the manifest to the disk.
+  nonisolated private func bring(_ state: VerifiedState, limits: Limits, _ progress: ReadingProgress) async throws {
     var total: UInt64 = 0
     var missing: [DocumentReference] = []
     var seen: Set<Digest> = []
@@ -32,49 +51,73 @@ extension StateStore {
         missing.append(document)
       }
     }
+    if !missing.isEmpty {
+      // What an earlier try at another state left is not kept for ever.
+      try? await collectGarbage(sparing: state.manifest)
+      try await makeRoom(for: state, missing)
+    }
     var drafted: [Digest] = []
     do {
       for document in state.readingOrder(of: missing) {
         total += try await draft(document, of: state, atMost: limits.totalSize, alreadyHeld: total, progress)
         drafted.append(document.digest)
       }
+      progress.finish()
+      if try blobs.repairedSize(of: state.revision.digest) == nil {
+        drafted.append(state.revision.digest)
+        try blobs.draft(state.revision.digest).write(state.manifestBytes)
+      }
+      try blobs.commit(drafted)
     } catch {
-      // What was read is right; only this one is not. Kept, so that another try reads the rest only. Whoever was
-      // cancelled may no longer be waited for, and touches nothing that a later adoption may be at.
-      if !Task.isCancelled { try blobs.commit(drafted) }
+      // An adoption that was cancelled may no longer be waited for, and touches nothing that a later one may be at.
+      if Task.isCancelled { throw error }
+      if (error as? FileError)?.isNoSpace ?? false {
+        for digest in drafted { blobs.discard(digest) }
+      } else if !(error is FileError) {
+        // What was read is right; only this one is not. Kept, so that another try reads the rest only.
+        try blobs.commit(drafted)
+      }
       throw error
     }
-    progress.finish()
-    if try blobs.repairedSize(of: state.revision.digest) == nil {
-      try blobs.draft(state.revision.digest).write(state.manifestBytes)
-      drafted.append(state.revision.digest)
-    }
-    try blobs.commit(drafted)
-    try Task.checkCancellation()
-    try await record(state, source: source, marker: marker, policy: policy, at: time)
   }
 
   private func record(
-    _ state: VerifiedState, source: String, marker: String?, policy: TrustPolicy, at time: Date
+    _ state: VerifiedState, source: String, marker: String?, policy: TrustPolicy, at time: Date,
+    acknowledging acknowledgements: [Acknowledgement]
   ) throws {
-    let kept = kept(after: state.revision)
-    try change { record in
-      record.adopted = AdoptedState(
-        revision: state.revision, version: state.manifest.version, signers: state.signers, source: source,
-        origin: state.origin, hasHistory: state.hasHistory, at: time, expires: state.manifest.expires,
-        issued: state.manifest.issued, policy: policy.fingerprint)
+    let adopted = AdoptedState(
+      revision: state.revision, version: state.manifest.version, signers: state.signers.prefix(64).map(\.storable),
+      source: source, origin: state.origin, hasHistory: state.hasHistory, at: time,
+      expires: storable(state.manifest.expires), issued: storable(state.manifest.issued),
+      policy: policy.fingerprint)
+    setMarker(marker, of: source)
+    // What was rolled back from is brought again (its documents were damaged, or the policy changed): it stays there.
+    let isRolledBack = record.rollback?.from.revision == state.revision
+    let kept = isRolledBack ? record.kept : kept(adopted: adopted, applied: record.applied?.revision)
+    try change(saying: isRolledBack ? [] : acknowledgements) { record in
+      if isRolledBack {
+        record.rollback?.from = adopted
+      } else {
+        if record.adopted?.revision != adopted.revision { record.attempt = nil }
+        record.adopted = adopted
+        record.rollback = nil
+      }
       if let version = state.manifest.version {
         record.floor = VersionFloor(version: version, revision: state.revision)
       }
-      if let issued = state.manifest.issued, !state.signers.isEmpty {
+      if let issued = storable(state.manifest.issued), !state.signers.isEmpty {
         record.newestSigned = max(record.newestSigned ?? issued, issued)
       }
-      record.refused = nil
       record.revokedSigners = nil
-      record.kept = kept
-      record.markers[source] = marker
+      record.refusals[source] = nil
+      if let index = record.history.firstIndex(where: { $0.state.revision == adopted.revision }) {
+        record.history[index].state = adopted
+      } else {
+        record.history.insert(HistoryEntry(state: adopted, outcome: .adopted, at: time), at: 0)
+      }
+      record.keep(kept)
     }
-    try collectGarbage()
+    collectGarbageIfPossible()
   }
 
   nonisolated private func draft(
@@ -92,6 +135,7 @@ extension StateStore {
         guard alreadyHeld + size <= limit else {
           throw VerificationError(.limitExceeded, "the documents are larger than \(limit) bytes in all")
         }
+        if let sizeLimit, alreadyHeld + size > sizeLimit { throw FileError("write", path, code: EDQUOT) }
         try draft.write(chunk)
       }
       progress.advance()
@@ -100,6 +144,17 @@ extension StateStore {
       blobs.discard(document.digest)
       throw error
     }
+  }
+}
+
+/// A time as a record can hold it: RFC 3339 has years of four digits, and no device lives to see another.
+private func storable(_ time: Date?) -> Date? {
+  time.flatMap { (-62_135_596_800..<253_402_300_800).contains($0.timeIntervalSince1970) ? $0 : nil }
+}
+
+extension Signer {
+  fileprivate var storable: Signer {
+    Signer(principals: principals.prefix(16).map { printable($0, limit: 256) }, key: printable(key, limit: 256))
   }
 }
 

@@ -4,16 +4,25 @@ import Glibc
 /// Content by digest: one read-only file each, in one directory.
 ///
 /// A blob under its final name is complete and on the disk: it is written elsewhere, synced, and only then renamed.
-/// The nanoseconds of its modification time are set to a number that follows from the digest, as a seal: whoever writes
-/// to the file later breaks it, and the blob is digested again before it is trusted. A file system that keeps no
-/// nanoseconds (FAT) has every blob digested each time, which is slow and right.
+/// The nanoseconds of its modification time are set to a number that follows from the digest, as a seal: writing to the
+/// file later breaks it, and the blob is digested again before it is trusted. A file system that keeps no nanoseconds
+/// (FAT) has every blob digested each time, which is slow and right.
+///
+/// A seal says that the file was right once. A disk that rots, or a hand that sets the time back, leaves it whole:
+/// before a blob is placed it must have been digested by this process, and unchanged since (``DigestedBlobs``).
 struct BlobStore: Sendable {
   let directory: String
   /// Where blobs are written before they are whole. Emptied whenever a store is opened.
   let incoming: String
+  private let digested = DigestedBlobs()
 
   // Up to here each file is synced by itself; beyond, one syncfs(2) is cheaper than the sum.
   private static let individuallySynced = 16
+
+  init(directory: String, incoming: String) {
+    self.directory = directory
+    self.incoming = incoming
+  }
 
   func path(of digest: Digest) -> String { Files.join(directory, digest.fileName) }
 
@@ -21,25 +30,53 @@ struct BlobStore: Sendable {
 
   /// Whether the blob is here with its seal whole: cheaper than opening it.
   func holds(_ digest: Digest) -> Bool {
-    FileStatus(at: path(of: digest)).map { isSealed($0, digest) } ?? false
+    FileStatus(at: path(of: digest)).map { Self.isSealed($0, digest) } ?? false
   }
 
-  /// The size of a blob that is here, else nil. One with a broken seal is digested: sealed again if it is right, removed
-  /// if it is not.
+  /// The size of a blob that is here, else nil. One that this process has not digested, or that has changed since, is
+  /// digested now: sealed again if it is right, removed if it is not.
   func repairedSize(of digest: Digest) throws(FileError) -> UInt64? {
     let path = path(of: digest)
-    guard let status = FileStatus(at: path) else { return nil }
-    if isSealed(status, digest) { return UInt64(status.size) }
+    guard let status = try Files.status(of: path) else { return nil }
+    if digested.contains(digest, status) { return UInt64(status.size) }
+    return try scrub(digest, status)
+  }
+
+  /// Digests a blob, whatever is known of it.
+  ///
+  /// - Returns: its size; nil if it was damaged, and is removed.
+  func scrub(_ digest: Digest) throws(FileError) -> UInt64? {
+    guard let status = try Files.status(of: path(of: digest)) else { return nil }
+    return try scrub(digest, status)
+  }
+
+  private func scrub(_ digest: Digest, _ status: FileStatus) throws(FileError) -> UInt64? {
+    let path = path(of: digest)
     guard status.isRegular, try self.digest(ofFile: path) == digest else {
+      digested.forget(digest)
       try Files.remove(path)
       return nil
     }
-    try verifiedStamp(path, digest)
+    if !Self.isSealed(status, digest) { try seal(path, digest) }
+    try noteDigested(digest)
     return UInt64(status.size)
   }
 
-  private func isSealed(_ status: FileStatus, _ digest: Digest) -> Bool {
-    status.isRegular && status.modified.tv_nsec == Self.verifiedStamp(of: digest)
+  /// Takes the file as it is now for the one that was digested: called after its bytes were, or after a link to it was
+  /// made, which changes its change time and nothing else.
+  func noteDigested(_ digest: Digest) throws(FileError) {
+    if let status = try Files.status(of: path(of: digest)) { digested.insert(digest, status) }
+  }
+
+  /// The same after a link was made, for a blob that was as digested before.
+  func noteLinked(_ digest: Digest) throws(FileError) {
+    guard let status = try Files.status(of: path(of: digest)), digested.isSameContent(digest, status) else { return }
+    digested.insert(digest, status)
+  }
+
+  /// Whether a file is as a blob is left: its modification time carries the digest's seal. Links and copies share it.
+  static func isSealed(_ status: FileStatus, _ digest: Digest) -> Bool {
+    status.isRegular && status.modified.tv_nsec == digest.seal
   }
 
   private func digest(ofFile path: String) throws(FileError) -> Digest {
@@ -52,13 +89,8 @@ struct BlobStore: Sendable {
     }
   }
 
-  private static func verifiedStamp(of digest: Digest) -> Int { 1 + Int(digest.prefix % 999_999_999) }
-
-  private func verifiedStamp(_ path: String, _ digest: Digest) throws(FileError) {
-    var now = timespec()
-    clock_gettime(CLOCK_REALTIME, &now)
-    var times = [now, timespec(tv_sec: now.tv_sec, tv_nsec: Self.verifiedStamp(of: digest))]
-    guard utimensat(AT_FDCWD, path, &times, 0) == 0 else { throw FileError("set the time of", path) }
+  private func seal(_ path: String, _ digest: Digest) throws(FileError) {
+    try Files.setModificationTime(of: path, nanoseconds: digest.seal)
   }
 
   /// A blob on its way in.
@@ -77,7 +109,7 @@ struct BlobStore: Sendable {
   /// Makes drafts durable and moves them in place.
   func commit(_ digests: [Digest]) throws(FileError) {
     guard !digests.isEmpty else { return }
-    for digest in digests { try verifiedStamp(incomingPath(of: digest), digest) }
+    for digest in digests { try seal(incomingPath(of: digest), digest) }
     if digests.count <= Self.individuallySynced {
       for digest in digests { try OpenFile(incomingPath(of: digest), O_RDONLY).synchronize() }
     } else {
@@ -85,13 +117,35 @@ struct BlobStore: Sendable {
     }
     for digest in digests { try Files.rename(incomingPath(of: digest), to: path(of: digest)) }
     try Files.synchronizeDirectory(directory)
+    for digest in digests { try noteDigested(digest) }
+  }
+
+  /// The digests of all blobs, in a fixed order.
+  func all() throws(FileError) -> [Digest] {
+    try Files.names(in: directory).sorted().compactMap { Digest(fileName: $0) }
+  }
+
+  /// Bytes of all blobs.
+  func totalSize() throws(FileError) -> UInt64 {
+    var total: UInt64 = 0
+    for name in try Files.names(in: directory) {
+      total += UInt64(try Files.status(of: Files.join(directory, name))?.size ?? 0)
+    }
+    return total
   }
 
   /// Removes every blob that is not wanted.
   func collectGarbage(keeping wanted: Set<Digest>) throws(FileError) {
     for name in try Files.names(in: directory) {
-      if let digest = Digest(fileName: name), wanted.contains(digest) { continue }
+      let digest = Digest(fileName: name)
+      if let digest, wanted.contains(digest) { continue }
       try Files.remove(Files.join(directory, name))
+      if let digest { digested.forget(digest) }
     }
   }
+}
+
+extension Digest {
+  /// The nanoseconds that a file with these bytes has in its modification time.
+  package var seal: Int { 1 + Int(prefix % 999_999_999) }
 }

@@ -1,15 +1,22 @@
 import DesiredStateSupport
-public import FoundationEssentials
+import FoundationEssentials
 import Glibc
 
-/// Statements that wait to be delivered: durable before they are sent, one per subject, the newest.
+/// Acknowledgements that wait to be delivered: durable before they are sent, one per subject, the newest.
 ///
 /// A directory with a file for each. Several processes may use it at once: an agent that delivers, and a script that
 /// adds what became of a document.
 public struct Outbox: Sendable {
   let directory: String
   private let worker = Worker("desired-state.outbox")
-  private let patience = RetryAfterTable<Bool>()
+  let patience = RetryAfterTable<Bool>()
+
+  /// Bytes of one acknowledgement: more is refused when it is put in, and not when it is to be read.
+  static let sizeLimit = 1 << 20
+  /// How long another process may have the outbox: adding or removing takes milliseconds.
+  private static let lockPatience = Duration.seconds(10)
+  /// What cannot be read is called this from then on, and left for a person.
+  private static let setAside = ".unreadable"
 
   /// The outbox in a directory, which is created when something is put into it.
   init(directory: String) { self.directory = directory }
@@ -17,106 +24,133 @@ public struct Outbox: Sendable {
   /// The outbox of the store at a path, without opening the store.
   public init(ofStore path: String) { self.init(directory: StoreLayout(path).outbox) }
 
-  /// Puts statements in; each replaces the one about the same subject. They are durable when this returns.
+  /// Puts acknowledgements in; each replaces the one about the same subject. They are durable when this returns.
   ///
-  /// - Throws: ``FileError``.
+  /// - Throws: ``StoreError`` with `notStorable` if one is too large; ``FileError``.
   public func put(_ acknowledgements: [Acknowledgement]) async throws {
+    try await put(acknowledgements, unlessNewer: false)
+  }
+
+  /// - Parameter unlessNewer: whether one about a document that is there already and was made later stays.
+  func put(_ acknowledgements: [Acknowledgement], unlessNewer: Bool) async throws {
     guard !acknowledgements.isEmpty else { return }
     let directory = directory
     try await worker.run {
-      try Files.createDirectories(directory)
-      let lock = try FileLock(waitingFor: directory)
+      let files = try acknowledgements.map { ($0, try Self.file($0)) }
+      let lock = try Self.lock(directory)
       defer { lock.release() }
       // One sync for all, then the renames: the same order as for a single file, and cheap for thousands.
-      let isSingle = acknowledgements.count == 1
       var names: [(temporary: String, final: String)] = []
-      for acknowledgement in acknowledgements {
+      for (acknowledgement, bytes) in files {
         let path = Files.join(directory, Self.fileName(for: acknowledgement.subject))
-        if isSingle { return try Files.replace(path, with: JSON.file(acknowledgement)) }
+        if unlessNewer, acknowledgement.subject != .state, let there = try? Self.readOne(path),
+          there.time > acknowledgement.time
+        { continue }
+        if files.count == 1 { return try Files.replace(path, with: bytes, mode: 0o600) }
         let temporary = Files.temporaryName(for: path)
-        try Files.replace(temporary, with: JSON.file(acknowledgement), isDurable: false)
+        try Files.replace(temporary, with: bytes, mode: 0o600, isDurable: false)
         names.append((temporary, path))
       }
+      guard !names.isEmpty else { return }
       try Files.synchronizeFileSystem(of: directory)
       for name in names { try Files.rename(name.temporary, to: name.final) }
       try Files.synchronizeDirectory(directory)
     }
   }
 
-  /// What waits, oldest first. A file that cannot be read is left out: it was never a statement of this package.
+  /// What waits, oldest first. A file that cannot be read is set aside, and ``StoreStatus/unreadable`` names it.
   ///
   /// - Throws: ``FileError``.
   public func waiting() async throws -> [Acknowledgement] {
     let directory = directory
-    return try await worker.run { try Self.read(directory) }
-  }
-
-  /// Delivers what waits, in order, to the first backend that can take it; what could not be delivered stays.
-  ///
-  /// Trouble that may pass keeps the rest waiting as well, so that order is kept. A statement that is refused for good, or
-  /// that no backend here takes at all, keeps nobody else waiting: the newest per subject is all there is.
-  ///
-  /// - Parameters:
-  ///   - timeout: how long a backend may take for one statement.
-  ///   - clock: what that time passes by.
-  ///   - now: the time. A backend that asked for patience (``BackendError/retryAfter``) is passed over until it is over.
-  /// - Returns: what was delivered, each with the source that took it, and the first error, if any.
-  public func deliver(
-    to backends: [any DesiredStateBackend], within timeout: Duration = .seconds(30),
-    clock: any Clock<Duration> = ContinuousClock(), at now: Date = Date()
-  ) async throws -> (delivered: [(Acknowledgement, source: String)], failure: (any Error)?) {
-    let capable = backends.filter {
-      !$0.capabilities.isDisjoint(with: .acknowledges) && patience.value(of: $0.source, at: now) == nil
-    }
-    guard !capable.isEmpty else { return ([], nil) }
-    var delivered: [(Acknowledgement, source: String)] = []
-    var failure: (any Error)?
-    for acknowledgement in try await waiting() {
-      var taker: String?
-      var mayPass = false
-      for backend in capable where taker == nil && backend.capabilities.contains(acknowledgement.capability) {
-        do {
-          try await withTimeout(timeout, clock: clock) { try await backend.acknowledge(acknowledgement) }
-          taker = backend.source
-        } catch is CancellationError {
-          throw CancellationError()
-        } catch {
-          failure = failure ?? error
-          patience.note(true, of: backend.source, for: (error as? BackendError)?.retryAfter, at: now)
-          mayPass = mayPass || (error as? BackendError)?.isRetryable ?? true
-        }
+    return try await worker.run {
+      let contents = try Self.contents(directory)
+      for path in contents.damaged {
+        try Files.rename(path, to: path + Self.setAside)
       }
-      if mayPass, taker == nil { break }
-      guard let taker else { continue }
-      try await remove(acknowledgement)
-      delivered.append((acknowledgement, taker))
+      return contents.waiting
     }
-    return (delivered, failure)
   }
 
-  /// Removes a statement unless a newer one has replaced it meanwhile.
+  /// Removes an acknowledgement unless a newer one has replaced it meanwhile.
   func remove(_ acknowledgement: Acknowledgement) async throws {
     let directory = directory
     try await worker.run {
-      let lock = try FileLock(waitingFor: directory)
+      let lock = try Self.lock(directory)
       defer { lock.release() }
       let path = Files.join(directory, Self.fileName(for: acknowledgement.subject))
-      guard let current = Self.readOne(path), current.id == acknowledgement.id else { return }
+      guard let current = try? Self.readOne(path), current.id == acknowledgement.id else { return }
       // Not synced: if a power cut brings it back it is delivered again, and counts once.
       try Files.remove(path)
     }
   }
 
-  static func read(_ directory: String) throws -> [Acknowledgement] {
-    guard Files.isDirectory(directory) else { return [] }
-    return try Files.names(in: directory).filter { !$0.hasPrefix(".") }
-      .compactMap { readOne(Files.join(directory, $0)) }
-      .sorted { ($0.time, $0.id) < ($1.time, $1.id) }
+  // MARK: - Files
+
+  /// What is in an outbox.
+  struct Contents {
+    /// What can be read, oldest first.
+    var waiting: [Acknowledgement] = []
+    /// Paths of files that hold no acknowledgement.
+    var damaged: [String] = []
+    /// The same and those set aside before, by name.
+    var unreadable: [String] = []
   }
 
-  private static func readOne(_ path: String) -> Acknowledgement? {
-    guard let bytes = try? Files.read(path, limit: 1 << 20) else { return nil }
-    return try? JSON.decode(Acknowledgement.self, from: bytes)
+  static func contents(_ directory: String) throws -> Contents {
+    var contents = Contents()
+    guard try Files.status(of: directory) != nil else { return contents }
+    for name in try Files.names(in: directory).sorted() where !name.hasPrefix(".") {
+      let path = Files.join(directory, name)
+      guard name.hasSuffix(".json") else {
+        contents.unreadable.append(name)
+        continue
+      }
+      // A file that is gone by now was delivered by another process; one that the disk does not give is an error.
+      guard let status = try Files.status(of: path) else { continue }
+      do {
+        guard status.isRegular else { throw StoreError(.wrongType, "\(path) is not a file") }
+        contents.waiting.append(try readOne(path))
+      } catch let error as FileError {
+        if error.code != ENOENT { throw error }
+      } catch {
+        contents.damaged.append(path)
+        contents.unreadable.append(name)
+      }
+    }
+    contents.waiting.sort { ($0.time, $0.id) < ($1.time, $1.id) }
+    return contents
+  }
+
+  private static func readOne(_ path: String) throws -> Acknowledgement {
+    try JSON.decode(Acknowledgement.self, from: try Files.read(path, limit: sizeLimit) ?? [])
+  }
+
+  /// - Throws: ``StoreError`` with `notStorable` if it could not be read back.
+  static func check(_ acknowledgement: Acknowledgement) throws { _ = try file(acknowledgement) }
+
+  private static func file(_ acknowledgement: Acknowledgement) throws -> [UInt8] {
+    let bytes = try JSON.file(acknowledgement)
+    guard bytes.count <= sizeLimit else {
+      throw StoreError(
+        .notStorable,
+        "an acknowledgement has \(bytes.count) bytes, the limit is \(sizeLimit); say it in fewer words")
+    }
+    guard (try? JSON.decode(Acknowledgement.self, from: bytes)) != nil else {
+      throw StoreError(.notStorable, "an acknowledgement could not be read back; its times must be in years 1 to 9999")
+    }
+    return bytes
+  }
+
+  private static func lock(_ directory: String) throws -> FileLock {
+    if let status = try Files.status(of: directory), !status.isDirectory, !Files.isDirectory(directory) {
+      throw StoreError(.wrongType, "\(directory) is not a directory; move away what is there, it was not made by this program")
+    }
+    try Files.createDirectories(directory, mode: 0o700)
+    guard let lock = try FileLock(directory, waitingAtMost: lockPatience) else {
+      throw StoreError(.locked, "another process has held \(directory) for \(lockPatience); find it with fuser(1) and stop it")
+    }
+    return lock
   }
 
   private static func fileName(for subject: Acknowledgement.Subject) -> String {

@@ -1,5 +1,5 @@
 import DesiredStateSupport
-public import FoundationEssentials
+import FoundationEssentials
 import Glibc
 
 /// What a device has adopted, durable and by itself enough to start from without a network.
@@ -9,75 +9,112 @@ import Glibc
 public actor StateStore {
   /// The directory.
   public nonisolated let path: String
-  /// Statements on their way to an orchestrator. Other processes may add to it while this one has the store.
+  /// Acknowledgements on their way to an orchestrator. Other processes may add to it while this one has the store.
   public nonisolated let outbox: Outbox
 
   nonisolated let blobs: BlobStore
-  /// Reads documents for whoever applies them.
+  /// Reads documents for the agent that applies them.
   nonisolated let reader = Worker("desired-state.store.read")
+  /// How large the store's documents may be together, in bytes; nil: as large as the disk allows.
+  nonisolated let sizeLimit: UInt64?
   /// How many states are kept, the adopted one included.
-  private let keptStates: Int
+  let keptStates: Int
   /// Nil once the store is closed.
   private var lock: FileLock?
   private let executor = BlockingExecutor("desired-state.store")
   private(set) var record: StoreRecord
-  private(set) var contacts: [String: SourceHealth]
+  /// The record as it is on the disk.
+  private var written: StoreRecord
+  var health: StoreHealth
+  var journal: HealthJournal
+  /// When the record was written last, by the device's clock.
+  private var lastWrite: Date?
 
   public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
   /// Opens the store in a directory, creating it if it is not there.
   ///
-  /// - Parameter keeping: how many states to keep, the adopted one included. The documents of older ones are removed.
-  /// - Throws: ``StoreError`` if another process has it or its records are damaged; ``FileError``.
-  public static func open(_ path: String, keeping: Int = 2) async throws -> StateStore {
+  /// - Parameters:
+  ///   - keeping: how many states to keep, the adopted one included. The documents of older ones are removed.
+  ///   - maximumSize: how many bytes the documents and manifests may have together; nil: as many as the disk allows.
+  /// - Throws: ``StoreError`` if another process has it, or its records are damaged, gone, or of another version;
+  ///   ``FileError``.
+  public static func open(_ path: String, keeping: Int = 2, maximumSize: UInt64? = nil) async throws -> StateStore {
     try await Worker("desired-state.store.open").run {
       let layout = StoreLayout(path)
-      try Files.createDirectories(layout.blobs)
-      try Files.createDirectories(layout.incoming)
-      try Files.createDirectories(layout.outbox)
+      try layout.prepare()
       guard let lock = try FileLock(layout.lock) else {
         throw StoreError(
           .locked,
-          "\(path) is in use by another process; one agent at a time can have a store (stop it, or use another --store)"
+          "\(path) is in use by another process; one agent at a time can have a store: stop the other, or use another directory"
         )
+      }
+      let record: StoreRecord
+      if let known = try layout.readRecord() {
+        record = known
+      } else {
+        // Before anything else is put there: without a record, a store that holds something is damaged.
+        record = StoreRecord()
+        try Files.replace(layout.state, with: record.encoded(for: layout.state))
+        try Files.synchronizeDirectory(Files.parent(path))
       }
       // What an interrupted adoption left is not known to be on the disk.
       for name in try Files.names(in: layout.incoming) { try Files.remove(Files.join(layout.incoming, name)) }
+      try layout.removeTemporaryFiles()
       return StateStore(
-        layout: layout, keeping: max(1, keeping), lock: lock, record: try layout.readRecord(),
-        contacts: layout.readContacts())
+        layout: layout, keeping: max(1, keeping), maximumSize: maximumSize, lock: lock, record: record,
+        health: layout.readHealth())
     }
   }
 
   private init(
-    layout: StoreLayout, keeping: Int, lock: FileLock, record: StoreRecord, contacts: [String: SourceHealth]
+    layout: StoreLayout, keeping: Int, maximumSize: UInt64?, lock: FileLock, record: StoreRecord, health: StoreHealth
   ) {
     path = layout.path
     outbox = Outbox(directory: layout.outbox)
     blobs = BlobStore(directory: layout.blobs, incoming: layout.incoming)
     keptStates = keeping
+    sizeLimit = maximumSize
     self.lock = lock
     self.record = record
-    self.contacts = contacts
+    written = record
+    self.health = health
+    journal = HealthJournal(written: health)
   }
 
   /// Gives the store up, so that another process, or this one, may open it. Without it that happens when the last
   /// reference goes, which may be a moment after the work is done. Nothing can be changed any more afterwards.
   public func close() {
+    guard lock != nil else { return }
+    // Both are conveniences: a store that is not closed, or cannot be written to, loses nothing that was promised.
+    try? writeHealth(at: Date())
+    try? write(record)
     lock?.release()
     lock = nil
   }
 
   // MARK: - What is known
 
-  /// The state that was verified and is durable.
+  /// The state that was verified and is durable, and that this device is to be on.
   public var adopted: AdoptedState? { record.adopted }
   /// The state whose documents the agent finished putting to work.
   public var applied: AppliedState? { record.applied }
   /// The version below which nothing is adopted.
   public var floor: VersionFloor? { record.floor }
-  /// The newest state that was refused.
-  public var refused: RefusedState? { record.refused }
+  /// What was refused: the newest of each source.
+  public var refused: [RefusedState] { record.refusals.values.sorted { ($0.at, $0.source) < ($1.at, $1.source) } }
+  /// The states that are kept, newest first.
+  public var history: [HistoryEntry] { record.history }
+  /// Whether the device went back to an earlier state, and from which.
+  public var rollback: Rollback? { record.rollback }
+  /// The agent's unfinished work on the adopted state.
+  public var attempt: ApplyAttempt? { record.attempt }
+  /// The revision an operator allowed to be applied.
+  public var approved: Revision? { record.approved }
+
+  /// The state that sources are known to offer: the adopted one, or the one that was rolled back from. A source that
+  /// still publishes it has nothing new.
+  var offered: AdoptedState? { record.rollback?.from ?? record.adopted }
 
   /// Which documents need not be fetched.
   public nonisolated var heldDocuments: HeldDocuments {
@@ -87,90 +124,42 @@ public actor StateStore {
 
   /// The manifest of a kept state.
   ///
-  /// - Throws: ``StoreError`` with `documentDamaged` if its bytes are gone or wrong.
+  /// - Throws: ``StoreError`` with `documentDamaged` if its bytes are gone or wrong; ``FileError`` if they cannot be read
+  ///   now.
   func manifest(of revision: Revision) throws -> StateManifest {
-    guard let bytes = try? Files.read(blobs.path(of: revision.digest), limit: .max - 1),
+    let file = blobs.path(of: revision.digest)
+    guard try Files.status(of: file) != nil, let bytes = try Files.read(file, limit: .max - 1),
       Digest.of(bytes) == revision.digest
     else {
       throw StoreError(
-        .documentDamaged, "the manifest \(revision) in \(path) is damaged; it is fetched again at the next look")
+        .documentDamaged, "the manifest \(revision) in \(path) is damaged; it is fetched again at the next poll")
     }
     return try StateManifest(parsing: bytes, requiresVersion: false)
   }
 
   // MARK: - Records
 
-  /// Changes the record durably; nothing is written if nothing changes.
-  func change(_ edit: (inout StoreRecord) -> Void) throws {
+  /// Changes the record durably; nothing is written if nothing changes. What must be said of the change is part of it.
+  func change(saying acknowledgements: [Acknowledgement] = [], _ edit: (inout StoreRecord) -> Void) throws {
     guard lock != nil else { throw StoreError(.locked, "\(path) was closed; open it again") }
+    for acknowledgement in acknowledgements { try Outbox.check(acknowledgement) }
     var next = record
     edit(&next)
-    guard next != record else { return }
-    try Files.replace(StoreLayout(path).state, with: JSON.file(next))
+    next.say(acknowledgements)
+    try write(next)
     record = next
   }
 
-  /// Notes that the agent has finished putting the adopted state to work.
-  public func markApplied(_ state: AdoptedState, at time: Date) throws {
-    try change {
-      $0.applied = AppliedState(
-        revision: state.revision, version: state.version, signers: state.signers, source: state.source, origin: state.origin,
-        at: time)
-    }
-  }
-
-  /// Notes that a state was refused; nil forgets it.
-  func markRefused(_ refused: RefusedState?) throws { try change { $0.refused = refused } }
+  /// Changes what is not worth a write of its own: it becomes durable with the next change, or when the store is closed.
+  func changeInPassing(_ edit: (inout StoreRecord) -> Void) { edit(&record) }
 
   /// The trust update that the device follows; nil for the trust that it was set up with.
   public var trust: TrustState? { record.trust }
 
-  /// Makes a trust update durable. An earlier one than the device follows changes nothing.
-  func follow(_ trust: TrustState) throws {
-    guard trust.version > record.trust?.version ?? 0 else { return }
-    try change { $0.trust = trust }
-  }
-
-  /// Notes which signers of the adopted state are revoked.
-  func markRevoked(_ signers: [Signer]) throws {
-    try change { $0.revokedSigners = signers.isEmpty ? nil : signers }
-  }
-
-  /// Notes where a source stands in its own terms.
-  func setMarker(_ marker: String?, of source: String) throws { try change { $0.markers[source] = marker } }
-
-  /// Notes how a look at a source went. It is for people to read: never torn, but not worth an fsync at every poll.
-  func noteContact(with source: String, at time: Date, failure: BackendError? = nil, absence: Absence? = nil) throws {
-    var contact = contacts[source] ?? SourceHealth()
-    if let failure {
-      contact.lastError = .init(code: failure.code, message: failure.message, at: time)
-    } else {
-      contact.lastContact = time
-      contact.lastError = nil
-      contact.absent = absence
-    }
-    contacts[source] = contact
-    try Files.replace(StoreLayout(path).contacts, with: JSON.file(contacts), isDurable: false)
-  }
-
-  // MARK: - Garbage
-
-  /// The revisions to keep once `adopted` is: it, the applied one, and the newest others up to the number configured.
-  func kept(after adopted: Revision) -> [Revision] {
-    var kept = [adopted]
-    for revision in record.kept where !kept.contains(revision) && kept.count < keptStates { kept.append(revision) }
-    if let applied = record.applied?.revision, !kept.contains(applied) { kept.append(applied) }
-    return kept
-  }
-
-  /// Removes what no kept state needs.
-  func collectGarbage() throws {
-    var wanted: Set<Digest> = []
-    for revision in record.kept {
-      wanted.insert(revision.digest)
-      // A kept manifest that cannot be read protects nothing; the adopted one is checked before it is used.
-      for document in (try? manifest(of: revision))?.documents ?? [] { wanted.insert(document.digest) }
-    }
-    try blobs.collectGarbage(keeping: wanted)
+  private func write(_ next: StoreRecord) throws {
+    guard next != written else { return }
+    let state = StoreLayout(path).state
+    try Files.replace(state, with: try next.encoded(for: state), mode: 0o600)
+    written = next
   }
 }

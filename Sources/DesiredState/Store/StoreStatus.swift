@@ -3,20 +3,36 @@ public import FoundationEssentials
 
 /// What a store says about itself to a person or a program, read without disturbing the agent that has it.
 public struct StoreStatus: Sendable, Equatable {
+  /// The state this device is to be on.
   public var adopted: AdoptedState?
   public var applied: AppliedState?
-  public var refused: RefusedState?
+  /// What was refused: the newest of each source.
+  public var refused: [RefusedState]
   public var floor: VersionFloor?
   /// The trust update that the device follows; nil for the trust that it was set up with.
   public var trust: TrustState?
   /// Those signers of the adopted state whose keys were revoked since.
   public var revokedSigners: [Signer]
+  /// The states that are kept, newest first.
+  public var history: [HistoryEntry]
+  /// Whether the device went back to an earlier state.
+  public var rollback: Rollback?
+  /// The agent's unfinished work on the adopted state.
+  public var attempt: ApplyAttempt?
+  /// The revision an operator allowed to be applied.
+  public var approved: Revision?
   /// How the last look at each source went.
   public var sources: [String: SourceHealth]
-  /// How many statements wait to be delivered.
+  /// How delivering acknowledgements goes.
+  public var delivery: DeliveryHealth
+  /// How many acknowledgements wait to be delivered.
   public var waiting: Int
   /// When the oldest of them was made.
   public var oldest: Date?
+  /// Files of the outbox that cannot be read, and were set aside.
+  public var unreadable: [String]
+  /// What operators reset, newest last.
+  public var resets: [ResetRecord]
 
   /// Reads the status of the store at a path.
   ///
@@ -24,15 +40,22 @@ public struct StoreStatus: Sendable, Equatable {
   public static func read(_ path: String) async throws -> StoreStatus {
     try await Worker("desired-state.status").run {
       let layout = StoreLayout(path)
-      guard FileStatus(at: layout.lock) != nil else {
-        throw StoreError(.notAStore, "\(path) is not a store; 'desired-state follow --store' makes one")
+      guard try Files.status(of: layout.lock) != nil else {
+        throw StoreError(.notAStore, "\(path) is not a store; name the directory that an agent keeps")
       }
-      let record = try layout.readRecord()
-      let waiting = try Outbox.read(layout.outbox)
+      let record = try layout.readRecord() ?? StoreRecord()
+      let outbox = try Outbox.contents(layout.outbox)
+      // What the record says and what the outbox has already is one acknowledgement.
+      let waiting = outbox.waiting + record.statements.filter { said in !outbox.waiting.contains { $0.id == said.id } }
+      let health = layout.readHealth()
       return StoreStatus(
-        adopted: record.adopted, applied: record.applied, refused: record.refused, floor: record.floor,
+        adopted: record.adopted, applied: record.applied,
+        refused: record.refusals.values.sorted { ($0.at, $0.source) < ($1.at, $1.source) }, floor: record.floor,
         trust: record.trust, revokedSigners: record.revokedSigners ?? [],
-        sources: layout.readContacts(), waiting: waiting.count, oldest: waiting.first?.time)
+        history: record.history, rollback: record.rollback, attempt: record.attempt, approved: record.approved,
+        sources: health.sources, delivery: health.delivery, waiting: waiting.count,
+        oldest: waiting.map(\.time).min(), unreadable: outbox.unreadable,
+        resets: record.resets)
     }
   }
 }

@@ -21,7 +21,7 @@ public struct TrustPolicy: Sendable {
   /// Keys that the trust update revokes.
   var revokedByUpdate: [RevokedKeys] = []
   /// The number of the trust update that the keys come from; 0 for those the policy was made with.
-  var trustVersion: UInt64 = 0
+  public internal(set) var trustVersion: UInt64 = 0
   /// Whether only keys count whose line in the allowed signers names the namespace of what they sign.
   ///
   /// `ssh-keygen` lets a line without `namespaces=` sign anything, and so do manifests and commits unless this is set.

@@ -24,8 +24,12 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
     public static let versionEquivocation = Code(rawValue: "version-equivocation")
     /// The source's history no longer contains the adopted state.
     public static let historyRewritten = Code(rawValue: "history-rewritten")
+    /// The source is older than the adopted state, and may catch up: a mirror, perhaps.
+    public static let behind = Code(rawValue: "behind")
     /// The manifest's time is over.
     public static let expired = Code(rawValue: "expired")
+    /// The manifest's time of issue is further ahead of this device's clock than can be believed.
+    public static let timeJump = Code(rawValue: "time-jump")
     /// The manifest names another device.
     public static let wrongDevice = Code(rawValue: "wrong-device")
     /// The manifest is not one.
@@ -73,9 +77,9 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
     self.version = version
   }
 
-  /// Whether the refusal may be over soon because a publication was caught half-way: such a refusal is not
-  /// remembered, and the source is looked at again at every poll.
-  public var isTransient: Bool { [.signatureMissing, .documentMissing, .trustMissing].contains(code) }
+  /// Whether the refusal may be over soon, because a publication was caught half-way or this device's clock is wrong: such
+  /// a refusal is not remembered, and the source is looked at again at every poll.
+  public var isTransient: Bool { [.signatureMissing, .documentMissing, .trustMissing, .timeJump].contains(code) }
 
   public var description: String { "\(code): \(reason)" }
 }

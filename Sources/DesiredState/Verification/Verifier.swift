@@ -14,6 +14,10 @@ public struct Verifier: Sendable {
   public let floor: VersionFloor?
   /// The time that expiry and key validity are judged by; see ``init(policy:device:floor:requiresSuccessor:followsDrop:now:newestSigned:limits:)``.
   public let time: Date
+  /// Whether the device's clock can be right: it does not stand before ``earliestPlausibleTime``.
+  public let isClockPlausible: Bool
+  /// The newest time of issue that is believed; nil if the clock is no measure for it.
+  let latestIssue: Date?
   /// Whether the adopted state came from a source that keeps a history. A state without a version must then be shown to
   /// follow on it.
   public let requiresSuccessor: Bool
@@ -35,7 +39,11 @@ public struct Verifier: Sendable {
     self.floor = floor
     self.requiresSuccessor = requiresSuccessor
     self.followsDrop = followsDrop
-    time = max(now, newestSigned ?? now)
+    isClockPlausible = now >= Self.earliestPlausibleTime
+    // One manifest signed with a wrong time must not rule for years: a clock that can be right is believed.
+    let horizon = isClockPlausible ? now.addingTimeInterval(Self.longestTimeJump) : nil
+    latestIssue = horizon
+    time = max(now, min(newestSigned ?? now, horizon ?? .distantFuture))
     self.limits = limits
   }
 
@@ -73,6 +81,7 @@ public struct Verifier: Sendable {
       throw VerificationError(
         .wrongDevice, "the manifest is for device \(quoted(named)), this device is \(quoted(device))")
     }
+    try checkIssue(manifest.issued)
     if let expires = manifest.expires { try checkExpiry(expires) }
   }
 

@@ -18,15 +18,22 @@ package final class FileLock: Sendable {
     self.descriptor = descriptor
   }
 
-  /// Waits for the lock: for sections so short that waiting is shorter than asking again.
-  package init(waitingFor path: String) throws(FileError) {
+  /// Waits for the lock, for sections that take milliseconds; nil if it is still held when the time has passed. No wait
+  /// is without end: flock(2) has no time limit of its own, so that it is asked again and again.
+  package init?(_ path: String, waitingAtMost patience: Duration) throws(FileError) {
     let descriptor = try Self.open(path)
-    while flock(descriptor, LOCK_EX) != 0 {
-      guard errno == EINTR else {
-        let error = FileError("lock", path)
+    let deadline = ContinuousClock.now + patience
+    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+      let code = errno
+      guard code == EWOULDBLOCK || code == EINTR else {
         Glibc.close(descriptor)
-        throw error
+        throw FileError("lock", path, code: code)
       }
+      guard ContinuousClock.now < deadline else {
+        Glibc.close(descriptor)
+        return nil
+      }
+      usleep(2000)
     }
     self.descriptor = descriptor
   }
@@ -44,8 +51,8 @@ package final class FileLock: Sendable {
 
   private static func open(_ path: String) throws(FileError) -> Int32 {
     let isDirectory = Files.isDirectory(path)
-    let flags = isDirectory ? O_RDONLY | O_DIRECTORY : O_RDWR | O_CREAT
-    let descriptor = Glibc.open(path, flags | O_CLOEXEC, 0o644)
+    let flags = isDirectory ? O_RDONLY | O_DIRECTORY : O_RDWR | O_CREAT | O_NONBLOCK
+    let descriptor = Glibc.open(path, flags | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw FileError("lock", path) }
     return descriptor
   }

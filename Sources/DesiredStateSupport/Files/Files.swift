@@ -49,6 +49,16 @@ package enum Files {
     }
   }
 
+  /// What is at a path, a symbolic link itself and not where it leads; nil if nothing is there.
+  ///
+  /// - Throws: ``FileError`` for every other reason not to know: a disk that does not answer is no proof of absence.
+  package static func status(of path: String) throws(FileError) -> FileStatus? {
+    var buffer = stat()
+    guard lstat(path, &buffer) != 0 else { return FileStatus(buffer) }
+    guard errno == ENOENT || errno == ENOTDIR else { throw FileError("look at", path) }
+    return nil
+  }
+
   /// Whether a directory is there, symbolic links followed.
   package static func isDirectory(_ path: String) -> Bool {
     var buffer = stat()
@@ -118,6 +128,22 @@ package enum Files {
     try OpenFile(path, O_RDONLY | O_DIRECTORY).synchronize()
   }
 
+  /// Sets a file's modification time to now, with nanoseconds of the caller's choice.
+  package static func setModificationTime(of path: String, nanoseconds: Int) throws(FileError) {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    var times = [now, timespec(tv_sec: now.tv_sec, tv_nsec: nanoseconds)]
+    guard utimensat(AT_FDCWD, path, &times, 0) == 0 else { throw FileError("set the time of", path) }
+  }
+
+  /// Bytes that this user may still write to the file system a path is on.
+  package static func freeSpace(at path: String) throws(FileError) -> UInt64 {
+    var buffer = statvfs()
+    guard statvfs(path, &buffer) == 0 else { throw FileError("look at the file system of", path) }
+    let blocks = geteuid() == 0 ? buffer.f_bfree : buffer.f_bavail
+    return UInt64(blocks).multipliedReportingOverflow(by: UInt64(buffer.f_frsize)).partialValue
+  }
+
   /// Writes back everything of the file system that a path is on: one call where thousands of fsyncs would be needed.
   /// syncfs(2) reports write-back errors since Linux 5.8.
   package static func synchronizeFileSystem(of path: String) throws(FileError) {
@@ -128,7 +154,7 @@ package enum Files {
   /// Removes a file, or a directory with all it holds; what is not there is removed already. Symbolic links are
   /// removed, never followed.
   package static func remove(_ path: String) throws(FileError) {
-    guard let status = FileStatus(at: path) else { return }
+    guard let status = try status(of: path) else { return }
     if status.isDirectory {
       for name in try names(in: path) { try remove(join(path, name)) }
       guard rmdir(path) == 0 || errno == ENOENT else { throw FileError("remove", path) }

@@ -23,8 +23,8 @@ package enum JSON {
 
   /// One value on one line, keys sorted: the form of events and of records that machines read.
   package static func line(_ value: some Encodable) throws -> String {
-    escapingInvisible(
-      String(decoding: try encoder([.sortedKeys, .withoutEscapingSlashes]).encode(value), as: UTF8.self))
+    let encoder = encoder([.sortedKeys, .withoutEscapingSlashes])
+    return escapingInvisible(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 
   /// One value over several lines, keys sorted, with a final newline: the form of files that people open.

@@ -1,6 +1,6 @@
 /// Percent-encoding as URLs have it (RFC 3986 section 2.1).
 package enum PercentEncoding {
-  /// A path as a URL has it: whatever is not unreserved (RFC 3986 section 2.3) or a slash is encoded, a percent sign too.
+  /// A path as a URL has it: everything that is not unreserved (RFC 3986 section 2.3) or a slash is encoded, a percent sign too.
   package static func encode(path: String) -> String {
     path.split(separator: "/", omittingEmptySubsequences: false).map { encode(segment: String($0)) }
       .joined(separator: "/")
@@ -8,15 +8,24 @@ package enum PercentEncoding {
 
   /// One segment of a path: as ``encode(path:)``, and a slash is encoded too.
   package static func encode(segment: String) -> String {
-    segment.utf8.map { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-        UInt8(ascii: "~"):
-        String(Unicode.Scalar(byte))
-      default: (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
+    encode(segment.utf8, leaving: "-._~")
+  }
+
+  /// Bytes with everything encoded but ASCII letters, digits and these other characters.
+  package static func encode(_ bytes: some Sequence<UInt8>, leaving others: StaticString) -> String {
+    var text = ""
+    others.withUTF8Buffer { others in
+      for byte in bytes {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"):
+          text.unicodeScalars.append(Unicode.Scalar(byte))
+        case _ where others.contains(byte): text.unicodeScalars.append(Unicode.Scalar(byte))
+        default: text += (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
+        }
       }
-    }.joined()
+    }
+    return text
   }
 
   /// The text an encoding stands for; nil if a percent sign has no two hexadecimal digits after it, or the bytes are not

@@ -2,7 +2,7 @@ import Synchronization
 
 /// Lets a few cases run at a time, or one alone.
 ///
-/// A few, so that what takes long in one is the backend and not the company. One alone, because what counts this process's
+/// A few, so that the backend is slow in one, and not the company. One alone, because what counts this process's
 /// files and threads must not count those of other cases.
 final class CaseGate: Sendable {
   static let shared = CaseGate()
@@ -16,7 +16,7 @@ final class CaseGate: Sendable {
     var exclusive: [CheckedContinuation<Void, Never>] = []
     var others: [CheckedContinuation<Void, Never>] = []
 
-    /// Whoever may go now. Those that run alone come last, one after the other: emptying the room for each of them would
+    /// The cases that may go now. Those that run alone come last, one after the other: emptying the room for each of them would
     /// take longer than all of them do.
     mutating func admit() -> [CheckedContinuation<Void, Never>] {
       var admitted: [CheckedContinuation<Void, Never>] = []

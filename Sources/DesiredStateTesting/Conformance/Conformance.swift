@@ -12,22 +12,22 @@ public struct Conformance: Sendable {
   /// What the backend is called in reports.
   public let name: String
   /// How long a single operation may take that nothing holds up.
-  public let patience: Duration
+  public let operationTimeout: Duration
   /// The file in which the backend's column is checked when every law was tried, if any.
   public let table: ConformanceTable?
   private let makeFixture: @Sendable () async throws -> any ConformanceFixture
 
   /// - Parameters:
   ///   - name: what the backend is called in reports.
-  ///   - patience: how long a single operation may take that nothing holds up; a backend that takes longer hangs.
+  ///   - operationTimeout: how long a single operation may take that nothing holds up; a backend that takes longer hangs.
   ///   - table: the file in which the backend's column is checked when every law was tried under Swift Testing.
   ///   - fixture: makes a fixture, anew for each law.
   public init(
-    _ name: String, patience: Duration = .seconds(5), table: ConformanceTable? = nil,
+    _ name: String, operationTimeout: Duration = .seconds(5), table: ConformanceTable? = nil,
     fixture: @escaping @Sendable () async throws -> any ConformanceFixture
   ) {
     self.name = name
-    self.patience = patience
+    self.operationTimeout = operationTimeout
     self.table = table
     makeFixture = fixture
   }
@@ -52,21 +52,21 @@ public struct Conformance: Sendable {
   private func outcome(of law: Law) async -> LawReport.Outcome {
     let fixture: any ConformanceFixture
     do {
-      fixture = try await Limited.run(patience * 6) { [makeFixture] in try await makeFixture() }
+      fixture = try await Limited.run(operationTimeout * 6) { [makeFixture] in try await makeFixture() }
     } catch {
       return .undecided("the fixture could not be made: \(Self.words(for: error))")
     }
-    let trial = ConformanceCase(law: law, fixture: fixture, patience: patience)
-    let outcome = await outcome(of: trial)
-    _ = try? await Limited.run(patience * 2) { await fixture.tearDown() }
+    let conformanceCase = ConformanceCase(law: law, fixture: fixture, operationTimeout: operationTimeout)
+    let outcome = await outcome(of: conformanceCase)
+    _ = try? await Limited.run(operationTimeout * 2) { await fixture.tearDown() }
     return outcome
   }
 
-  private func outcome(of trial: ConformanceCase) async -> LawReport.Outcome {
+  private func outcome(of conformanceCase: ConformanceCase) async -> LawReport.Outcome {
     do {
-      // Every step has its own, shorter limit; this one is for what none of them thought of.
-      try await Limited.run(patience * 12) { try await trial.run() }
-      return trial.gaps.isEmpty ? .kept : .keptInPart(trial.gaps)
+      // Every step has its own, shorter limit; this one is for the rest.
+      try await Limited.run(operationTimeout * 12) { try await conformanceCase.run() }
+      return conformanceCase.gaps.isEmpty ? .kept : .keptInPart(conformanceCase.gaps)
     } catch let broken as ConformanceCase.Violation {
       return .broken(expected: broken.expected, happened: broken.happened)
     } catch let undecided as ConformanceCase.Inconclusive {
@@ -106,6 +106,8 @@ extension ConformanceCase {
     case .restart: try await tryRestart()
     case .errors: try await tryErrors()
     case .leaks: try await tryLeaks()
+    case .decoration: try await tryDecoration()
+    case .repair: try await tryRepair()
     }
   }
 }

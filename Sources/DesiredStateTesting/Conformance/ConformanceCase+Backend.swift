@@ -1,7 +1,7 @@
 import DesiredState
 import FoundationEssentials
 
-/// A state that was fetched and verified during a trial.
+/// A state that was fetched and verified by a case.
 struct Seen: Sendable {
   let fetched: FetchedState
   let verified: VerifiedState
@@ -36,7 +36,7 @@ extension ConformanceCase {
     return try await quickly("verify") { try await backend.verify(state, with: verifier) }
   }
 
-  /// A document's bytes as the backend gives them, without anybody checking them.
+  /// A document's bytes as the backend gives them, unchecked.
   func rawBytes(of document: DocumentReference, in state: FetchedState) async throws -> [UInt8] {
     try await quickly("reading document '\(document.id)'") {
       var bytes: [UInt8] = []
@@ -67,7 +67,7 @@ extension ConformanceCase {
 
   /// The state of a result that must be changed to this publication, fetched and verified.
   ///
-  /// - Throws: ``Broken`` if it is anything else.
+  /// - Throws: ``Violation`` if it is anything else.
   func expectChanged(
     _ result: FetchResult, to publication: TestPublication, from backend: any DesiredStateBackend, when: String
   ) async throws -> Seen {
@@ -97,7 +97,7 @@ extension ConformanceCase {
 
   /// Publishes a state and adopts it, on the way to another law's question.
   ///
-  /// - Throws: ``Undecided`` if that does not work.
+  /// - Throws: ``Inconclusive`` if that does not work.
   func adopt(
     _ publication: TestPublication, from backend: any DesiredStateBackend, after current: Seen? = nil,
     timeout: Duration = ConformanceCase.timeout

@@ -7,28 +7,17 @@ struct ConformanceCase: Sendable {
   let law: Law
   let fixture: any ConformanceFixture
   /// How long anything may take that should be quick.
-  let patience: Duration
+  let operationTimeout: Duration
   private let gapList = Gaps()
 
-  init(law: Law, fixture: any ConformanceFixture, patience: Duration) {
+  init(law: Law, fixture: any ConformanceFixture, operationTimeout: Duration) {
     self.law = law
     self.fixture = fixture
-    self.patience = patience
+    self.operationTimeout = operationTimeout
   }
 
   private final class Gaps: Sendable {
     let list = Mutex<[String]>([])
-  }
-
-  /// The law is broken.
-  struct Violation: Error {
-    let expected: String
-    let happened: String
-  }
-
-  /// The law cannot be judged.
-  struct Inconclusive: Error {
-    let reason: String
   }
 
   // MARK: - Judging
@@ -48,12 +37,12 @@ struct ConformanceCase: Sendable {
 
   // MARK: - The fixture
 
-  /// Has the fixture do something; if it fails, the law is undecided.
+  /// Has the fixture do something; if it fails, the case is inconclusive.
   func arrange<Value: Sendable>(
     _ what: String, _ work: @escaping @Sendable (any ConformanceFixture) async throws -> Value
   ) async throws -> Value {
     do {
-      return try await Limited.run(patience * 2) { [fixture] in try await work(fixture) }
+      return try await Limited.run(operationTimeout * 2) { [fixture] in try await work(fixture) }
     } catch let error as NotPossible {
       throw error
     } catch let error as Limited.Exceeded {
@@ -80,7 +69,7 @@ struct ConformanceCase: Sendable {
     _ what: String, within limit: Duration? = nil, _ work: @escaping @Sendable () async throws -> Value
   ) async throws -> Value {
     do {
-      return try await Limited.run(limit ?? patience, work)
+      return try await Limited.run(limit ?? operationTimeout, work)
     } catch let error as Limited.Exceeded {
       throw Violation(expected: "\(what) ends within \(error.limit)", happened: "it was still running then")
     }

@@ -10,7 +10,7 @@ public protocol ConformanceFixture: Sendable {
   /// Makes a backend, anew at every call, for the same source with the same configuration.
   func makeBackend() async throws -> any DesiredStateBackend
 
-  /// Publishes a state, as a whole, in place of the one before; it is there for everybody when this returns.
+  /// Publishes a state, as a whole, in place of the one before; every reader sees it when this returns.
   ///
   /// A source that holds drops puts the publication's ``TestPublication/files`` in place, in their order. One that makes its
   /// own manifests takes the version and the documents. Throws ``NotPossible`` for a state the source cannot express.
@@ -49,10 +49,18 @@ public protocol ConformanceFixture: Sendable {
   /// By default not possible.
   func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws
 
-  /// Makes the source stop answering, without saying so: whoever asks waits. By default not possible.
+  /// Puts the published bytes of a part back where ``corrupt(_:)`` changed them, with the entity tag, size and modification
+  /// time of the corrupted ones: a cache that is repaired in place shows nothing new. By default not possible.
+  func repair(_ part: TestPublication.Part) async throws
+
+  /// How long the backend may go on giving corrupted bytes after they are repaired. By default not at all: the next read
+  /// gives the right ones.
+  var repairDelay: Duration { get }
+
+  /// Makes the source stop answering, without saying so: a reader waits. By default not possible.
   func stall() async throws
 
-  /// Returns when somebody waits at the stalled source; by default after a tenth of a second.
+  /// Returns when an operation waits at the stalled source; by default after a tenth of a second.
   func waitUntilStalled() async throws
 
   /// Ends ``stall()``. By default nothing.
@@ -62,7 +70,7 @@ public protocol ConformanceFixture: Sendable {
   /// possible.
   func makeEndless(_ part: TestPublication.Part) async throws
 
-  /// Makes the source ask for that much patience, with its next answer. By default not possible.
+  /// Makes the source ask, with its next answer, not to be polled again for that long. By default not possible.
   func askForPatience(_ duration: Duration) async throws
 
   /// What was read from the source since the fixture was made. By default the source cannot tell.
@@ -95,6 +103,12 @@ extension ConformanceFixture {
     throw NotPossible("the fixture cannot publish in part")
   }
 
+  public func repair(_ part: TestPublication.Part) async throws {
+    throw NotPossible("the fixture cannot repair its source in place")
+  }
+
+  public var repairDelay: Duration { .zero }
+
   public func stall() async throws { throw NotPossible("the fixture cannot stall its source") }
 
   public func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(100)) }
@@ -106,7 +120,7 @@ extension ConformanceFixture {
   }
 
   public func askForPatience(_ duration: Duration) async throws {
-    throw NotPossible("the fixture's source cannot ask for patience")
+    throw NotPossible("the fixture's source cannot ask to be left alone for a time")
   }
 
   public func traffic() async throws -> SourceTraffic { SourceTraffic() }

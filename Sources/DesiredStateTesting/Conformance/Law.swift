@@ -34,6 +34,10 @@ public enum Law: Int, CaseIterable, Sendable, Hashable, Codable, Comparable {
   case errors
   /// Nothing leaks: files, threads, connections and memory are level after hundreds of fetches.
   case leaks
+  /// Evidence and origin survive decoration: a backend wrapped in a pass-through decorator gives the same verdicts.
+  case decoration
+  /// Absent says what is missing; a corrupted byte that is repaired at the source heals, whatever validators it shows.
+  case repair
 
   /// Its number in the contract, from 1.
   public var number: Int { rawValue }
@@ -62,6 +66,10 @@ public enum Law: Int, CaseIterable, Sendable, Hashable, Codable, Comparable {
     case .restart: "A backend made anew with the same configuration carries on from the current revision."
     case .errors: "Errors say what happened, whether to retry, and when; none shows a secret."
     case .leaks: "Nothing leaks: files, threads, connections and memory are level after hundreds of fetches."
+    case .decoration:
+      "Evidence and origin survive decoration: a backend wrapped in a pass-through decorator gives the same verdicts."
+    case .repair:
+      "Absent says what is missing; a corrupted byte that is repaired at the source heals, whatever validators it shows."
     }
   }
 
@@ -89,6 +97,8 @@ extension Law: CustomStringConvertible {
       case .restart: "restart"
       case .errors: "errors"
       case .leaks: "leaks"
+      case .decoration: "decoration"
+      case .repair: "repair"
       }
     return "law \(number), \(name)"
   }

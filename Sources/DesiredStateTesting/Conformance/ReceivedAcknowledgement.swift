@@ -19,6 +19,9 @@ public struct ReceivedAcknowledgement: Sendable, Hashable {
     switch acknowledgement.outcome {
     case .adopted: state = "adopted"
     case .rejected: state = "rejected"
+    case .rolledBack: state = "rolled-back"
+    case .failed: state = "failed"
+    case .reset: state = "reset"
     case .document(let status): state = status.state.rawValue
     }
   }

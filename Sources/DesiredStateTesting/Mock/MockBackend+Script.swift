@@ -59,7 +59,10 @@ extension MockBackend {
   /// Changes one byte of a part of what is published.
   public func corrupt(_ part: TestPublication.Part) { remote.corrupt(part) }
 
-  /// Sends a hint to whoever listens to ``changeHints()``. Publishing does so by itself.
+  /// Puts the published bytes of a part back where ``corrupt(_:)`` changed them.
+  public func repair(_ part: TestPublication.Part) { remote.repair(part) }
+
+  /// Sends a hint to every reader of ``changeHints()``. Publishing does so by itself.
   public func hint() { remote.hint() }
 
   /// Asks, with every answer from now on, not to be looked at again for some time; nil ends that.
@@ -115,7 +118,7 @@ extension MockBackend {
   /// The acknowledgements received, in order; one that came twice is there once.
   public var acknowledgements: [Acknowledgement] { remote.acknowledgements }
 
-  /// The newest statement about a document, if there was one.
+  /// The newest status of a document, if there was one.
   public func status(of document: String) -> DocumentStatus? {
     for acknowledgement in acknowledgements.reversed() {
       if case .document(let status) = acknowledgement.outcome, status.documentID == document { return status }

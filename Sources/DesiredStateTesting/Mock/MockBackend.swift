@@ -70,7 +70,8 @@ public final class MockBackend: DesiredStateBackend {
     let manifest = try remote.manifest(of: publication, limit: request.limits.manifestSize)
     let signatures = try remote.signatures(of: publication, limit: request.limits.evidenceSize)
     let documents = MockDocuments(remote: remote, timeout: request.timeout)
-    let state = FetchedState(manifest: manifest, signatures: signatures, documents: documents)
+    let state = FetchedState(
+      manifest: manifest, signatures: signatures, origin: Origin(path: source), documents: documents)
     return FetchResult(.changed(state), marker: state.revision.description, retryAfter: patience)
   }
 

@@ -15,6 +15,7 @@ public struct MockFixture: ConformanceFixture {
   public func makeUnreachable() async throws { mock.becomeUnreachable() }
   public func makeReachable() async throws { mock.recover() }
   public func corrupt(_ part: TestPublication.Part) async throws { mock.corrupt(part) }
+  public func repair(_ part: TestPublication.Part) async throws { mock.repair(part) }
 
   public func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     mock.publishPartially(publication, leavingOut: part)
@@ -26,7 +27,7 @@ public struct MockFixture: ConformanceFixture {
   public func makeEndless(_ part: TestPublication.Part) async throws { try mock.makeEndless(part) }
 
   public func askForPatience(_ duration: Duration) async throws {
-    mock.failNext(with: BackendError(.rateLimited, "the source asks for patience", retryAfter: duration))
+    mock.failNext(with: BackendError(.rateLimited, "the source asks not to be polled for a time", retryAfter: duration))
   }
 
   public func traffic() async throws -> SourceTraffic {
@@ -39,6 +40,6 @@ public struct MockFixture: ConformanceFixture {
     mock.acknowledgements.map(ReceivedAcknowledgement.init)
   }
 
-  // Lets go whoever still waits.
+  // Lets operations go that still wait.
   public func tearDown() async { mock.recover() }
 }

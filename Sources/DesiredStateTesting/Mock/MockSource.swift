@@ -15,7 +15,7 @@ final class MockSource: Sendable {
 
   private struct State {
     var published: Published?
-    // By digest, and kept when a newer state is published, so that whoever still reads an older one can go on.
+    // By digest, and kept when a newer state is published, so that a reader of an older one can go on.
     var documents: [Digest: [UInt8]] = [:]
     var endless: Set<Digest> = []
     var highestVersion: UInt64 = 0
@@ -77,6 +77,20 @@ final class MockSource: Sendable {
       case .document(let id):
         guard let digest = published.publication.digest(of: id), let bytes = state.documents[digest] else { return }
         state.documents[digest] = TestPublication.corrupted(bytes)
+      }
+      state.published = published
+    }
+  }
+
+  func repair(_ part: TestPublication.Part) {
+    state.withLock { state in
+      guard var published = state.published else { return }
+      let publication = published.publication
+      switch part {
+      case .manifest: published.manifest = publication.manifest
+      case .signatures: published.signatures = publication.signatures
+      case .document(let id):
+        if let bytes = publication.documents[id] { state.documents[Digest.of(bytes)] = bytes }
       }
       state.published = published
     }

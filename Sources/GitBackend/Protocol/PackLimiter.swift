@@ -1,5 +1,4 @@
 import CZlib
-import DesiredState
 
 /// Watches a pack on its way in: how many objects, how long each will be, how much all of them (gitformat-pack(5)).
 ///
@@ -25,19 +24,13 @@ final class PackLimiter {
     var objectSize: UInt64
     /// Bytes of all objects and deltas together.
     var totalSize: UInt64
-
-    /// What a state within these limits can need.
-    init(_ limits: Limits) {
-      // libgit2 holds an object in memory as a whole.
-      let largest: UInt64 = 512 << 20
-      objectSize = min(largest, max(limits.documentSize, UInt64(limits.manifestSize), UInt64(limits.evidenceSize)))
-      totalSize = min(8 << 30, limits.totalSize) + UInt64(limits.manifestSize)
-      packSize = totalSize
-      objectCount = UInt32(clamping: 10 * limits.documentCount + 10_000)
-    }
+    /// Bytes of what a delta makes, or is made from. Both are in memory at once when it is resolved.
+    var deltaSize: UInt64 = .max
   }
 
-  private let bounds: Bounds
+  var bounds: Bounds
+  /// Is handed the small objects as they pass; nil if nothing looks at them.
+  var observer: PackObserver?
   private var state = State.header
   private var pending: [UInt8] = []
   private var remaining: UInt32 = 0
@@ -47,6 +40,10 @@ final class PackLimiter {
   private var type: UInt8 = 0
   private var size: UInt64 = 0
   private var inflated: UInt64 = 0
+  /// Where the object that is being read begins, and where what it is a delta of begins; 0 if that is not known.
+  private var start: UInt64 = 0
+  private var base: UInt64 = 0
+  private var isBaseBegun = false
   /// The beginning of a delta, until it has told its two sizes.
   private var delta: [UInt8]? = nil
   private var shift: UInt64 = 0
@@ -57,13 +54,16 @@ final class PackLimiter {
   /// How many objects the pack says it has; nil before that was read.
   private(set) var objectCount: UInt32?
 
+  /// Where the last object that is here as a whole ends, in bytes, and how many there are up to there.
+  private(set) var complete: (end: UInt64, count: UInt32) = (12, 0)
+
   init(_ bounds: Bounds) { self.bounds = bounds }
 
   deinit { if isInflating { inflateEnd(&stream) } }
 
   /// Lets bytes pass.
   ///
-  /// - Throws: ``VerificationError`` with `limit-exceeded`; ``BackendError`` with `protocol-violation`.
+  /// - Throws: ``GitProtocolError``; what the observer throws.
   func pass(_ bytes: [UInt8]) throws {
     received += UInt64(bytes.count)
     guard received <= bounds.packSize else { throw Self.exceeded("the pack is longer than \(bounds.packSize) bytes") }
@@ -71,13 +71,18 @@ final class PackLimiter {
     while !rest.isEmpty {
       switch state {
       case .header: try header(&rest)
-      case .entry: try entry(&rest)
-      case .baseOffset: if rest.removeFirst() & 0x80 == 0 { try begin() }
+      case .entry:
+        if shift == 0 { start = received - UInt64(rest.count) }
+        try entry(&rest)
+      case .baseOffset: try baseOffset(rest.removeFirst())
       case .baseName(let left):
         let taken = min(left, rest.count)
         rest = rest.dropFirst(taken)
         if taken == left { try begin() } else { state = .baseName(left - taken) }
-      case .content: try content(&rest)
+      case .content:
+        try content(&rest)
+        if case .content = state { break }
+        complete = (received - UInt64(rest.count), complete.count + 1)
       case .trailer(let left):
         let taken = min(left, rest.count)
         rest = rest.dropFirst(taken)
@@ -99,7 +104,7 @@ final class PackLimiter {
     guard pending.count == 12 else { return }
     let count = pending[8...].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
     guard pending.starts(with: "PACK".utf8), pending[4...6].allSatisfy({ $0 == 0 }), [2, 3].contains(pending[7]) else {
-      throw Self.violation("it is none")
+      throw Self.violation("it does not begin as a pack does")
     }
     guard count <= bounds.objectCount else {
       throw Self.exceeded("the pack has \(count) objects, more than \(bounds.objectCount)")
@@ -122,7 +127,7 @@ final class PackLimiter {
       size = UInt64(byte & 15)
       shift = 4
     } else {
-      guard shift < 60 else { throw Self.violation("an object's size is none") }
+      guard shift < 60 else { throw Self.violation("the size of an object in it has no end") }
       size |= UInt64(byte & 0x7f) << shift
       shift += 7
     }
@@ -130,10 +135,24 @@ final class PackLimiter {
     try count(size)
     switch type {
     case 1...4: try begin()
-    case 6: state = .baseOffset
+    case 6:
+      base = 0
+      isBaseBegun = false
+      state = .baseOffset
     case 7: state = .baseName(20)
     default: throw Self.violation("it holds an object of an unknown type")
     }
+  }
+
+  /// gitformat-pack(5): how far back the base begins, of 7 bits a byte, with one added for each byte that follows.
+  private func baseOffset(_ byte: UInt8) throws {
+    guard base < 1 << 56 else { throw Self.violation("the offset of a base in it has no end") }
+    base = (isBaseBegun ? (base + 1) << 7 : 0) | UInt64(byte & 0x7f)
+    isBaseBegun = true
+    guard byte & 0x80 == 0 else { return }
+    guard base > 0, base < start else { throw Self.violation("a delta in it has no base") }
+    base = start - base
+    try begin()
   }
 
   private func count(_ size: UInt64) throws {
@@ -156,6 +175,7 @@ final class PackLimiter {
     inflated = 0
     delta = type >= 6 ? [] : nil
     state = .content
+    try observer?.begin(type: type, size: size, at: start, base: type == 6 ? base : nil)
   }
 
   private func content(_ rest: inout ArraySlice<UInt8>) throws {
@@ -178,17 +198,24 @@ final class PackLimiter {
     guard code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR, inflated <= size else {
       throw Self.violation("an object in it is damaged")
     }
+    observer?.append(scratch.prefix(produced))
     if let begun = delta {
       let known = begun + scratch.prefix(min(produced, Self.maximumDeltaHeader - begun.count))
       delta = known
-      if let size = try sizeOfResult(ofDelta: known) {
-        try count(size)
+      if let (base, result) = try sizes(ofDelta: known) {
+        guard max(base, result) <= bounds.deltaSize else {
+          throw Self.exceeded(
+            "a delta in the pack makes \(result) bytes of \(base), the limit before a signature is trusted is \(bounds.deltaSize)"
+          )
+        }
+        try count(result)
         delta = nil
       }
     }
     guard code == Z_STREAM_END else { return }
     guard delta == nil else { throw Self.violation("a delta in it does not say how long its result is") }
     guard inflated == size else { throw Self.violation("an object in it is shorter than it says") }
+    try observer?.end()
     remaining -= 1
     nextEntry()
   }
@@ -198,27 +225,27 @@ final class PackLimiter {
 
   /// A delta begins with two numbers: how long its base is, and how long what it makes; nil if they are not complete yet.
   ///
-  /// - Throws: ``BackendError`` for a number that nobody needs, however libgit2 would read it.
-  private func sizeOfResult(ofDelta bytes: [UInt8]) throws -> UInt64? {
+  /// - Throws: ``GitProtocolError`` for a number that no delta needs, however libgit2 would read it.
+  private func sizes(ofDelta bytes: [UInt8]) throws -> (base: UInt64, result: UInt64)? {
     var numbers: [UInt64] = []
     var value: UInt64 = 0
     var shift: UInt64 = 0
     for byte in bytes where numbers.count < 2 {
-      guard shift < 63 else { throw Self.violation("a delta's size is none") }
+      guard shift < 63 else { throw Self.violation("the size in a delta has no end") }
       value |= UInt64(byte & 0x7f) << shift
       shift += 7
       guard byte & 0x80 == 0 else { continue }
       numbers.append(value)
       (value, shift) = (0, 0)
     }
-    return numbers.count == 2 ? numbers[1] : nil
+    return numbers.count == 2 ? (numbers[0], numbers[1]) : nil
   }
 
-  private static func exceeded(_ what: String) -> VerificationError {
-    VerificationError(.limitExceeded, "\(what); what the repository holds is too large for this device's limits")
+  private static func exceeded(_ what: String) -> GitProtocolError {
+    GitProtocolError(.tooLarge, "\(what); the repository holds more than this device's limits allow")
   }
 
-  private static func violation(_ what: String) -> BackendError {
-    BackendError(.protocolViolation, "the pack that came cannot be used: \(what)")
+  private static func violation(_ what: String) -> GitProtocolError {
+    GitProtocolError(.violation, "the pack that came cannot be used: \(what)")
   }
 }

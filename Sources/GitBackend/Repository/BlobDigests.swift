@@ -14,7 +14,9 @@ final class BlobDigests: Sendable {
   ///
   /// - Throws: ``VerificationError`` with `limit-exceeded`, or `manifest-malformed` for a Git LFS pointer, which is
   ///   a file about a document and not the document.
-  func references(of entries: [TreeEntry], in objects: AsyncObjectStore, limits: Limits) async throws -> [DocumentReference] {
+  func references(of entries: [TreeEntry], in objects: AsyncObjectStore, limits: Limits) async throws
+    -> [DocumentReference]
+  {
     var still: [ObjectID: Known] = Dictionary(minimumCapacity: entries.count)
     let before = known.withLock { $0 }
     var total: UInt64 = 0

@@ -21,7 +21,7 @@ extension ObjectStore {
 
   /// Reads a commit.
   ///
-  /// - Throws: ``VerificationError`` with `limit-exceeded`; ``GitFailure``.
+  /// - Throws: ``VerificationError`` with `limit-exceeded`; ``LibGit2Error``.
   func commit(_ id: ObjectID) throws -> Commit {
     guard try header(of: id).size <= Self.largestCommit else {
       throw VerificationError(.limitExceeded, "commit \(id) is longer than \(Self.largestCommit) bytes")
@@ -49,7 +49,7 @@ extension ObjectStore {
 
   /// The commit that an object is, or that a tag leads to, with the tags on the way.
   ///
-  /// - Throws: ``VerificationError`` with `manifest-malformed` if it leads to something else, or `limit-exceeded`; ``GitFailure``.
+  /// - Throws: ``VerificationError`` with `manifest-malformed` if it leads to something else, or `limit-exceeded`; ``LibGit2Error``.
   func peel(_ id: ObjectID) throws -> (commit: Commit, tags: [ObjectID]) {
     var tags: [ObjectID] = []
     var current = id
@@ -73,17 +73,9 @@ extension ObjectStore {
     throw VerificationError(.manifestMalformed, "tag \(id) leads to a chain of more than 8 tags")
   }
 
-  /// How a commit stands to an older one.
-  enum Ancestry: Sendable, Equatable {
-    /// The older one is among its ancestors, or is the same.
-    case descends
-    /// It is not among the ancestors that are here. Which of them end only because more was not fetched, is told.
-    case unproven(isCut: Bool)
-  }
-
   /// Looks for `ancestor` among the ancestors of `commit`, as far as they are here: by the ids that the commits
-  /// themselves name, which nobody but their authors can have written.
-  func descent(of commit: ObjectID, from ancestor: ObjectID) throws -> Ancestry {
+  /// themselves name, which only their authors can have written.
+  func ancestry(of commit: ObjectID, from ancestor: ObjectID) throws -> Ancestry {
     var seen: Set<ObjectID> = [commit]
     var next = [commit]
     var isCut = false
@@ -93,7 +85,7 @@ extension ObjectStore {
         isCut = true
         continue
       }
-      // Looking at more would take longer than anybody waits.
+      // Looking at more would take too long.
       guard seen.count < 200_000 else { return .unproven(isCut: true) }
       for parent in try self.commit(id).parents where seen.insert(parent).inserted { next.append(parent) }
     }

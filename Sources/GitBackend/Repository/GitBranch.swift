@@ -18,8 +18,8 @@ package struct GitBranch: Sendable {
       throw SourceAddressError("name the branch to publish on, with '?ref=main'")
     }
     let address = try GitAddress(address)
-    guard let branch = address.references.first, branch.hasPrefix("refs/heads/") else {
-      throw SourceAddressError("'ref=\(name)' is no branch, and only a branch can be published on")
+    guard case .names(let names) = address.reference, let branch = names.first, branch.hasPrefix("refs/heads/") else {
+      throw SourceAddressError("'ref=\(name)' does not name a branch, and only a branch can be published on")
     }
     self.branch = branch
     path = address.path

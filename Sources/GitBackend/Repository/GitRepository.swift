@@ -1,22 +1,34 @@
 import DesiredState
 
-/// A repository that is looked at: on this disk, or at the other end of a road.
+/// A repository that is followed: on this disk, or at the other end of a transport.
 protocol GitRepository: Sendable {
   /// What proved who the other end is, in words; nil if nothing did.
   var channel: String? { get }
 
-  /// What the first of these references that exists leads to, a commit or a tag; nil if none exists.
+  /// What the references lead to, commits or tags, by their full names; those that do not exist are left out.
   ///
   /// - Throws: ``BackendError``; `CancellationError`.
-  func target(of references: [String]) async throws -> ObjectID?
+  func references(_ query: ReferenceQuery) async throws -> [String: ObjectID]
 
-  /// The objects of a target: all of its commit's tree, and of its history what `history` asks for.
+  /// The objects of a target: all of its commit's tree, and nothing of its history.
   ///
-  /// - Throws: ``BackendError``; ``VerificationError`` with `limit-exceeded`; `CancellationError`.
-  func objects(of target: ObjectID, history: HistoryDepth, limits: Limits) async throws -> AsyncObjectStore
+  /// - Parameter gate: weighs the commit before what it holds is fetched.
+  /// - Throws: ``BackendError``; ``VerificationError``, with `limit-exceeded` or what the gate throws; `CancellationError`.
+  func objects(
+    of target: ObjectID, after adopted: ObjectID?, gate: CommitGate?, limits: Limits
+  ) async throws -> AsyncObjectStore
+
+  /// How a commit stands to an older one.
+  ///
+  /// - Parameter parents: those of the commit, if they are known.
+  /// - Throws: ``BackendError``, also if the repository does not have the commit; `CancellationError`.
+  func ancestry(of commit: ObjectID, parents: [ObjectID]?, from ancestor: ObjectID) async throws -> Ancestry
+
+  /// Lets go of what is not needed any more. It comes last: until an order is proven, what proves it is kept.
+  func tidy(keeping needed: [ObjectID]) async throws
 
   /// Moves a branch to a new commit, made by `make` from the one it leads to now (nil if there is none yet), and starts
-  /// over when somebody else moved it meanwhile.
+  /// over when another client moved it meanwhile.
   ///
   /// - Parameter make: writes the objects of the new commit and returns its id; nil leaves everything as it is.
   /// - Throws: what `make` throws; ``BackendError``; `CancellationError`.
@@ -25,15 +37,30 @@ protocol GitRepository: Sendable {
   ) async throws
 }
 
-/// How much of a target's history is wanted.
-enum HistoryDepth: Sendable {
-  /// None.
-  case nothing
-  /// What shows that it descends from an adopted commit, if that can be had cheaply: what is newer than it.
-  case since(GitMarker)
-  /// The same, if the cheap way did not show it: so many generations.
-  case generations(GitMarker, count: Int)
+/// How a commit stands to an older one.
+enum Ancestry: Sendable, Equatable {
+  /// The older one is among its ancestors, or is the same.
+  case descends
+  /// It is not among the ancestors that were looked at. Whether there are more, is told.
+  case unproven(isCut: Bool)
+}
 
-  /// How many generations are looked through for the adopted commit, one after the other.
-  static let generations = [256, 4096]
+/// Weighs a commit by what it is signed with, before its trees and files are here.
+struct CommitGate: Sendable {
+  /// The full name under which the commit was found.
+  let reference: String
+  /// Where the documents are in its tree.
+  let path: String
+  /// Where in its tree the trust update is that the device would follow next. A commit that has it is weighed after
+  /// that: its signer may be one that only the update lets sign.
+  let trustUpdate: String
+  /// Throws if a plain tree of this commit would be refused. A drop is not, because its manifest is signed.
+  let weigh: @Sendable (TargetSignatures) throws -> Void
+}
+
+extension CommitGate {
+  /// Whether a commit has the next trust update in its tree.
+  func isTrustUpdated(_ objects: ObjectStore, _ commit: Commit) throws -> Bool {
+    try objects.entry(at: trustUpdate, below: commit.tree) != nil
+  }
 }

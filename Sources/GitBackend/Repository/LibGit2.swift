@@ -55,35 +55,3 @@ struct LibGit2Error: Error, CustomStringConvertible {
     [GIT_EMODIFIED.rawValue, GIT_EEXISTS.rawValue, GIT_ELOCKED.rawValue].contains(code)
   }
 }
-
-/// The name of an object: a SHA-1 of its content, as 40 hexadecimal digits.
-struct ObjectID: Hashable, Sendable, CustomStringConvertible {
-  let hexadecimal: String
-
-  /// Nil unless the text is 40 lower-case hexadecimal digits.
-  init?(_ text: some StringProtocol) {
-    guard text.utf8.count == 40,
-      text.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
-    else { return nil }
-    hexadecimal = String(text)
-  }
-
-  init(_ pointer: UnsafePointer<git_oid>) {
-    // git_oid_tostr(3) writes 40 digits and a NUL.
-    var buffer = [CChar](repeating: 0, count: 41)
-    hexadecimal = String(cString: git_oid_tostr(&buffer, buffer.count, pointer))
-  }
-
-  init(_ id: git_oid) { self = withUnsafePointer(to: id) { ObjectID($0) } }
-
-  /// As libgit2 has it.
-  var git: git_oid {
-    var id = git_oid()
-    git_oid_fromstr(&id, hexadecimal)
-    return id
-  }
-
-  /// What a protocol message says where there is no object.
-  static let none = String(repeating: "0", count: 40)
-  var description: String { hexadecimal }
-}

@@ -19,6 +19,8 @@ final class ObjectCache: @unchecked Sendable {
   private(set) var store: ObjectStore
   /// Commits that are here with all of their trees, the newest last; also on the disk.
   private(set) var tips: [ObjectID]
+  /// Which pack brought a commit, in this process.
+  private var packNames: [ObjectID: String] = [:]
   private let damage = Damage()
   /// The size after packs were last merged into one.
   private var mergedSize: Int
@@ -28,7 +30,7 @@ final class ObjectCache: @unchecked Sendable {
 
   /// Opens the cache below a directory, or makes it; nil for a temporary one.
   ///
-  /// - Throws: ``FileError``, ``GitFailure``.
+  /// - Throws: ``FileError``, ``LibGit2Error``.
   init(below parent: String?, named name: String, reading: Worker) throws {
     // Without its own place it works in another, and fetches everything anew: never a reason to stop.
     var place = try? parent.flatMap { try Self.take(Files.join($0, name)) }
@@ -104,13 +106,34 @@ final class ObjectCache: @unchecked Sendable {
   func indexer() throws(LibGit2Error) -> PackIndexer { try PackIndexer(into: packs, completing: store) }
 
   /// Notes that a target is here as a whole.
-  func note(_ target: ObjectID) throws {
+  ///
+  /// - Parameter pack: the name of the pack that brought it, if one did.
+  func note(_ target: ObjectID, in pack: String? = nil) throws {
     store.refresh()
     let tip = try store.peel(target).commit.id
+    if let pack { packNames[tip] = pack }
     tips.removeAll { $0 == tip }
     tips.append(tip)
     try Files.replace(
       tipsFile, with: Array(tips.map { "\($0)\n" }.joined().utf8), isDurable: false)
+  }
+
+  /// Removes what a target brought: it was refused, and nothing is built on it.
+  func discard(_ target: ObjectID) throws {
+    guard store.holds(target), let tip = try? store.peel(target).commit.id, let name = packNames[tip] else { return }
+    for file in try Files.names(in: packs) where file.hasPrefix("pack-\(name).") {
+      try Files.remove(Files.join(packs, file))
+    }
+    packNames[tip] = nil
+    try reopen(keeping: tips.filter { $0 != tip })
+  }
+
+  /// libgit2 keeps packs open that are gone; only opening anew lets go of them.
+  private func reopen(keeping kept: [ObjectID]) throws {
+    store = try ObjectStore(objects: directory)
+    objects.replace(with: store)
+    tips = kept.filter { store.holds($0) }
+    try Files.replace(tipsFile, with: Array(tips.map { "\($0)\n" }.joined().utf8), isDurable: false)
   }
 
   // MARK: - Size
@@ -121,7 +144,7 @@ final class ObjectCache: @unchecked Sendable {
 
   /// Merges what `needed` needs into one pack and removes the rest, if there is much of it.
   ///
-  /// The new pack is complete before an old one goes: whoever is killed between leaves both.
+  /// The new pack is complete before an old one goes: a process that is killed between leaves both.
   func tidy(keeping needed: [ObjectID]) throws {
     let (size, count) = try measure()
     guard count > Self.maximumPackCount || size > 2 * mergedSize + Self.slack else { return }
@@ -133,11 +156,8 @@ final class ObjectCache: @unchecked Sendable {
     for folder in try Files.names(in: directory) where folder.utf8.count == 2 {
       try Files.remove(Files.join(directory, folder))
     }
-    // libgit2 keeps packs open that are gone; only opening anew lets go of them.
-    store = try ObjectStore(objects: directory)
-    objects.replace(with: store)
-    tips = tips.filter { kept.contains($0) }
-    if let tip = tips.last { try note(tip) }
+    packNames = [:]
+    try reopen(keeping: tips.filter { kept.contains($0) })
     mergedSize = try measure().size
   }
 

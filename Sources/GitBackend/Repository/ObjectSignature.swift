@@ -21,46 +21,48 @@ struct ObjectSignature: Sendable {
   }
 }
 
-extension ObjectStore {
-  /// The signature of a commit; nil if it has none.
-  func signature(ofCommit id: ObjectID) throws(LibGit2Error) -> ObjectSignature? {
-    var oid = id.git
-    var signature = git_buf()
-    var payload = git_buf()
-    defer {
-      git_buf_dispose(&signature)
-      git_buf_dispose(&payload)
-    }
-    do {
-      // git_commit_extract_signature(3): GIT_ENOTFOUND if the commit is not signed. Nil means the field 'gpgsig', which
-      // holds signatures of every format.
-      try LibGit2.call("read the signature of commit \(id)") {
-        git_commit_extract_signature(&signature, &payload, repository, &oid, nil)
+extension ObjectSignature {
+  /// The signature of a commit, from its content; nil if it has none.
+  ///
+  /// It is in the header field 'gpgsig', whose further lines begin with a space, and is over everything else.
+  init?(ofCommit id: ObjectID, _ content: [UInt8]) {
+    var payload: [UInt8] = []
+    var signature: [UInt8] = []
+    var isInside = false
+    var rest = content[...]
+    while let end = rest.firstIndex(of: 10) {
+      let line = rest[rest.startIndex...end]
+      // An empty line ends the header.
+      guard line.count > 1 else { break }
+      rest = rest[(end + 1)...]
+      if isInside, line.first == 32 {
+        signature += line.dropFirst()
+      } else {
+        isInside = signature.isEmpty && line.starts(with: "gpgsig ".utf8)
+        if isInside { signature += line.dropFirst(7) } else { payload += line }
       }
-    } catch {
-      if error.isNotFound { return nil }
-      throw error
     }
-    return ObjectSignature(what: "commit \(id)", payload: Self.bytes(payload), signature: Self.bytes(signature))
+    guard !signature.isEmpty else { return nil }
+    self.init(what: "commit \(id)", payload: payload + rest, signature: signature)
   }
 
-  /// The signature of an annotated tag; nil if it has none.
+  /// The signature of an annotated tag, from its content; nil if it has none.
   ///
-  /// It is the end of the message, from the last line on that begins a signature, as git itself finds it; what it is
-  /// over is everything before.
-  func signature(ofTag id: ObjectID) throws(LibGit2Error) -> ObjectSignature? {
-    let content = try read(id)
+  /// It is the end of the message, from the last line on that begins a signature, as git itself finds it; it is over
+  /// everything before.
+  init?(ofTag id: ObjectID, _ content: [UInt8]) {
     var start: Int?
     var line = 0
     while line < content.count {
-      if ObjectSignature.format(of: content[line...]) != .unknown { start = line }
+      if Self.format(of: content[line...]) != .unknown { start = line }
       line = (content[line...].firstIndex(of: UInt8(ascii: "\n")) ?? content.count) + 1
     }
-    return start.map {
-      ObjectSignature(what: "tag \(id)", payload: Array(content[..<$0]), signature: Array(content[$0...]))
-    }
+    guard let start else { return nil }
+    self.init(what: "tag \(id)", payload: Array(content[..<start]), signature: Array(content[start...]))
   }
+}
 
+extension ObjectStore {
   static func bytes(_ buffer: git_buf) -> [UInt8] {
     Array(UnsafeRawBufferPointer(start: buffer.ptr, count: buffer.size))
   }

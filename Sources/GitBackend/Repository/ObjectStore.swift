@@ -2,28 +2,23 @@ import CGit2
 
 /// The objects of a repository, or of a directory of objects without one.
 ///
-/// Owns its C handles. Sound to send: every use of one goes through the lock in ``Objects``.
+/// Owns its C handles. Sound to send: every use of one goes through the lock in ``AsyncObjectStore``.
 final class ObjectStore: @unchecked Sendable {
   let database: OpaquePointer
   let repository: OpaquePointer
-  /// Whether somebody works in a tree beside it: then its branch is theirs to move.
+  /// Whether there is a working tree beside it: then its branch belongs to who works there.
   let hasWorkingTree: Bool
 
-  /// The repository at a path: bare, or with its `.git` below.
+  /// The repository in a directory.
   ///
   /// git_repository_open_bare(3): nothing is looked for elsewhere, and nothing that a configuration names is run. So it
   /// does not matter to whom the directory belongs.
-  init(repository path: String) throws(LibGit2Error) {
+  init(repository directory: RepositoryDirectory) throws(LibGit2Error) {
+    let path = directory.path
+    let repository: OpaquePointer = try LibGit2.make("open \(path)") { git_repository_open_bare($0, path) }
+    self.repository = repository
+    hasWorkingTree = directory.hasWorkingTree
     do {
-      repository = try Self.open(path)
-      hasWorkingTree = path.split(separator: "/").last == ".git"
-    } catch {
-      guard let open = try? Self.open(path + "/.git") else { throw error }
-      repository = open
-      hasWorkingTree = true
-    }
-    do {
-      let repository = repository
       database = try LibGit2.make("open the objects of \(path)") { git_repository_odb($0, repository) }
     } catch {
       git_repository_free(repository)
@@ -47,10 +42,6 @@ final class ObjectStore: @unchecked Sendable {
   deinit {
     git_repository_free(repository)
     git_odb_free(database)
-  }
-
-  private static func open(_ path: String) throws(LibGit2Error) -> OpaquePointer {
-    try LibGit2.make("open \(path)") { git_repository_open_bare($0, path) }
   }
 
   // MARK: - Objects
@@ -110,6 +101,21 @@ final class ObjectStore: @unchecked Sendable {
       if error.isNotFound { return nil }
       throw error
     }
+  }
+
+  /// The names of the references that begin with `prefix`.
+  func references(beginningWith prefix: String) throws(LibGit2Error) -> [String] {
+    let iterator: OpaquePointer = try LibGit2.make("list references") {
+      git_reference_iterator_glob_new($0, repository, prefix + "*")
+    }
+    defer { git_reference_iterator_free(iterator) }
+    var names: [String] = []
+    var name: UnsafePointer<CChar>?
+    // git_reference_next_name(3): GIT_ITEROVER at the end.
+    while names.count < ReferenceQuery.limit, git_reference_next_name(&name, iterator) == 0, let name {
+      names.append(String(cString: name))
+    }
+    return names
   }
 
   /// Looks for objects that other processes have added meanwhile.

@@ -9,7 +9,7 @@ final class PackIndexer: @unchecked Sendable {
   private var progress = git_indexer_progress()
   // The base objects of a thin pack are read from here.
   private let store: ObjectStore
-  /// Whether nobody waits any more. Completing a pack is one call, which may take long.
+  /// Whether its result is not wanted any more. Completing a pack is one call, which may take long.
   private let isCancelled = Cancelled()
 
   private final class Cancelled: Sendable {
@@ -45,4 +45,7 @@ final class PackIndexer: @unchecked Sendable {
   func commit() throws(LibGit2Error) {
     try LibGit2.call("complete the pack") { git_indexer_commit(indexer, &progress) }
   }
+
+  /// The name of the pack that was put in place: `pack-<name>.pack`.
+  var name: String? { git_indexer_name(indexer).map { String(cString: $0) } }
 }

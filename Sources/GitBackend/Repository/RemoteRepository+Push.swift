@@ -1,4 +1,5 @@
 import DesiredState
+import DesiredStateSupport
 
 extension RemoteRepository {
   func advance(
@@ -6,60 +7,51 @@ extension RemoteRepository {
   ) async throws {
     var before: ObjectID?
     var refusals = 0
-    try await Contention.untilMoved(reference, of: source) {
+    try await retryingOnConflict(reference, of: source) {
       let cache = try await openCache()
-      let old = try await target(of: [reference])
+      let old = try await references(.names([reference]))[reference]
       var tip: Commit?
       if let old { tip = try await commit(old, in: cache) }
       guard let new = try await make(cache.objects, tip) else { return true }
       let pack = try await cache.objects.use { [tip] store in try store.pack(of: new, without: tip) }
-      if let refusal = try await push(new, to: reference, from: old, pack) {
-        // Nobody moved it, and still it cannot be moved: then it is not for others.
+      let outcome = try await push(PushRequest(reference: reference, old: old, new: new, pack: pack))
+      if case .refused(let reason, let remarks) = outcome {
+        // Not moved by another client, and still it cannot be moved: then others may move it, and this device may not.
         refusals = before == old ? refusals + 1 : 1
         before = old
-        guard refusals < 4 else {
-          throw BackendError(.forbidden, "\(source) does not take \(reference): \(refusal.prefix(200))")
-        }
+        guard refusals < 4, Self.isContention(reason) else { throw refusal(of: reference, reason, remarks) }
         return false
       }
       try await write(cache) { try cache.note(new) }
-      try await tidy(cache, keeping: [new])
+      try await tidy(keeping: [new])
       return true
     }
   }
 
-  /// Pushes one reference (gitprotocol-pack(5), pushing data to a server).
-  ///
-  /// - Returns: why it was not moved, if that may be because somebody else was first; nil if it was.
-  /// - Throws: ``BackendError`` with `forbidden` if the server takes no such push.
-  private func push(_ new: ObjectID, to reference: String, from old: ObjectID?, _ pack: [UInt8]) async throws -> String?
-  {
-    let command = "\(old?.hexadecimal ?? ObjectID.none) \(new) \(reference)\0 report-status\n"
-    let request = Packet.encode(command) + Packet.encodedFlush + pack
-    return try await converse(with: .receivePack) { [self] talk in
-      if !road.isStateless { _ = try await Advertisement.read(try await talk.advertisement()) }
-      let packets = try await talk.ask(request)
-      var refusal: String? = "the server does not say why"
-      while case let packet = try await packets.need(), packet != .flush {
-        let line = packet.line ?? ""
-        if line == "ok \(reference)" { refusal = nil }
-        if line.hasPrefix("unpack "), line != "unpack ok" {
-          throw packets.refusal("the push cannot be unpacked there: \(line.dropFirst(7))")
-        }
-        if line.hasPrefix("ng ") {
-          let reason = String(line.dropFirst(4 + reference.utf8.count))
-          guard Self.isContention(reason) else {
-            throw BackendError(.forbidden, "\(source) does not take \(reference): \(reason.prefix(200))")
-          }
-          refusal = reason
-        }
+  /// Pushes, and looks where the branch is when the answer does not say: a hook may have taken longer than the line.
+  private func push(_ request: PushRequest) async throws -> PushRequest.Outcome {
+    do {
+      return try await withSession(with: .receivePack) { [self] session in
+        let advertisement = try await advertisement(.receivePack, in: session)
+        return try await request.perform(in: session, of: advertisement)
       }
-      try await packets.finish()
-      return refusal
+    } catch let error as BackendError {
+      let isUncertain = [.timeout, .unreachable, .protocolViolation, .serverError].contains(error.code)
+      guard isUncertain, (try? await references(.names([request.reference])))?[request.reference] == request.new else {
+        throw error
+      }
+      return .moved
     }
   }
 
-  /// Whether a refusal means that somebody else was first: what git, and servers built on it, say then.
+  private func refusal(of reference: String, _ reason: String, _ remarks: [String]) -> BackendError {
+    let said = remarks.suffix(3).map { quoted($0, limit: 160) }.joined(separator: ", ")
+    return BackendError(
+      .forbidden,
+      "\(source) does not take \(reference): \(quoted(reason, limit: 200))\(said.isEmpty ? "" : "; it says \(said)")")
+  }
+
+  /// Whether a refusal means that another client was first: the words of git, and of servers built on it.
   private static func isContention(_ reason: String) -> Bool {
     [
       "fetch first", "non-fast-forward", "stale info", "failed to update ref", "failed to lock", "cannot lock ref",

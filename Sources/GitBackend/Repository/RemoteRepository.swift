@@ -2,105 +2,88 @@ import DesiredState
 import DesiredStateSupport
 import Synchronization
 
-/// A repository at the other end of a road: asked cheaply what changed, and fetched from into a cache when something did.
+/// A repository at the other end of a transport: asked cheaply for changes, and fetched from into a cache if there are any.
 ///
-/// One protocol client serves every road; libgit2 does what is local. It is entered only when there is something new.
+/// One protocol client serves every transport; libgit2 does the local work. It is entered only when there is something new.
 final class RemoteRepository: GitRepository {
-  let road: any GitTransport
+  let transport: any GitTransport
   let source: String
   private let cacheParent: String?
   private let cacheName: String
   /// Writes to the cache, on one thread; documents are read on another.
   let writing = Worker("desired-state.git.write")
   private let reading = Worker("desired-state.git.read")
-  private let state = Mutex(State())
+  let state = Mutex(State())
 
-  private struct State {
-    /// What the server said of itself, where it need not be asked again.
-    var advertisement: Advertisement?
+  struct State {
+    /// What the services said of themselves, where they need not be asked again.
+    var advertisements: [GitService: Advertisement] = [:]
     var cache: ObjectCache?
-    /// How many generations of a target's history were fetched.
-    var deepened: [ObjectID: Int] = [:]
+    /// Which pairs of commits were compared, and how they stand: nothing is fetched twice for it.
+    var compared: [[ObjectID]: Ancestry] = [:]
   }
 
   /// - Parameters:
   ///   - cacheParent: the directory in which this repository has a cache; nil for a temporary one.
   ///   - purpose: keeps two caches of one repository apart.
-  init(_ road: any GitTransport, source: String, cacheParent: String?, purpose: String) {
-    self.road = road
+  init(_ transport: any GitTransport, source: String, cacheParent: String?, purpose: String) {
+    self.transport = transport
     self.source = source
     self.cacheParent = cacheParent
     cacheName = "git-" + Digest.of("\(purpose) \(source)".utf8).hexadecimal.prefix(16)
   }
 
-  var channel: String? { road.channel }
+  var channel: String? { transport.channel }
 
-  // MARK: - References
+  // MARK: - Sessions
 
-  func target(of references: [String]) async throws -> ObjectID? {
-    try await converse(with: .uploadPack) { [self] talk in
-      let advertisement = try await advertisement(in: talk, keeping: references)
-      guard advertisement.isVersion2 else { return references.lazy.compactMap { advertisement.references[$0] }.first }
-      return try await ReferenceList.ask(talk, for: references)
+  func references(_ query: ReferenceQuery) async throws -> [String: ObjectID] {
+    try await withSession(with: .uploadPack) { [self] session in
+      let advertisement = try await advertisement(.uploadPack, in: session, .references(query))
+      return advertisement.isVersion2
+        ? try await query.ask(session, of: advertisement) : advertisement.references
     }
   }
 
-  /// Talks; a failure may mean that the server is another one by now, so what it said of itself is forgotten.
-  func converse<Value: Sendable>(
-    with service: GitService, _ talk: @escaping @Sendable (any GitSession) async throws -> Value
+  /// Opens a session. A failure may mean that the server is another one by now, so what it said of itself is forgotten.
+  ///
+  /// - Throws: what `body` throws, in the words of the contract.
+  func withSession<Value: Sendable>(
+    with service: GitService, _ body: @escaping @Sendable (any GitSession) async throws -> Value
   ) async throws -> Value {
     do {
-      return try await road.converse(with: service, talk)
+      return try await transport.withSession(with: service, body)
     } catch {
-      state.withLock { $0.advertisement = nil }
-      throw error
+      if error is GitProtocolError || error is BackendError { state.withLock { $0.advertisements = [:] } }
+      throw translated(error)
     }
   }
 
-  private func advertisement(
-    in talk: any GitSession, keeping names: [String] = []
+  func advertisement(
+    _ service: GitService, in session: any GitSession, _ extent: Advertisement.Extent = .capabilities
   ) async throws -> Advertisement {
-    if road.isStateless, let known = state.withLock({ $0.advertisement }) { return known }
-    let packets = try await talk.advertisement()
-    let advertisement = try await Advertisement.read(packets, keeping: names)
+    if transport.isStateless, let known = state.withLock({ $0.advertisements[service] }) { return known }
+    let packets = try await session.advertisement()
+    // On a connection with state all of it has to be read, because the answers follow.
+    var extent = extent
+    if !transport.isStateless, case .capabilities = extent { extent = .references(.names([])) }
+    let advertisement = try await Advertisement.read(packets, extent)
     try await packets.finish()
     // Before protocol 2 it is the list of references, which is wanted anew each time.
-    if road.isStateless, advertisement.isVersion2 { state.withLock { $0.advertisement = advertisement } }
+    var isKept = advertisement.isVersion2
+    if case .capabilities = extent { isKept = isKept || service == .receivePack }
+    if transport.isStateless, isKept { state.withLock { $0.advertisements[service] = advertisement } }
     return advertisement
   }
 
   // MARK: - Objects
 
-  func objects(of target: ObjectID, history: HistoryDepth, limits: Limits) async throws -> AsyncObjectStore {
+  func objects(
+    of target: ObjectID, after adopted: ObjectID?, gate: CommitGate?, limits: Limits
+  ) async throws -> AsyncObjectStore {
     let cache = try await openCache()
-    let tip = try await tip(target, in: cache)
-    let adopted = history.adopted?.commit
-    switch history {
-    case .nothing:
-      if tip == nil { try await fetch(target, .generations(1), into: cache, limits) }
-    case .since(let marker):
-      if tip == nil {
-        do {
-          try await fetch(target, .since(marker.time), after: adopted, into: cache, limits)
-        } catch let error as BackendError
-          where [.serverError, .protocolViolation, .unreachable].contains(error.code)
-          && !(error.underlying is LibGit2Error)
-        {
-          // If nothing is newer (the clock of whoever committed is behind, or the branch was set back), git's server ends
-          // without an answer.
-          try await fetch(target, .generations(1), after: adopted, into: cache, limits)
-        }
-      }
-    case .generations(_, let count):
-      // Once: if the adopted commit is not found then, it will not be found at the next look.
-      if state.withLock({ $0.deepened[target] ?? 0 }) < count {
-        try await fetch(target, .generations(count), after: adopted, into: cache, limits)
-        state.withLock { $0.deepened[target] = count }
-      }
-    }
-    if tip == nil {
-      try await tidy(
-        cache, keeping: [adopted, try await self.tip(target, in: cache)].compactMap { $0 })
+    if try await tip(target, in: cache) == nil {
+      try await fetch(target, after: adopted, gate: gate, into: cache, limits)
     }
     return cache.objects
   }
@@ -114,43 +97,42 @@ final class RemoteRepository: GitRepository {
     }
   }
 
-  /// Fetches a target, with so much of its history, beyond what the cache has.
+  /// Fetches a target, without its history, beyond what the cache has.
   private func fetch(
-    _ target: ObjectID, _ depth: PackRequest.Depth, after adopted: ObjectID? = nil, into cache: ObjectCache,
-    _ limits: Limits
+    _ target: ObjectID, after adopted: ObjectID? = nil, gate: CommitGate?, into cache: ObjectCache, _ limits: Limits
   ) async throws {
     // The adopted commit, and the newest where it is another one: naming more would cost more than it saves.
     let held = try await write(cache) {
       cache.tips.enumerated().filter { $0.element == adopted || $0.offset == cache.tips.count - 1 }.map(\.element)
     }
-    try await converse(with: .uploadPack) { [self] talk in
-      let advertisement = try await advertisement(in: talk)
-      let request = PackRequest(
-        wanted: target, held: held, boundary: advertisement.isShallowCapable ? held : [],
-        depth: advertisement.possible(depth))
-      let packets = try await talk.ask(
-        advertisement.isVersion2 ? request.version2 : request.version0(advertisement))
-      var answer = try await PackAnswer(packets, to: request, isVersion2: advertisement.isVersion2)
-      let intake = try await write(cache) { try PackIntake(into: cache, PackLimiter.Bounds(limits)) }
+    let request = PackRequest(wanted: [target], held: held, boundary: held, depth: .generations(1))
+    try await withSession(with: .uploadPack) { [self] session in
+      let advertisement = try await advertisement(.uploadPack, in: session)
+      let packets = try await session.ask(request.encoded(for: advertisement))
+      var answer = try await PackAnswer(packets, to: request, of: advertisement)
+      let intake = try await write(cache) {
+        try PackIntake(into: cache, of: target, gate: gate, PackLimiter.Bounds(limits))
+      }
       try await withTaskCancellationHandler {
         while let piece = try await answer.next() {
           try await write(cache) { try intake.take(piece) }
         }
         try await packets.finish()
-        try await write(cache) { try intake.finish(target) }
+        try await write(cache) { try intake.finish() }
       } onCancel: {
         intake.cancel()
       }
     }
   }
 
-  func tidy(_ cache: ObjectCache, keeping needed: [ObjectID]) async throws {
+  func tidy(keeping needed: [ObjectID]) async throws {
+    guard let cache = state.withLock({ $0.cache }), !cache.isDamaged else { return }
     try await write(cache) { try cache.tidy(keeping: needed) }
   }
 
   /// Brings a commit of a branch into the cache, to build on it.
   func commit(_ id: ObjectID, in cache: ObjectCache) async throws -> Commit {
-    if try await tip(id, in: cache) == nil { try await fetch(id, .generations(1), into: cache, Limits()) }
+    if try await tip(id, in: cache) == nil { try await fetch(id, gate: nil, into: cache, Limits()) }
     return try await cache.objects.use { try $0.commit(id) }
   }
 
@@ -160,12 +142,9 @@ final class RemoteRepository: GitRepository {
   func openCache() async throws -> ObjectCache {
     if let cache = state.withLock({ $0.cache }), !cache.isDamaged { return cache }
     return try await writing.run { [self] in
-      // Another look may have been first.
+      // Another poll may have been first.
       if let cache = state.withLock({ $0.cache }), !cache.isDamaged { return cache }
-      state.withLock { state in
-        if state.cache?.isDamaged == true { state.deepened = [:] }
-        state.cache = nil
-      }
+      state.withLock { $0.cache = nil }
       do {
         let cache: ObjectCache
         do {
@@ -200,55 +179,7 @@ final class RemoteRepository: GitRepository {
 
   private static func unusable(_ error: any Error) -> BackendError {
     BackendError(
-      .unreachable, "what was fetched cannot be kept: \(error); see to the disk, it is fetched again at the next look",
+      .unreachable, "what was fetched cannot be kept: \(error); see to the disk, it is fetched again at the next poll",
       underlying: error)
-  }
-}
-
-extension HistoryDepth {
-  var adopted: GitMarker? {
-    switch self {
-    case .nothing: nil
-    case .since(let marker), .generations(let marker, _): marker
-    }
-  }
-}
-
-extension Advertisement {
-  /// The depth that this server can be asked for.
-  fileprivate func possible(_ depth: PackRequest.Depth) -> PackRequest.Depth {
-    guard isShallowCapable else { return .everything }
-    if case .since = depth, !canDeepenSince { return .generations(HistoryDepth.generations[0]) }
-    return depth
-  }
-}
-
-/// A pack on its way into a cache: watched, indexed, and noted when it is complete.
-///
-/// Sound to send: one task uses it, one piece after the other, on the thread that writes; only ``cancel()`` is for all.
-private final class PackIntake: @unchecked Sendable {
-  private let cache: ObjectCache
-  private let gate: PackLimiter
-  private let indexer: PackIndexer
-
-  init(into cache: ObjectCache, _ bounds: PackLimiter.Bounds) throws {
-    self.cache = cache
-    gate = PackLimiter(bounds)
-    indexer = try cache.indexer()
-  }
-
-  /// Ends it soon, in the middle of completing it.
-  func cancel() { indexer.cancel() }
-
-  func take(_ bytes: [UInt8]) throws {
-    try gate.pass(bytes)
-    try indexer.append(bytes)
-  }
-
-  func finish(_ target: ObjectID) throws {
-    try gate.finish()
-    // A pack without objects is no pack to libgit2: all was here already.
-    if gate.objectCount != 0 { try indexer.commit() }
-    try cache.note(target)
   }
 }

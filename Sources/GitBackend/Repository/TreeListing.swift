@@ -20,7 +20,7 @@ extension ObjectStore {
 
   /// A tree of libgit2's, for the caller to free.
   ///
-  /// - Throws: ``VerificationError`` with `limit-exceeded`; ``GitFailure``.
+  /// - Throws: ``VerificationError`` with `limit-exceeded`; ``LibGit2Error``.
   func readTree(_ id: ObjectID) throws -> OpaquePointer {
     guard try header(of: id).size <= Self.largestTree else {
       throw VerificationError(.limitExceeded, "tree \(id) is longer than \(Self.largestTree) bytes")

@@ -5,11 +5,11 @@ protocol GitTransport: Sendable {
   /// Whether a request can be sent without having heard the server's advertisement on the same connection.
   var isStateless: Bool { get }
 
-  /// Talks with a service for as long as `talk` runs.
+  /// Opens a session with a service for as long as `body` runs.
   ///
-  /// - Throws: what `talk` throws; ``BackendError``; `CancellationError`.
-  func converse<Value: Sendable>(
-    with service: GitService, _ talk: @escaping @Sendable (any GitSession) async throws -> Value
+  /// - Throws: what `body` throws; ``GitProtocolError``; ``BackendError``; `CancellationError`.
+  func withSession<Value: Sendable>(
+    with service: GitService, _ body: @escaping @Sendable (any GitSession) async throws -> Value
   ) async throws -> Value
 }
 
@@ -17,12 +17,4 @@ protocol GitTransport: Sendable {
 enum GitService: String, Sendable {
   case uploadPack = "git-upload-pack"
   case receivePack = "git-receive-pack"
-}
-
-/// A conversation with a service.
-protocol GitSession {
-  /// What the service says of itself when it is connected to.
-  func advertisement() async throws -> PacketReader
-  /// Sends a request and returns its answer.
-  func ask(_ request: [UInt8]) async throws -> PacketReader
 }

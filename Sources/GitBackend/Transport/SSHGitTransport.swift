@@ -4,7 +4,7 @@ import HTTPBackendSupport
 import Subprocess
 
 /// Git's protocol over SSH (gitprotocol-pack(5), SSH transport), by the ssh program as git itself does it: host keys,
-/// agents, hardware keys and jump hosts are what OpenSSH makes of them. It never asks anybody anything.
+/// agents, hardware keys and jump hosts are used as OpenSSH uses them. It never asks a question.
 final class SSHGitTransport: GitTransport {
   private let arguments: [String]
   private let path: String
@@ -12,11 +12,14 @@ final class SSHGitTransport: GitTransport {
   let channel: String?
   var isStateless: Bool { false }
 
-  /// The settings that are honoured, without the dashes.
-  static let settingNames: Set<String> = ["ssh-key", "known-hosts", "accept-new-host-key"]
+  /// The settings that are honoured.
+  static let settings: Set<BackendSettings.Key> = [
+    TransportSettings.Setting.sshKey.key, TransportSettings.Setting.knownHosts.key,
+    BackendSetting<Bool>.acceptsNewHostKeys.key,
+  ]
 
   /// - Throws: ``SourceAddressError`` if the URL or a setting cannot be used.
-  init(url: String, source: String, settings: [String: String]) throws(SourceAddressError) {
+  init(url: String, source: String, settings: BackendSettings) throws(SourceAddressError) {
     let (user, host, port, path) = try Self.parse(url)
     self.path = path
     self.source = source
@@ -25,19 +28,19 @@ final class SSHGitTransport: GitTransport {
     var options = [
       "BatchMode=yes", "ForwardAgent=no", "ForwardX11=no", "ClearAllForwardings=yes", "ControlMaster=no",
       "ControlPath=none", "PermitLocalCommand=no", "SendEnv=GIT_PROTOCOL",
-      // A line that went dead is noticed, also where nobody else keeps a time.
+      // A line that went dead is noticed, also where nothing else keeps a time.
       "ConnectTimeout=20", "ServerAliveInterval=15", "ServerAliveCountMax=3",
     ]
-    let acceptsNew = settings["accept-new-host-key"] != nil
+    let acceptsNew = settings[.acceptsNewHostKeys] == true
     options.append("StrictHostKeyChecking=\(acceptsNew ? "accept-new" : "yes")")
-    if let file = settings["known-hosts"] {
+    if let file = settings[.knownHosts] {
       // It is made when the first key is put into it.
-      if !acceptsNew || FileStatus(at: file) != nil { try TransportSettings.checkReadable(file, named: "known-hosts") }
-      options += ["UserKnownHostsFile=\(Self.quoted(file))", "GlobalKnownHostsFile=none"]
+      if !acceptsNew || FileStatus(at: file) != nil { try TransportSettings.checkReadable(file, as: .knownHosts) }
+      options += ["UserKnownHostsFile=\(Self.configurationValue(file))", "GlobalKnownHostsFile=none"]
     }
-    if let file = settings["ssh-key"] {
-      try TransportSettings.checkReadable(file, named: "ssh-key")
-      options += ["IdentityFile=\(Self.quoted(file))", "IdentitiesOnly=yes"]
+    if let file = settings[.sshKey] {
+      try TransportSettings.checkReadable(file, as: .sshKey)
+      options += ["IdentityFile=\(Self.configurationValue(file))", "IdentitiesOnly=yes"]
     }
     var arguments = ["-T"] + options.flatMap { ["-o", $0] }
     if let port { arguments += ["-p", "\(port)"] }
@@ -48,7 +51,7 @@ final class SSHGitTransport: GitTransport {
 
   /// A value as a configuration line has it: with quotes, in which only a quote and a backslash are special, and with
   /// percent signs doubled (ssh_config(5), TOKENS).
-  private static func quoted(_ file: String) -> String {
+  private static func configurationValue(_ file: String) -> String {
     "\"" + file.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("%", with: "%%") + "\""
   }
 
@@ -68,7 +71,7 @@ final class SSHGitTransport: GitTransport {
     if let at = authority.lastIndex(of: "@") {
       user = PercentEncoding.decode(authority[..<at].utf8)
       guard user?.contains(":") == false else {
-        throw SourceAddressError("the URL holds a password; SSH keys are used here (--ssh-key, or an agent)")
+        throw SourceAddressError("the URL holds a password; SSH keys are used here: the SSH key, or an agent's")
       }
       authority = authority[authority.index(after: at)...]
     }
@@ -76,18 +79,20 @@ final class SSHGitTransport: GitTransport {
     if let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]") {
       port = Int(authority[authority.index(after: colon)...])
       guard port.map({ (1...65535).contains($0) }) == true else {
-        throw SourceAddressError("the port in the URL is none")
+        throw SourceAddressError("the port in the URL is not a number from 1 to 65535")
       }
       authority = authority[..<colon]
     }
     let host = authority.hasPrefix("[") ? authority.dropFirst().dropLast() : authority
     let isSafe = !host.isEmpty && !host.hasPrefix("-") && host.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f }
-    guard isSafe, user?.hasPrefix("-") != true else { throw SourceAddressError("the host or user in the URL is none") }
+    guard isSafe, user?.hasPrefix("-") != true else {
+      throw SourceAddressError("the host or the user in the URL cannot be used")
+    }
     return (user, String(host), port, path)
   }
 
-  func converse<Value: Sendable>(
-    with service: GitService, _ talk: @escaping @Sendable (any GitSession) async throws -> Value
+  func withSession<Value: Sendable>(
+    with service: GitService, _ body: @escaping @Sendable (any GitSession) async throws -> Value
   ) async throws -> Value {
     // A path in single quotes is one word to any shell; the quote itself ends them, is escaped, and begins them anew.
     let command = "\(service.rawValue) '\(path.replacing("'", with: "'\\''"))'"
@@ -100,19 +105,19 @@ final class SSHGitTransport: GitTransport {
           "GIT_PROTOCOL": service == .uploadPack ? "version=2" : nil, "LC_ALL": "C",
         ]),
         input: .inputWriter, output: .sequence, error: .bytes(limit: 1 << 20)
-      ) { [source] execution in
+      ) { execution in
         let value: Result<Value, any Error>
         do {
           value = .success(
-            try await talk(
+            try await body(
               SSHGitSession(
                 input: execution.standardInputWriter,
                 packets: PacketReader(
-                  SSHByteSource(execution.standardOutput.makeAsyncIterator()), from: source, endsWithAnswer: false))))
+                  SSHByteSource(execution.standardOutput.makeAsyncIterator()), endsWithAnswer: false))))
           try? await execution.standardInputWriter.finish()
         } catch {
           value = .failure(error)
-          // It may be in the middle of an answer that nobody reads any more.
+          // It may be in the middle of an answer that is not read any more.
           try? await execution.standardInputWriter.finish()
           await execution.teardown(using: [.gracefulShutDown(allowedDurationToNextStep: .milliseconds(500))])
         }
@@ -137,13 +142,18 @@ final class SSHGitTransport: GitTransport {
   private func explain(
     _ error: any Error, _ service: GitService, _ status: TerminationStatus, _ words: [UInt8]
   ) -> any Error {
-    // What the other end said in its own words, or in what it sent, says more than how the program ended.
-    guard (error as? BackendError)?.code == .protocolViolation else { return error }
+    guard var error = error as? GitProtocolError else { return error }
+    // Forges put their own words around what they say: "remote:", and lines of equals signs.
     let lines = String(decoding: words.suffix(4096), as: UTF8.self).split(whereSeparator: \.isNewline)
-      .map { $0.filter { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f } } }
-    let said = lines.suffix(3).joined(separator: "; ")
-    guard case .exited(let code) = status, code != 0, !said.isEmpty else { return error }
+      .map { $0.hasPrefix("remote:") ? $0.dropFirst(7) : $0 }
+      .filter { $0.contains(where: { $0.isLetter || $0.isNumber }) }.map(String.init)
     func has(_ text: String) -> Bool { lines.contains { $0.contains(text) } }
+    let said = lines.suffix(3).joined(separator: "; ")
+    // What the other end said in the protocol itself says more than how the program ended.
+    guard error.code == .violation, case .exited(let code) = status, code != 0, !said.isEmpty else {
+      if error.remarks.isEmpty { error.remarks = lines.suffix(3) }
+      return error
+    }
     let reason: (code: BackendError.Code, advice: String)
     if has("Host key verification failed") || has("HOST IDENTIFICATION HAS CHANGED") {
       reason = (.tlsUntrusted, "Its host key is not the one in the known_hosts file; put the right one there.")
@@ -152,10 +162,13 @@ final class SSHGitTransport: GitTransport {
     } else if code != 255, service == .receivePack {
       reason = (.forbidden, "It takes no push with this key.")
     } else {
-      reason = (.unreachable, "Check the address, and that the repository is there.")
+      reason = (
+        .unreachable, "Check the address, that the repository is there, and that this device's key may read it."
+      )
     }
     return BackendError(
-      reason.code, "\(source): \(String(said.suffix(300))). \(reason.advice)", isRetryable: reason.code == .unreachable)
+      reason.code, "\(source) says \(quoted(said, limit: 300)). \(reason.advice)",
+      isRetryable: reason.code == .unreachable)
   }
 }
 

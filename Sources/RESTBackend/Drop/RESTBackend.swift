@@ -56,7 +56,7 @@ public final class RESTBackend: DesiredStateBackend {
   /// `receipts=` in the query of the address is where acknowledgements go; the rest of the query is the server's.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in ["https", "http"] {
-      registry.register(scheme, settings: TransportSettings.names) { address, context in
+      registry.register(scheme, settings: TransportSettings.keys) { address, context in
         let url = scheme + ":" + address.location + address.queryText(without: ["receipts"])
         let allowsPlainHTTP = TransportSettings.allowsPlainHTTP(context.settings)
         return try RESTBackend(

@@ -8,7 +8,10 @@ extension MargoBackend {
   /// `client=` in the query of the address chooses the client-id form. The context's device is `deviceId`.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in ["https", "http"] {
-      registry.register("margo+" + scheme, settings: TransportSettings.names.union(["request-key", "response-key"])) {
+      let settings = TransportSettings.keys.union([
+        TransportSettings.Setting.requestKey.key, TransportSettings.Setting.responseKey.key,
+      ])
+      registry.register("margo+" + scheme, settings: settings) {
         address, context in
         if let other = address.query.keys.first(where: { $0 != "client" }) {
           throw SourceAddressError("margo+\(scheme): has 'client' in its query, and nothing named '\(other)'")
@@ -21,8 +24,8 @@ extension MargoBackend {
         guard clientID?.isEmpty != true else {
           throw SourceAddressError("'client=' names no client; leave it out, or give the id that onboarding printed")
         }
-        guard clientID != nil || context.settings["request-key"] == nil else {
-          throw SourceAddressError("--request-key is for the client-id form: add ?client=ID to the address")
+        guard clientID != nil || context.settings[.requestKey] == nil else {
+          throw SourceAddressError("the request key is for the client-id form: add ?client=ID to the address")
         }
         let key = try TransportSettings.requestKey(context.settings)
         if clientID == nil { configuration = try mutualTLS(configuration) }

@@ -185,7 +185,7 @@ struct Status: Decodable {
   }
   var adopted: State?
   var applied: State?
-  var refused: Refused?
+  var refused: [Refused]
   var sources: [Source]
   var outbox: Outbox
 }

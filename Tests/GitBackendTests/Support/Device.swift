@@ -33,7 +33,8 @@ final class Device {
   func fetch(limits: Limits = Limits(), timeout: Duration = .seconds(30)) async throws -> FetchResult {
     try await backend.fetch(
       FetchRequest(
-        current: revision, marker: marker, adoptedMarker: adoptedMarker, limits: limits, timeout: timeout))
+        current: revision, marker: marker, adoptedMarker: adoptedMarker, limits: limits, timeout: timeout,
+        verifier: Verifier(policy: policy, device: "press-42", now: Date())))
   }
 
   /// Looks once and adopts what is there.

@@ -1,3 +1,4 @@
+import DesiredState
 import DesiredStateTesting
 import Foundation
 import Synchronization
@@ -11,7 +12,7 @@ final class FileRoad: RoadUnderTest {
   init(_ repository: OperatorRepository) { self.repository = repository }
 
   var address: String { "git+file://\(repository.path)" }
-  var settings: [String: String] { [:] }
+  var settings: BackendSettings { BackendSettings() }
   var secrets: [String] { [] }
   private var site: String { repository.folder["site"] }
 

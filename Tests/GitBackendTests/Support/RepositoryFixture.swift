@@ -11,7 +11,7 @@ import Testing
 protocol RoadUnderTest: Sendable {
   /// The address of the repository, without a query.
   var address: String { get }
-  var settings: [String: String] { get }
+  var settings: BackendSettings { get }
   var secrets: [String] { get }
   func makeUnreachable() async throws
   func makeReachable() async throws
@@ -129,6 +129,10 @@ final class RepositoryFixture: ConformanceFixture {
       try await repository.commit(documents, signer: nil)
     case (.plain, .manifest): throw NotPossible("a plain tree has no manifest")
     }
+  }
+
+  func repair(_ part: TestPublication.Part) async throws {
+    throw NotPossible("a commit that is repaired is another commit")
   }
 
   func makeEndless(_ part: TestPublication.Part) async throws {

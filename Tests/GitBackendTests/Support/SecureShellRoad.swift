@@ -1,3 +1,4 @@
+import DesiredState
 import Foundation
 import Glibc
 import TestSupport
@@ -44,7 +45,12 @@ final class SecureShellRoad: RoadUnderTest {
   }
 
   var address: String { "git+ssh://127.0.0.1:\(port)\(repository.path)" }
-  var settings: [String: String] { ["ssh-key": folder["device"], "known-hosts": folder["known_hosts"]] }
+  var settings: BackendSettings {
+    BackendSettings {
+      $0[.sshKey] = folder["device"]
+      $0[.knownHosts] = folder["known_hosts"]
+    }
+  }
   var secrets: [String] { [] }
 
   func makeUnreachable() async throws { try await sshd.stop() }

@@ -1,3 +1,4 @@
+import DesiredState
 import Foundation
 import HTTPTestSupport
 import TestSupport
@@ -65,11 +66,13 @@ final class WebRoad: RoadUnderTest {
   }
 
   var address: String { "git+https://127.0.0.1:\(nginx.ports[0])/repository.git" }
-  var settings: [String: String] {
-    [
-      "tls-ca": certificates.authority, "tls-cert": certificates.certificate("client"),
-      "tls-key": certificates.key("client"), "token-file": folder["token"],
-    ]
+  var settings: BackendSettings {
+    BackendSettings {
+      $0[.trustedAuthorities] = certificates.authority
+      $0[.clientCertificate] = certificates.certificate("client")
+      $0[.clientKey] = certificates.key("client")
+      $0[.tokenFile] = folder["token"]
+    }
   }
   var secrets: [String] { [token] }
 

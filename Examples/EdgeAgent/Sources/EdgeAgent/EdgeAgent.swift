@@ -1,6 +1,7 @@
 public import DesiredState
 import FoundationEssentials
 public import Logging
+import SSHSignatures
 public import ServiceLifecycle
 
 /// What the agent is told by its configuration file; the README has an example.

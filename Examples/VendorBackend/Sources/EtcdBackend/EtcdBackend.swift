@@ -1,13 +1,9 @@
 public import DesiredState
 import FoundationEssentials
 
-/// Desired state from etcd: a drop under a prefix of keys, which are put in this order:
+/// Desired state from etcd: a drop under a prefix of keys, each named as the file of a drop is: see `DropLayout`.
 ///
-///     <prefix>/documents/<sha256 of the document, in hexadecimal>
-///     <prefix>/signatures/<sha256 of the manifest>
-///     <prefix>/manifest
-///
-/// What a device has to say of it is put below `<prefix>/acknowledgements/`: see `Receipt`.
+/// A device's receipts are put below `<prefix>/acknowledgements/`: see `Receipt`.
 public struct EtcdBackend: DesiredStateBackend {
   public let source: String
   public let capabilities: BackendCapabilities = [.acknowledges, .hintsAtChanges]
@@ -16,12 +12,7 @@ public struct EtcdBackend: DesiredStateBackend {
 
   /// Lets this backend serve `etcd+http://host:port/prefix`.
   public static func register(in registry: inout BackendRegistry) {
-    registry.register("etcd+http") { address, context in
-      if !context.settings.isEmpty {
-        context.logger.notice("an etcd+http source uses none of these settings: \(context.settings.keys.sorted())")
-      }
-      return try EtcdBackend(address)
-    }
+    registry.register("etcd+http", settings: []) { address, _ in try EtcdBackend(address) }
   }
 
   /// A backend for an address; the port is etcd's own, 2379, unless it names another.
@@ -41,8 +32,8 @@ public struct EtcdBackend: DesiredStateBackend {
   /// Looks at the manifest; if no write has changed it since the marker was given, without reading it. (A cluster made
   /// anew must have a token of its own, as etcd asks, or its writes look like those of the one before.)
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
-    try await within(request.timeout) {
-      let key = prefix + "manifest"
+    try await withTimeout(request.timeout) {
+      let key = prefix + DropLayout.manifest
       if let current = request.current, let marker = request.marker {
         guard let entry = try await gateway.entry(key, limit: nil) else { return absent(key) }
         if marker == "\(current) \(entry.write)" { return FetchResult(.unchanged, marker: marker) }
@@ -54,10 +45,10 @@ public struct EtcdBackend: DesiredStateBackend {
       let marker = "\(revision) \(manifest.write)"
       guard revision != request.current else { return FetchResult(.unchanged, marker: marker) }
       let signatures = try await gateway.entry(
-        "\(prefix)signatures/\(revision.digest.hexadecimal)", limit: request.limits.evidenceSize)
+        prefix + DropLayout.signatures(of: revision), limit: request.limits.evidenceSize)
       let state = FetchedState(
         manifest: manifest.value, signatures: signatures.map { [$0.value] } ?? [],
-        origin: Origin(url: "\(source)/manifest", entityTag: "\(manifest.write)"),
+        origin: Origin(url: source + DropLayout.manifest, entityTag: "\(manifest.write)"),
         documents: EtcdDocuments(gateway: gateway, prefix: prefix, request: request))
       return FetchResult(.changed(state), marker: marker)
     }
@@ -70,16 +61,16 @@ public struct EtcdBackend: DesiredStateBackend {
   /// Puts the receipt: the same one again changes nothing, and a newer one about the same subject takes its place.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
     let receipt = try Receipt(acknowledgement)
-    try await within(.seconds(30)) { try await gateway.put(prefix + receipt.path, receipt.bytes) }
+    try await withTimeout(.seconds(30)) { try await gateway.put(prefix + receipt.path, receipt.bytes) }
   }
 
   /// Hints when the manifest is written. A watch begins with a hint; another one is begun when it ends, and every ten
   /// minutes, because a connection can die without a sign.
   public func changeHints() -> AsyncStream<Void>? {
     let (hints, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-    let watching = Task { [gateway, key = prefix + "manifest"] in
+    let watching = Task { [gateway, key = prefix + DropLayout.manifest] in
       while !Task.isCancelled {
-        try? await within(.seconds(600)) { try await gateway.watch(key) { continuation.yield() } }
+        try? await withTimeout(.seconds(600)) { try await gateway.watch(key) { continuation.yield() } }
         // Not all devices at once when etcd is back.
         try? await Task.sleep(for: .seconds(.random(in: 1...5)))
       }
@@ -97,36 +88,15 @@ struct EtcdDocuments: DocumentReader {
 
   func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
     let (key, limit) = (key(of: document), Int(clamping: request.limits.documentSize))
-    guard let entry = try await within(request.timeout, { try await gateway.entry(key, limit: limit) }) else {
+    guard let entry = try await withTimeout(request.timeout, { try await gateway.entry(key, limit: limit) }) else {
       throw VerificationError(.documentMissing, "etcd has no \(key) (yet)")
     }
-    return AsyncThrowingStream { pieces in
-      for start in stride(from: 0, to: entry.value.count, by: 256 << 10) {
-        pieces.yield(Array(entry.value[start...].prefix(256 << 10)))
-      }
-      pieces.finish()
-    }
+    return DocumentBytes(Array(entry.value))
   }
 
   func fingerprint(of document: DocumentReference) async -> String? {
-    try? await within(request.timeout) { try await gateway.entry(key(of: document), limit: nil)?.write }
+    try? await withTimeout(request.timeout) { try await gateway.entry(key(of: document), limit: nil)?.write }
   }
 
-  private func key(of document: DocumentReference) -> String { "\(prefix)documents/\(document.digest.hexadecimal)" }
-}
-
-/// Runs work that heeds its cancellation for at most `limit`.
-private func within<Value: Sendable>(
-  _ limit: Duration, _ work: @escaping @Sendable () async throws -> Value
-) async throws -> Value {
-  try await withThrowingTaskGroup(of: Value.self) { group in
-    group.addTask(operation: work)
-    group.addTask {
-      try await Task.sleep(for: limit)
-      throw BackendError(.timeout, "etcd did not answer within \(limit)")
-    }
-    defer { group.cancelAll() }
-    for try await value in group { return value }
-    throw CancellationError()
-  }
+  private func key(of document: DocumentReference) -> String { prefix + DropLayout.document(document.digest) }
 }

@@ -17,7 +17,7 @@ struct EtcdGateway: Sendable {
     let value: [UInt8]
   }
 
-  private struct Promise: Decodable {
+  private struct Reply: Decodable {
     var header: [String: String]
     var kvs: [[String: String]]?
   }
@@ -31,7 +31,7 @@ struct EtcdGateway: Sendable {
       "/v3/kv/range", #"{"key":"\#(base64(key.utf8))","keys_only":\#(limit == nil)}"#,
       limit: ((limit ?? 0) + 2) / 3 * 4 + 4096)
     let stranger = BackendError(.protocolViolation, "what answers at \(host):\(port) is not etcd's JSON gateway")
-    guard let answer = try? JSONDecoder().decode(Promise.self, from: bytes), let cluster = answer.header["cluster_id"]
+    guard let answer = try? JSONDecoder().decode(Reply.self, from: bytes), let cluster = answer.header["cluster_id"]
     else { throw stranger }
     guard let found = answer.kvs?.first else { return nil }
     guard let revision = found["mod_revision"], let value = Data(base64Encoded: found["value"] ?? "")

@@ -45,7 +45,7 @@ final class EtcdFixture: ConformanceFixture {
     published.withLock { $0 = publication }
   }
 
-  func publishNothing() async throws { try await etcd.delete(Self.prefix + "manifest") }
+  func publishNothing() async throws { try await etcd.delete(Self.prefix + DropLayout.manifest) }
 
   func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     try await put(publication.files.filter { $0.part != part })
@@ -54,6 +54,12 @@ final class EtcdFixture: ConformanceFixture {
   func corrupt(_ part: TestPublication.Part) async throws {
     let files = published.withLock { $0 }?.files.filter { $0.part == part } ?? []
     for file in files { try await etcd.put(Self.key(of: file), TestPublication.corrupted(file.bytes)) }
+  }
+
+  // etcd counts writes: a repaired value shows another revision, which is as good.
+  func repair(_ part: TestPublication.Part) async throws {
+    let files = published.withLock { $0 }?.files.filter { $0.part == part } ?? []
+    for file in files { try await etcd.put(Self.key(of: file), file.bytes) }
   }
 
   func makeUnreachable() async throws { etcd.stop() }
@@ -77,7 +83,7 @@ final class EtcdFixture: ConformanceFixture {
     try await replaceEtcd(by: .patience(seconds: Int(duration.components.seconds)))
   }
 
-  private func replaceEtcd(by answer: StandIn.Promise) async throws {
+  private func replaceEtcd(by answer: StandIn.Reply) async throws {
     etcd.stop()
     let standIn = try await StandIn(on: etcd.port, answering: answer)
     self.standIn.withLock { $0 = standIn }
@@ -101,9 +107,5 @@ final class EtcdFixture: ConformanceFixture {
     for file in files { try await etcd.put(Self.key(of: file), file.bytes) }
   }
 
-  /// The key for a file of a drop: the same path, but for what only a file's name needs.
-  static func key(of file: TestPublication.File) -> String {
-    let name = file.path.replacing("sha256-", with: "").replacing(".sig", with: "").replacing(".json", with: "")
-    return prefix + name
-  }
+  static func key(of file: TestPublication.File) -> String { prefix + file.path }
 }

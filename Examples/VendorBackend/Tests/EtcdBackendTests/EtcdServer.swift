@@ -111,22 +111,22 @@ final class EtcdServer: Sendable {
       traffic.bytes = (traffic.bytes ?? 0) + request.size
       guard !request.isKeyOnly, request.key.hasPrefix(prefix) else { continue }
       let name = request.key.dropFirst(prefix.count)
-      if name == "manifest" { traffic.manifestReads = (traffic.manifestReads ?? 0) + 1 }
-      if name.hasPrefix("documents/"), let digest = Digest(hexadecimal: name.dropFirst("documents/".count)) {
+      if name == DropLayout.manifest { traffic.manifestReads = (traffic.manifestReads ?? 0) + 1 }
+      if name.hasPrefix("documents/"), let digest = Digest(fileName: name.dropFirst("documents/".count)) {
         traffic.documentReads?[digest, default: 0] += 1
       }
     }
     return traffic
   }
 
-  private struct Promise: Decodable {
+  private struct Reply: Decodable {
     struct Entry: Decodable { var value: Data? }
     var kvs: [Entry]?
   }
 
   private func base64(_ key: String) -> String { Data(key.utf8).base64EncodedString() }
 
-  private func ask(_ call: String, _ body: [String: String]) async throws -> Promise {
+  private func ask(_ call: String, _ body: [String: String]) async throws -> Reply {
     var request = URLRequest(url: URL(string: "http://127.0.0.1:\(port)/v3/kv/\(call)")!)
     request.httpMethod = "POST"
     request.httpBody = try JSONEncoder().encode(body)
@@ -134,7 +134,7 @@ final class EtcdServer: Sendable {
     guard (response as? HTTPURLResponse)?.statusCode == 200 else {
       throw NotPossible("etcd refused \(call): \(String(decoding: data, as: UTF8.self))")
     }
-    return try JSONDecoder().decode(Promise.self, from: data)
+    return try JSONDecoder().decode(Reply.self, from: data)
   }
 }
 

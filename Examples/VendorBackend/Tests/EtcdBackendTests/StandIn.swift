@@ -7,7 +7,7 @@ import Synchronization
 /// A server in etcd's place that does what etcd never would: answers with a value that does not end, or asks for patience.
 final class StandIn: Sendable {
   /// What it answers to.
-  enum Promise: Sendable {
+  enum Reply: Sendable {
     /// These values by key, and one that goes on and on.
     case values([String: [UInt8]], endless: String)
     /// `503 Service Unavailable`, as a gateway before etcd answers when etcd is overloaded.
@@ -22,7 +22,7 @@ final class StandIn: Sendable {
   var bytes: UInt64 { counted.withLock { $0 } }
 
   /// Takes its place on a port of 127.0.0.1.
-  init(on port: UInt16, answering answer: Promise) async throws {
+  init(on port: UInt16, answering answer: Reply) async throws {
     let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .bind(host: "127.0.0.1", port: Int(port)) { channel in
@@ -51,7 +51,7 @@ final class StandIn: Sendable {
     await task?.value
   }
 
-  private func serve(_ connection: Connection, _ answer: Promise) async throws {
+  private func serve(_ connection: Connection, _ answer: Reply) async throws {
     try await connection.executeThenClose { parts, outbound in
       var body = ByteBuffer()
       for try await part in parts {

@@ -95,7 +95,7 @@ struct TestSite: Sendable {
     let bytes = body.map { Array($0.utf8) } ?? []
     if body != nil { request.headerFields[.contentType] = "application/json" }
     try sign?(&request, bytes)
-    let exchange = try await transport.send(request, body: body == nil ? .none : .bytes(bytes))
+    let exchange = try await transport.send(request, body: body == nil ? nil : bytes)
     let answer = Promise(response: exchange.response, body: try await exchange.body.collect(upTo: 1 << 24))
     if isDescribed { try Description.shared.check(method, path, answer.status) }
     if answer.status >= 400 {

@@ -1,0 +1,45 @@
+// How sources on other machines are reached. Files are given by their paths, and are read again when they change.
+
+extension BackendSetting where Value == String {
+  /// A PEM file of authorities; only servers that they certify are believed, in place of the system's.
+  public static let trustedAuthorities = BackendSetting("tls-ca", "the trusted authorities")
+  /// A PEM file with the device's certificate, then any intermediates. Goes with ``clientKey``.
+  public static let clientCertificate = BackendSetting("tls-cert", "the client certificate")
+  /// A PEM file with the private key of ``clientCertificate``.
+  public static let clientKey = BackendSetting("tls-key", "the client certificate's key")
+  /// A proxy's URL, `http:` or `https:`, with a user and a password if it wants them.
+  public static let proxy = BackendSetting("proxy", "the proxy's address")
+  /// A PEM file of authorities; only an `https:` proxy that they certify is believed.
+  public static let proxyAuthorities = BackendSetting("proxy-ca", "the proxy's trusted authorities")
+  /// A file with the bearer token that the source is shown.
+  public static let tokenFile = BackendSetting("token-file", "the token file")
+  /// A PEM file with the private key that signs requests (RFC 9421).
+  public static let requestKey = BackendSetting("request-key", "the request key")
+  /// A PEM file with the public key by which answers must be signed (RFC 9421).
+  public static let responseKey = BackendSetting("response-key", "the response key")
+  /// A file with the SSH key that hosts are shown, in place of those that ssh finds by itself.
+  public static let sshKey = BackendSetting("ssh-key", "the SSH key")
+  /// A file with the keys of the SSH hosts that are believed, as ssh has it.
+  public static let knownHosts = BackendSetting("known-hosts", "the known hosts file")
+}
+
+extension BackendSetting where Value == Bool {
+  /// Whether an SSH host that is seen for the first time is believed, and its key added to ``BackendSetting/knownHosts``.
+  public static let acceptsNewHostKeys = BackendSetting("accept-new-host-key", "new SSH host keys")
+  /// Whether TLS 1.2 may be spoken, with servers and proxies that have no 1.3.
+  public static let allowsTLS12 = BackendSetting("allow-tls-1.2", "TLS 1.2")
+  /// Whether other machines may be reached by `http:`, in the clear.
+  public static let allowsPlainHTTP = BackendSetting("insecure-http", "plain HTTP to other machines")
+}
+
+extension BackendSettings.Key {
+  /// Every setting that is declared with the contract.
+  public static let shared: Set<Self> = {
+    let texts: [BackendSetting<String>] = [
+      .trustedAuthorities, .clientCertificate, .clientKey, .proxy, .proxyAuthorities, .tokenFile, .requestKey,
+      .responseKey, .sshKey, .knownHosts,
+    ]
+    let switches: [BackendSetting<Bool>] = [.acceptsNewHostKeys, .allowsTLS12, .allowsPlainHTTP]
+    return Set(texts.map(\.key) + switches.map(\.key))
+  }()
+}

@@ -1,0 +1,74 @@
+public import FoundationEssentials
+
+/// How the last look at a source went, and when the next one may be.
+public struct SourceHealth: Sendable, Equatable, Codable {
+  /// When the source last answered. While nothing else changes it is written down once an hour.
+  public var lastContact: Date?
+  /// Why it did not answer the last time; nil if it did.
+  public var lastError: Failure?
+  /// What is missing there, as of the last contact; nil if it publishes a state.
+  public var absent: Absence?
+  /// How long the source is left alone, and why; nil if it is looked at at the next poll.
+  public var patience: Patience?
+
+  public init(
+    lastContact: Date? = nil, lastError: Failure? = nil, absent: Absence? = nil, patience: Patience? = nil
+  ) {
+    self.lastContact = lastContact
+    self.lastError = lastError
+    self.absent = absent
+    self.patience = patience
+  }
+
+  /// A look, or a delivery, that failed.
+  public struct Failure: Sendable, Equatable, Codable {
+    public var code: BackendError.Code
+    public var message: String
+    public var at: Date
+
+    public init(code: BackendError.Code, message: String, at: Date) {
+      self.code = code
+      self.message = message
+      self.at = at
+    }
+  }
+
+  /// A time during which something is not tried again.
+  public struct Patience: Sendable, Equatable, Codable {
+    /// When it began. A clock that stands before this was set back, and the patience is over.
+    public var since: Date
+    /// When it ends.
+    public var until: Date
+    /// How many times in a row it failed.
+    public var failures: Int
+    /// Whether the source asked for it.
+    public var isAskedFor: Bool
+
+    public init(since: Date, until: Date, failures: Int, isAskedFor: Bool) {
+      self.since = since
+      self.until = until
+      self.failures = failures
+      self.isAskedFor = isAskedFor
+    }
+
+    /// Whether it still holds at a time.
+    public func holds(at now: Date) -> Bool { since <= now && now < until }
+  }
+
+  /// The part that is news when it changes; times alone are not.
+  var situation: Situation {
+    Situation(
+      isKnown: lastContact != nil, error: lastError?.code, absent: absent?.part, isAskedForPatience: patience?.isAskedFor,
+      failures: min(patience?.failures ?? 0, 4))
+  }
+
+  struct Situation: Equatable {
+    var isKnown: Bool
+    var error: BackendError.Code?
+    var absent: Absence.Part?
+    var isAskedForPatience: Bool?
+    var failures: Int
+  }
+}
+
+extension BackendError.Code: Codable {}

@@ -1,0 +1,60 @@
+import DesiredStateSupport
+import FoundationEssentials
+
+extension StateStore {
+  /// The update that leads from what is there to the adopted state; nil if there is nothing to apply.
+  ///
+  /// What is there is the applied state, and what any unfinished apply since may have brought.
+  ///
+  /// - Parameters:
+  ///   - everything: treat the adopted state as if nothing had been applied before.
+  ///   - didReport: called when acknowledgements have been put into the outbox.
+  /// - Throws: ``StoreError`` with `documentDamaged` if a document or manifest is gone; ``FileError``.
+  func pendingUpdate(
+    everything: Bool, device: String, now: @escaping @Sendable () -> Date, didReport: @escaping @Sendable () -> Void
+  ) throws -> Update? {
+    guard let adopted = record.adopted, everything || record.applied?.revision != adopted.revision else { return nil }
+    let documents = try manifest(of: adopted.revision).documents.map { reference in
+      guard let size = try blobs.repairedSize(of: reference.digest) else {
+        throw StoreError(.documentDamaged, "document '\(reference.id)' is gone from \(path); it is fetched again")
+      }
+      return document(reference, size: size)
+    }
+    let wanted = Set(documents.map(\.id))
+    let unfinished = record.touched.filter { $0 != adopted.revision }
+    // Without the applied manifest nothing is known about what is there; then all of it is added.
+    let applied = try record.applied.flatMap { try knownDocuments(of: $0.revision) } ?? []
+    let touched = try unfinished.reversed().flatMap { try knownDocuments(of: $0) ?? [] }
+    let known = Dictionary(everything ? [] : applied.map { ($0.id, $0.digest) }) { first, _ in first }
+    // What an unfinished apply may have put in the place of an applied document differs from it, as far as is known.
+    let uncertain = Dictionary(everything ? [] : touched.map { ($0.id, $0.digest) }) { first, _ in first }
+    var gone: Set<String> = []
+    // The newest of each name first: what was tried last is most likely there.
+    let removed = (touched + applied).filter { !wanted.contains($0.id) && gone.insert($0.id).inserted }
+    return Update(
+      revision: adopted.revision, version: adopted.version, origin: adopted.origin, documents: documents,
+      added: documents.filter { known[$0.id] == nil && uncertain[$0.id] == nil },
+      modified: documents.filter { document in
+        guard known[document.id] != nil || uncertain[document.id] != nil else { return false }
+        return known[document.id] != document.digest || uncertain[document.id].map { $0 != document.digest } ?? false
+      },
+      removed: try removed.map { document($0, size: try blobs.repairedSize(of: $0.digest) ?? $0.advisorySize ?? 0) },
+      reporter: StatusReporter(
+        outbox: outbox, device: device, revision: adopted.revision, version: adopted.version,
+        origin: adopted.origin, now: now, didReport: didReport))
+  }
+
+  private func document(_ reference: DocumentReference, size: UInt64) -> Document {
+    Document(
+      id: reference.id, digest: reference.digest, size: size, path: blobs.path(of: reference.digest), worker: reader)
+  }
+
+  /// The documents of a state that may be gone by now; an error that may pass is no reason to forget them.
+  private func knownDocuments(of revision: Revision) throws -> [DocumentReference]? {
+    do {
+      return try manifest(of: revision).documents
+    } catch let error as StoreError where error.code == .documentDamaged {
+      return nil
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import DesiredStateSupport
+import FoundationEssentials
+
+/// What `state.json` holds: everything that must change together, in one file, replaced atomically.
+///
+/// What a poll finds is not here (``SourceHealth``): this file is written when something has changed that must outlive a
+/// power cut, and never because time has passed.
+struct StoreRecord: Sendable, Equatable, Codable {
+  /// 1: until July 2026. 2: refusals by source, history, rollback, what is to be said.
+  static let currentFormat = 2
+  /// Bytes beyond which a record is neither read nor written.
+  static let sizeLimit = 16 << 20
+
+  var format = Self.currentFormat
+  /// The state this device is to be on.
+  var adopted: AdoptedState?
+  var applied: AppliedState?
+  /// The revisions whose apply began and was not finished since `applied` was: what they brought may be there.
+  var touched: [Revision] = []
+  var floor: VersionFloor?
+  /// The newest `issued` of any signed manifest adopted so far.
+  var newestSigned: Date?
+  /// What was refused, newest of each source.
+  var refusals: [String: RefusedState] = [:]
+  /// The revisions whose manifests and documents are kept, newest first.
+  var kept: [Revision] = []
+  /// What each source gave as its marker.
+  var markers: [String: String] = [:]
+  /// What is known of the kept states, newest first.
+  var history: [HistoryEntry] = []
+  /// Whether the device went back to an earlier state.
+  var rollback: Rollback?
+  /// The revision an operator allowed to be applied.
+  var approved: Revision?
+  /// The agent's unfinished work on the adopted state.
+  var attempt: ApplyAttempt?
+  /// What must be said of the changes above, and is not in the outbox yet.
+  var statements: [Acknowledgement] = []
+  /// The trust update that the device follows; nil for the trust that it was set up with.
+  var trust: TrustState?
+  /// Those signers of the adopted state whose keys were revoked since.
+  var revokedSigners: [Signer]?
+  /// What operators reset, newest last.
+  var resets: [ResetRecord] = []
+
+  /// The statement about each subject that counts: the newest.
+  mutating func say(_ acknowledgements: [Acknowledgement]) {
+    for acknowledgement in acknowledgements {
+      statements.removeAll { $0.subject == acknowledgement.subject }
+      statements.append(acknowledgement)
+    }
+  }
+}
+
+// MARK: - As a file
+
+extension StoreRecord {
+  /// The record as `state.json` has it.
+  ///
+  /// - Throws: ``StoreError`` with `notStorable` if it could not be read back: a store is never made unreadable.
+  func encoded(for path: String) throws -> [UInt8] {
+    let bytes = try JSON.file(self)
+    guard bytes.count <= Self.sizeLimit, let again = try? JSON.decode(StoreRecord.self, from: bytes),
+      try JSON.file(again) == bytes
+    else {
+      throw StoreError(
+        .notStorable, "what is to be written to \(path) (\(bytes.count) bytes) could not be read back; nothing was changed")
+    }
+    return bytes
+  }
+
+  /// Reads a record.
+  ///
+  /// - Throws: ``StoreError`` with `wrongFormat` or `damaged`.
+  init(parsing bytes: [UInt8], of path: String) throws {
+    struct Header: Decodable { var format: Int }
+    let format = (try? JSON.decode(Header.self, from: bytes))?.format
+    if let format, format > Self.currentFormat {
+      throw StoreError(
+        .wrongFormat,
+        "\(path) was written by a newer version of this program (format \(format), this one reads \(Self.currentFormat)); install that version again"
+      )
+    }
+    if let format, format < Self.currentFormat {
+      throw StoreError(
+        .wrongFormat,
+        "\(path) was written by an older version of this program (format \(format), this one reads \(Self.currentFormat)); use that version, or move the store away to begin anew (rollback protection begins anew with it)"
+      )
+    }
+    do {
+      self = try JSON.decode(StoreRecord.self, from: bytes)
+    } catch {
+      throw StoreError(
+        .damaged,
+        "\(path) cannot be read as a store's record; restore it from a backup, or move the store away to begin anew (rollback protection begins anew with it)",
+        underlying: error)
+    }
+  }
+}

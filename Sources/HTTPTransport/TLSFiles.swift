@@ -1,0 +1,136 @@
+import CCurl
+import DesiredStateSupport
+import FoundationEssentials
+
+/// What the files of a TLS configuration held when they were last read and made sense together.
+///
+/// `@unchecked Sendable` is sound because nothing in it changes after it was made.
+final class TLSMaterial: @unchecked Sendable {
+  /// Bytes that libcurl may point to for as long as this object lives (CURLOPT_CAINFO_BLOB(3), CURL_BLOB_NOCOPY).
+  final class Bytes {
+    let buffer: UnsafeMutableRawBufferPointer
+
+    init(_ bytes: [UInt8]) {
+      buffer = .allocate(byteCount: max(bytes.count, 1), alignment: 1)
+      buffer.copyBytes(from: bytes)
+    }
+
+    deinit { buffer.deallocate() }
+  }
+
+  fileprivate(set) var trust: Bytes?
+  fileprivate(set) var proxyTrust: Bytes?
+  fileprivate(set) var certificate: Bytes?
+  fileprivate(set) var key: Bytes?
+  /// Until when the client certificate is valid, in seconds since 1970.
+  fileprivate(set) var certificateExpiry: Int?
+
+  fileprivate init() {}
+}
+
+/// The files that a TLS configuration names, read when they are first needed and again when they change.
+///
+/// A certificate and its key are renewed one after the other, and a file is not always replaced at once: as long as what
+/// is there makes no sense, what was there before goes on.
+final class TLSFiles: Sendable {
+  private struct State: Sendable {
+    var material: TLSMaterial?
+    var fingerprints: [String] = []
+    var lookedAt: ContinuousClock.Instant?
+  }
+
+  private let tls: HTTPTLSConfiguration
+  private let proxyTrust: HTTPTrustRoots
+  private let paths: [String]
+  private let state = LockedValue(State())
+
+  /// Many requests begin at once; the files are looked at once for all of them.
+  static let shortestInterval = Duration.milliseconds(100)
+
+  init(_ configuration: HTTPTransportConfiguration) {
+    tls = configuration.tls
+    if case .proxy(let proxy) = configuration.proxy { proxyTrust = proxy.trust } else { proxyTrust = .system }
+    paths =
+      [tls.trust.file, proxyTrust.file, tls.clientCertificate?.certificateFile, tls.clientCertificate?.keyFile]
+      .compactMap(\.self)
+  }
+
+  /// What is in the files now. Blocks while they are read; called on an engine's thread.
+  ///
+  /// - Throws: `configuration` if they make no sense and never did.
+  func current() throws(HTTPTransportError) -> TLSMaterial {
+    try state.withLock { (state) throws(HTTPTransportError) -> TLSMaterial in
+      let now = ContinuousClock.now
+      if let material = state.material {
+        if paths.isEmpty { return material }
+        if let lookedAt = state.lookedAt, now - lookedAt < Self.shortestInterval { return material }
+      }
+      state.lookedAt = now
+      let fingerprints = paths.map(Self.fingerprint)
+      if let material = state.material, fingerprints == state.fingerprints { return material }
+      do throws(HTTPTransportError) {
+        let material = try read()
+        state.material = material
+        // A file that changed meanwhile has another fingerprint at the next look.
+        state.fingerprints = fingerprints
+        return material
+      } catch {
+        guard let material = state.material else { throw error }
+        return material
+      }
+    }
+  }
+
+  /// Forgets when the files were last looked at.
+  func lookAgain() { state.withLock { $0.lookedAt = nil } }
+
+  private static func fingerprint(_ path: String) -> String {
+    // Where a symbolic link leads: secrets are often renewed by turning one.
+    (try? OpenFile.reading(path).status().fingerprint) ?? ""
+  }
+
+  private func read() throws(HTTPTransportError) -> TLSMaterial {
+    let material = TLSMaterial()
+    material.trust = try authorities(tls.trust, "The trusted authorities")
+    material.proxyTrust = try authorities(proxyTrust, "The proxy's trusted authorities")
+    if let client = tls.clientCertificate {
+      guard let certificate = bytes(client.certificateFile), let key = bytes(client.keyFile) else {
+        throw Self.unusable("cannot be read")
+      }
+      var expiry: Int64 = 0
+      let fits = ccurl_pem_pair(
+        certificate, certificate.count, key, key.count, client.passphrase?.value ?? "", &expiry)
+      guard fits != 0 else {
+        throw Self.unusable("cannot be used. Check that both are PEM, belong together, and that the passphrase is right")
+      }
+      material.certificate = TLSMaterial.Bytes(certificate)
+      material.key = TLSMaterial.Bytes(key)
+      material.certificateExpiry = Int(expiry)
+    }
+    return material
+  }
+
+  private func authorities(_ trust: HTTPTrustRoots, _ name: String) throws(HTTPTransportError) -> TLSMaterial.Bytes? {
+    guard let path = trust.file else { return nil }
+    guard let pem = bytes(path) else { throw .configuration("\(name) cannot be read: \(path).") }
+    guard ccurl_pem_certificates(pem, pem.count) > 0 else {
+      throw .configuration("\(name) hold no certificate in PEM form, or half of one: \(path).")
+    }
+    return TLSMaterial.Bytes(pem)
+  }
+
+  private func bytes(_ path: String) -> [UInt8]? { (try? Files.read(path, limit: 16 << 20)) ?? nil }
+
+  private static func unusable(_ why: String) -> HTTPTransportError {
+    .configuration("The client certificate or the client certificate's key \(why).")
+  }
+}
+
+extension HTTPTrustRoots {
+  fileprivate var file: String? {
+    switch self {
+    case .system: nil
+    case .systemAnd(let file), .only(let file): file
+    }
+  }
+}
