@@ -10,7 +10,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 ip
 NESTED := --scratch-path .build-nested
 
 .DEFAULT_GOAL := help
-.PHONY: help requirements build test demo serve examples reference-server articles lint format bench sanitize clean
+.PHONY: help requirements build test demo serve examples reference-server articles lint format bench torture sanitize clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ articles: requirements ## do literally what the articles say, in empty folders
 
 bench: requirements ## measure against the peers, as ratios
 	@Benchmarks/run
+
+torture: requirements ## fail or kill the agent at every system call that touches store, target and drop
+	$(SWIFT) build --product desired-state
+	Scripts/torture "$$($(SWIFT) build --show-bin-path)/desired-state"
 
 sanitize: requirements ## run the tests under the thread and address sanitizers
 	TSAN_OPTIONS=suppressions=$(CURDIR)/Scripts/thread-sanitizer.suppressions \

@@ -73,7 +73,7 @@ public struct DropWriter: Sendable {
       // Held to the last; and given up here, because nobody says when a closure that was run is let go.
       defer { prepared.lock.release() }
       if let signatures { try writeSignatures(signatures, of: prepared.revision) }
-      try Files.replace(Files.join(path, DropLayout.manifest), with: prepared.bytes)
+      try writeManifest(prepared.bytes)
       if options.prune { try DropPruning.prune(path, keeping: prepared.manifest, revision: prepared.revision) }
     }
     return Publication(
@@ -101,6 +101,17 @@ public struct DropWriter: Sendable {
       version: version, bundle: options.bundle ? try writeBundle(of: references) : nil, documents: references,
       device: options.device, issued: options.issued, expires: options.expires, trust: try TrustFolder(path).newest())
     return try Prepared(manifest, lock, limits)
+  }
+
+  /// Puts the manifest in place, with another time than the one before. Servers tell versions apart by time and size, in
+  /// seconds, and two manifests often have one size.
+  private func writeManifest(_ bytes: [UInt8]) throws {
+    let file = Files.join(path, DropLayout.manifest)
+    let before = FileStatus(at: file)?.modified.tv_sec
+    try Files.replace(file, with: bytes)
+    guard let before, let after = FileStatus(at: file)?.modified.tv_sec, after <= before else { return }
+    let time = timespec(tv_sec: before + 1, tv_nsec: 0)
+    guard utimensat(AT_FDCWD, file, [time, time], 0) == 0 else { throw FileError("set the time of", file) }
   }
 
   private func writeSignatures(_ signatures: [UInt8], of revision: Revision) throws {

@@ -1,5 +1,6 @@
 package import DesiredState
 import DesiredStateSupport
+import FoundationEssentials
 package import HTTPTransport
 import HTTPTypes
 
@@ -26,6 +27,8 @@ package final class HTTPDocumentReader: DocumentReader {
     var order: [DocumentReference] = []
     /// What came, or is coming, in a bundle.
     var bundled: Task<[Digest: [UInt8]], any Error>?
+    /// Documents that were wrong before: caches on the way are not to answer for them.
+    var suspected: Set<Digest> = []
   }
 
   private let client: SourceClient
@@ -45,9 +48,11 @@ package final class HTTPDocumentReader: DocumentReader {
     self.locations = locations
     limits = request.limits
     timeout = request.timeout
-    ahead = Prefetcher(timeout: request.timeout) { document, limit in
+    let state = state
+    ahead = Prefetcher(timeout: request.timeout, pacer: client.pacer) { document, limit in
       try await client.document(
-        document, at: try locations.document(document), limit: min(limit, request.limits.documentSize))
+        document, at: try locations.document(document), limit: min(limit, request.limits.documentSize),
+        timeout: request.timeout, isAroundCaches: state.withLock { $0.suspected.contains(document.digest) })
     }
   }
 
@@ -57,7 +62,7 @@ package final class HTTPDocumentReader: DocumentReader {
     let bundle = bundle(for: documents)
     state.withLock { state in
       state.bundled?.cancel()
-      state = State(order: documents)
+      state = State(order: documents, suspected: state.suspected)
       if let bundle {
         state.bundled = Task { [client, limits] in try await bundle.documents(over: client, limits: limits) }
       }
@@ -68,15 +73,42 @@ package final class HTTPDocumentReader: DocumentReader {
 
   package func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
     if let bytes = try await bundled(document) { return DocumentBytes(bytes) }
-    return try await ahead.open(document)
+    let bytes = try await ahead.open(document)
+    guard var exchange = bytes as? DocumentExchange else { return bytes }
+    exchange.continuing = continuing(document)
+    return exchange
   }
 
+  package func open(
+    _ document: DocumentReference, from offset: UInt64
+  ) async throws -> any AsyncSequence<[UInt8], any Error> {
+    guard offset > 0 else { return try await open(document) }
+    var exchange = try await continuing(document)(offset, nil)
+    exchange.timeout = timeout
+    exchange.start = offset
+    exchange.continuing = continuing(document)
+    return exchange
+  }
+
+  private func continuing(_ document: DocumentReference) -> DocumentExchange.Continue {
+    { [client, locations, limits, timeout] offset, validator in
+      try await client.document(
+        document, at: try locations.document(document), limit: limits.documentSize, timeout: timeout, from: offset,
+        validator: validator)
+    }
+  }
+
+  /// Asked for of a document that was wrong. A cache may have been repaired without a change of its validator, so the
+  /// answer changes with time as well: small documents are read again after half a minute, large ones after ten.
   package func fingerprint(of document: DocumentReference) async -> String? {
+    state.withLock { _ = $0.suspected.insert(document.digest) }
     guard let address = try? locations.document(document),
-      let exchange = try? await client.send(address.request(.head), deadline: .now + .seconds(30)),
-      exchange.response.status == .ok
+      let exchange = try? await client.send(
+        address.request(.head, headerFields: [.cacheControl: "no-cache"]), deadline: .now + timeout),
+      exchange.response.status == .ok, let validator = CacheValidator.settled(exchange.response.headerFields)?.1
     else { return nil }
-    return CacheValidator.settled(exchange.response.headerFields)?.1
+    let pause = min(600, max(30, Double(document.advisorySize ?? 0) / 32768))
+    return "\(address.origin) \(validator) \(Int(Date().timeIntervalSince1970 / pause))"
   }
 
   /// The bundle, if it is worth fetching for these documents.

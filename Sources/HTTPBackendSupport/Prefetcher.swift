@@ -13,7 +13,9 @@ package final class Prefetcher: Sendable {
 
   /// With the one that is being read, as many as the servers in use let be under way on one connection (nginx: 128;
   /// RFC 9113 section 6.5.2: at least 100).
-  private static let window = 127
+  private static let largestWindow = 127
+  /// As many as are asked for at once before a server has answered any: one that allows only a few refuses the others.
+  private static let firstWindow = 32
   /// What they may come to, by their own account. No more, or on a slow line the one that is waited for would be so long
   /// in coming, among all the others, that it would be given up.
   private static let windowBytes: UInt64 = 256 << 10
@@ -31,18 +33,24 @@ package final class Prefetcher: Sendable {
     var next = 0
     var underWay: [Digest: Ahead] = [:]
     var bytes: UInt64 = 0
-    var window = Prefetcher.window
+    var window = Prefetcher.firstWindow
+    /// Whether the server has refused anything: then more are tried one by one.
+    var isCautious = false
+    var successes = 0
   }
 
   private let timeout: Duration
   private let begin: Begin
+  private let pacer: RequestPacer
   private let state = LockedValue(State())
 
   /// - Parameters:
   ///   - timeout: how long whoever reads is to wait for a document to begin, and then for each piece of it.
+  ///   - pacer: whether the server has asked for fewer requests.
   ///   - begin: begins to fetch a document.
-  package init(timeout: Duration, _ begin: @escaping Begin) {
+  package init(timeout: Duration, pacer: RequestPacer = RequestPacer(), _ begin: @escaping Begin) {
     self.timeout = timeout
+    self.pacer = pacer
     self.begin = begin
   }
 
@@ -53,7 +61,7 @@ package final class Prefetcher: Sendable {
   /// Says that these documents will be read next, in this order.
   package func announce(_ documents: [DocumentReference]) {
     let left = state.withLock { state in
-      defer { state = State(order: documents, window: state.window) }
+      defer { state = State(order: documents, window: state.window, isCautious: state.isCautious) }
       return state.underWay.values
     }
     for ahead in left { ahead.task.cancel() }
@@ -74,26 +82,54 @@ package final class Prefetcher: Sendable {
     if let ahead {
       do {
         let bytes = try await withTaskCancellationHandler {
-          try await withTimeout(timeout) { try await ahead.value }
+          try await waiting { try await ahead.value }
         } onCancel: {
           ahead.cancel()
         }
-        if let bytes { return DocumentBytes(bytes) }
+        if let bytes {
+          state.withLock { state in
+            state.successes += 1
+            guard !state.isCautious || state.successes.isMultiple(of: state.window) else { return }
+            state.window = min(Self.largestWindow, state.window + 1)
+          }
+          return DocumentBytes(bytes)
+        }
       } catch {
         ahead.cancel()
-        guard let failure = error as? BackendError, failure.isRetryable, failure.code != .timeout else { throw error }
+        guard let failure = error as? BackendError, failure.isRetryable, failure.code != .timeout,
+          failure.code != .rateLimited
+        else { throw error }
         // Too much at once for this server or this line, perhaps: less from now on, and this one on its own.
-        state.withLock { $0.window = max(1, $0.window / 4) }
+        state.withLock { state in
+          state.window = max(1, state.window / 4)
+          state.isCautious = true
+        }
       }
       try Task.checkCancellation()
     }
-    var exchange = try await withTimeout(timeout) { [begin] in try await begin(document, .max) }
+    var exchange = try await begin(document, .max)
     exchange.timeout = timeout
     return exchange
   }
 
+  /// Waits for a document that is on its way. As long as the server's requests are held back, it has not stalled.
+  private func waiting(_ work: @escaping @Sendable () async throws -> [UInt8]?) async throws -> [UInt8]? {
+    while true {
+      do {
+        return try await withTimeout(timeout, work)
+      } catch let error as BackendError where error.code == .timeout && pacer.isHeldBack {
+        try Task.checkCancellation()
+        state.withLock { $0.isCautious = true }
+      }
+    }
+  }
+
   /// Begins what fits into the window.
   private func fill(_ state: inout State) {
+    if pacer.isHeldBack, !state.isCautious {
+      state.isCautious = true
+      state.window = max(1, state.window / 2)
+    }
     while state.next < state.order.count, state.underWay.count < state.window {
       let candidate = state.order[state.next]
       let weight = Self.weight(candidate)

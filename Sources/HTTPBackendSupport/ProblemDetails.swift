@@ -1,34 +1,37 @@
-import DesiredState
 import DesiredStateSupport
-import HTTPTransport
-import HTTPTypes
 
-/// What a server says about a failure in `application/problem+json` (RFC 9457), with the members that Margo adds.
+/// What a server says about a failure in `application/problem+json` (RFC 9457), with the members that Margo adds. A member
+/// of another type than it should have is passed over (RFC 9457 section 3.1), and takes nothing from the others.
 struct ProblemDetails: Decodable {
   var type: String?
   var title: String?
   var detail: String?
   var retryable: Bool?
-  var retryAfterSeconds: Int?
+  var retryAfterSeconds: Double?
 
-  /// More than any explanation needs.
-  private static let longest = 64 << 10
+  private enum CodingKeys: String, CodingKey { case type, title, detail, retryable, retryAfterSeconds }
 
-  /// The problem in an answer; nil if it has none that can be read.
-  static func read(_ exchange: HTTPExchange) async -> ProblemDetails? {
-    guard exchange.response.headerFields[.contentType]?.lowercased().hasPrefix("application/problem+json") == true,
-      let body = try? await exchange.body.collect(upTo: longest)
-    else { return nil }
-    return try? JSON.decode(ProblemDetails.self, from: body)
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    type = try? container.decode(String.self, forKey: .type)
+    title = try? container.decode(String.self, forKey: .title)
+    detail = try? container.decode(String.self, forKey: .detail)
+    retryable = try? container.decode(Bool.self, forKey: .retryable)
+    retryAfterSeconds = try? container.decode(Double.self, forKey: .retryAfterSeconds)
   }
 
-  /// Advisory, beside the Retry-After field.
-  var retryAfter: Duration? { retryAfterSeconds.map { .seconds(min(max($0, 0), 86400)) } }
+  /// Nothing of it could be read.
+  var isEmpty: Bool { type == nil && title == nil && detail == nil && retryable == nil && retryAfterSeconds == nil }
 
-  /// Title and detail, made safe to show; the type too where it is more than a status has to say.
-  var words: String {
-    var parts = [title, detail].compactMap(\.self).map { quoted($0, limit: 200) }
-    if let type, type != "about:blank" { parts.append("(\(quoted(type, limit: 120)))") }
-    return parts.isEmpty ? "nothing more" : parts.joined(separator: ", ")
+  /// Advisory, beside the Retry-After field.
+  var retryAfter: Duration? {
+    retryAfterSeconds.flatMap { $0.isFinite ? .seconds(min(max($0, 0), 86400)) : nil }
+  }
+
+  /// Title and detail, made safe to show; the type too where it is more than a status has to say. Nil if there is nothing.
+  func words(striking struck: (String) -> String) -> String? {
+    var parts = [title, detail].compactMap(\.self).map { quoted(struck($0), limit: 200) }
+    if let type, type != "about:blank" { parts.append("(\(quoted(struck(type), limit: 120)))") }
+    return parts.isEmpty ? nil : parts.joined(separator: ", ")
   }
 }

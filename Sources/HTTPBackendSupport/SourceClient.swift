@@ -11,6 +11,8 @@ package struct SourceClient: Sendable {
 
   package let transport: HTTPTransport
   private let sign: Sign?
+  /// Of all documents of the source, whatever state they belong to: a server that was asked too much stays so.
+  let pacer = RequestPacer()
 
   /// - Parameter sign: called for each request right before it is sent.
   package init(transport: HTTPTransport, sign: Sign? = nil) {
@@ -97,7 +99,14 @@ package struct SourceClient: Sendable {
       case 304 where headerFields.isConditional, 200:
         if exchange.response.status == .ok { try checkIsNoWebPage(exchange) }
         let body = try await exchange.body.collect(upTo: limit)
-        if exchange.response.status == .ok { try checkIsNoWebPage(exchange, body) }
+        if exchange.response.status == .ok {
+          try checkIsNoWebPage(exchange, body)
+          guard !body.isEmpty else {
+            throw BackendError(
+              .protocolViolation, "\(address) answers 200 with nothing in it, where \(what) should be; see to the server",
+              isRetryable: true)
+          }
+        }
         return WholeResponse(
           request: request, response: exchange.response, body: body, address: exchange.effectiveAddress)
       default: throw await BackendError.reading(exchange, of: "\(address)")
@@ -108,30 +117,66 @@ package struct SourceClient: Sendable {
     }
   }
 
-  /// Begins to fetch a document: returns when its header is there and says that the document follows.
+  /// Begins to fetch a document: returns when its header is there and says that the document follows. A server that refuses
+  /// for being asked too often is asked again, when it says or a little later.
   ///
+  /// - Parameters:
+  ///   - limit: the bytes that may come.
+  ///   - timeout: how long an answer may take to begin.
+  ///   - offset: where to begin in the document; a server that cannot do so sends all of it, which is passed over.
+  ///   - validator: a strong entity tag of the document of which the bytes before `offset` came.
+  ///   - isAroundCaches: caches on the way must ask the server (RFC 9111 section 5.2.1.4).
   /// - Throws: ``VerificationError`` with `document-missing`; ``BackendError``; `CancellationError`.
   package func document(
-    _ document: DocumentReference, at address: HTTPAddress, limit: UInt64
+    _ document: DocumentReference, at address: HTTPAddress, limit: UInt64, timeout: Duration, from offset: UInt64 = 0,
+    validator: String? = nil, isAroundCaches: Bool = false
   ) async throws -> DocumentExchange {
-    do {
-      // No deadline for the whole: a large document takes as long as it keeps coming, and the stall limit sees to that.
-      let exchange = try await send(
-        address.request(), limits: .body(Int64(clamping: limit)),
-        deadline: .now + .seconds(86400 * 30))
-      switch exchange.response.status.code {
-      case 200:
-        try checkIsNoWebPage(exchange)
-        return DocumentExchange(document: document, exchange: exchange, limit: limit)
-      case 404, 410:
-        throw VerificationError(
-          .documentMissing,
-          "document '\(document.id)' is not at \(address); if it is being published it will be seen at the next look",
-          evidence: ["document \(document.id)"])
-      default: throw await BackendError.reading(exchange, of: "\(address)")
+    var fields: HTTPFields = [:]
+    if isAroundCaches { fields[.cacheControl] = "no-cache" }
+    if offset > 0 {
+      // RFC 9110 section 14.2. Of the document itself, not of a coding of it.
+      fields[.range] = "bytes=\(offset)-"
+      fields[.acceptEncoding] = "identity"
+      // RFC 9110 section 13.1.5. Without it a wrong end is noticed too, by the digest.
+      if let validator { fields[.ifRange] = validator }
+    }
+    let longestPause = min(timeout * 2 / 3, .seconds(20))
+    while true {
+      let ticket = try await pacer.begin()
+      do {
+        // No deadline for the whole: a large document takes as long as it keeps coming, and the stall limit sees to that.
+        let exchange = try await withTimeout(timeout) { [fields] in
+          try await send(
+            address.request(headerFields: fields), limits: .body(Int64(clamping: limit)),
+            deadline: .now + .seconds(86400 * 30))
+        }
+        switch exchange.response.status.code {
+        case 200:
+          try checkIsNoWebPage(exchange)
+          pacer.succeeded()
+          return DocumentExchange(document: document, exchange: exchange, limit: limit, skipped: offset)
+        case 206 where offset > 0:
+          guard exchange.response.headerFields[.contentRange]?.hasPrefix("bytes \(offset)-") == true else {
+            throw BackendError(.protocolViolation, "\(address) answers with another range than was asked for")
+          }
+          pacer.succeeded()
+          return DocumentExchange(document: document, exchange: exchange, limit: limit, skipped: 0)
+        case 416 where exchange.response.headerFields[.contentRange] == "bytes */\(offset)":
+          // All of it had come.
+          return DocumentExchange(document: document, exchange: nil, limit: limit, skipped: 0)
+        case 429, 503:
+          let refusal = await BackendError.reading(exchange, of: "\(address)")
+          guard pacer.refused(ticket, retryAfter: refusal.retryAfter, longest: longestPause) else { throw refusal }
+        case 404, 410:
+          throw VerificationError(
+            .documentMissing,
+            "document \(quoted(document.id)) is not at \(address); if it is being published it will be seen at the next look",
+            evidence: ["document \(document.id)"])
+        default: throw await BackendError.reading(exchange, of: "\(address)")
+        }
+      } catch let error as HTTPTransportError {
+        throw DocumentExchange.failure(error, of: document, limit: limit)
       }
-    } catch let error as HTTPTransportError {
-      throw DocumentExchange.failure(error, of: document, limit: limit)
     }
   }
 

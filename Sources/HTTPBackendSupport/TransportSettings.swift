@@ -11,8 +11,11 @@ package enum TransportSettings {
   package static let keys: Set<BackendSettings.Key> = [
     Setting.trustedAuthorities.key, Setting.clientCertificate.key, Setting.clientKey.key, Setting.proxy.key,
     Setting.proxyAuthorities.key, Setting.tokenFile.key, BackendSetting<Bool>.allowsPlainHTTP.key,
-    BackendSetting<Bool>.allowsTLS12.key,
+    BackendSetting<Bool>.allowsTLS12.key, BackendSetting<Duration>.stallLimit.key, BackendSetting<Int>.rateLimit.key,
   ]
+
+  /// What requests say who sends them.
+  package static let userAgent = "desired-state/1.0"
 
   /// Whether `http:` may be used to reach other machines.
   package static func allowsPlainHTTP(_ settings: BackendSettings) -> Bool { settings[.allowsPlainHTTP] == true }
@@ -47,7 +50,15 @@ package enum TransportSettings {
     case (nil, nil): break
     default: throw SourceAddressError("\(Setting.clientCertificate.key) and \(Setting.clientKey.key) go together")
     }
-    if let proxy = settings[.proxy] {
+    if let limit = settings[.stallLimit] { configuration.stallLimit = HTTPStallLimit(for: limit) }
+    configuration.maximumBytesPerSecond = settings[.rateLimit]
+    configuration.userAgent = userAgent
+    if settings[.proxy] == "environment" {
+      configuration.proxy = .environment
+      guard settings[.proxyAuthorities] == nil else {
+        throw SourceAddressError("\(Setting.proxyAuthorities.key) cannot be set for a proxy of the environment's")
+      }
+    } else if let proxy = settings[.proxy] {
       let trust = settings[.proxyAuthorities].map(HTTPTrustRoots.only(file:)) ?? .system
       do { configuration.proxy = .proxy(try HTTPProxy(proxy, trust: trust)) } catch {
         throw SourceAddressError(error.message)
@@ -56,7 +67,8 @@ package enum TransportSettings {
       throw SourceAddressError("\(Setting.proxyAuthorities.key) need \(Setting.proxy.key)")
     }
     if let path = settings[.tokenFile] {
-      configuration.credentials = HTTPCredentials(.bearer(try token(in: path)), for: origin)
+      try checkToken(in: path)
+      configuration.credentials = HTTPCredentials(.bearer(HTTPSecret(file: path)), for: origin)
     }
     for setting in [Setting.trustedAuthorities, .clientCertificate, .clientKey, .proxyAuthorities] {
       guard let path = settings[setting] else { continue }
@@ -96,17 +108,17 @@ package enum TransportSettings {
     }
   }
 
-  /// The bearer token in a file, without the line end that editors leave.
-  private static func token(in path: String) throws(SourceAddressError) -> HTTPSecret {
+  /// That a file holds a bearer token. It is read again when it changes, and what it held before counts as long as it holds
+  /// none.
+  private static func checkToken(in path: String) throws(SourceAddressError) {
     try checkReadable(path, as: .tokenFile)
     let bytes = (try? Files.read(path, limit: 1 << 16)) ?? nil
     let words = String(decoding: bytes ?? [], as: UTF8.self).split(whereSeparator: \.isWhitespace)
-    guard let token = words.first else { throw SourceAddressError("\(Setting.tokenFile.key) \(path) holds no token") }
+    guard !words.isEmpty else { throw SourceAddressError("\(Setting.tokenFile.key) \(path) holds no token") }
     guard words.count == 1 else {
       throw SourceAddressError(
         "\(Setting.tokenFile.key) \(path) holds more than a token; leave out 'Bearer' and everything else")
     }
-    return HTTPSecret(String(token))
   }
 
   /// That the file of a setting can be read: libcurl and ssh would only complain at the first request, and not of the setting.

@@ -11,6 +11,8 @@ final class ContentDecoder: @unchecked Sendable {
   private var input: [UInt8] = []
   private var offset = 0
   private var hasBegun = false
+  /// Bytes that what was handed out so far was made of.
+  private(set) var consumed: Int64 = 0
   private var isAtEnd = false
 
   /// - Returns: nil if zlib is out of memory.
@@ -44,6 +46,7 @@ final class ContentDecoder: @unchecked Sendable {
           stream.next_out = output.baseAddress
           stream.avail_out = UInt32(Self.longestPiece)
           code = inflate(&stream, Z_NO_FLUSH)
+          consumed += Int64(input.count - Int(stream.avail_in) - offset)
           offset = input.count - Int(stream.avail_in)
           count = Self.longestPiece - Int(stream.avail_out)
         }

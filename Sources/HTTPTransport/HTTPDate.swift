@@ -1,4 +1,5 @@
 import CCurl
+import FoundationEssentials
 
 /// The date of a header field (RFC 9110 section 5.6.7), in any of its three forms.
 public enum HTTPDate {
@@ -8,4 +9,7 @@ public enum HTTPDate {
     let seconds = curl_getdate(text, nil)
     return seconds == -1 ? nil : Int(seconds)
   }
+
+  /// How far a time, in seconds since 1970, is ahead of this machine's clock.
+  package static func secondsSinceNow(_ time: Int) -> Double { Double(time) - Date().timeIntervalSince1970 }
 }

@@ -1,4 +1,5 @@
 import CCurl
+import Glibc
 
 /// A proxy: `http:` or `https:`. https requests go through it by CONNECT, end to end encrypted.
 public struct HTTPProxy: Sendable, Hashable {
@@ -36,6 +37,25 @@ public struct HTTPProxy: Sendable, Hashable {
     user = part(CURLUPART_USER, CURLU_URLDECODE)
     password = part(CURLUPART_PASSWORD, CURLU_URLDECODE).map { HTTPSecret($0) }
     self.trust = trust
+  }
+}
+
+extension HTTPProxy {
+  /// The variables that name proxies for https (libcurl-env(3)).
+  package static let environmentVariables = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+
+  /// The variable by which the environment names a proxy for https; nil if it names none.
+  package static var environmentVariable: String? {
+    environmentVariables.first { name in getenv(name).map { $0.pointee != 0 } ?? false }
+  }
+
+  /// The passwords of the proxies that the environment names, and what is sent of them.
+  static var environmentSecrets: [String] {
+    (environmentVariables + ["http_proxy"]).compactMap { getenv($0).map { String(cString: $0) } }
+      .flatMap { url -> [String] in
+        guard let proxy = try? HTTPProxy(url), let password = proxy.password?.value else { return [] }
+        return [password, HTTPCredentials.basic(proxy.user ?? "", password)]
+      }
   }
 }
 

@@ -17,7 +17,7 @@ public struct HTTPTransportConfiguration: Sendable, Hashable {
   /// Whether to ask for gzip, and to decode it. Header fields stay as they came, so `Content-Length` and `ETag` are those of
   /// the encoded body.
   public var decodesContent: Bool
-  /// The `User-Agent` of requests that carry none.
+  /// The `User-Agent` of requests that carry none; nil for none at all.
   public var userAgent: String?
   /// Exchanges under way at once; more wait their turn. A body that is not being read counts.
   public var maximumConcurrentExchanges: Int
@@ -60,6 +60,7 @@ public struct HTTPTransportConfiguration: Sendable, Hashable {
     case .basic(_, let password): secrets.append(password.value)
     case nil: break
     }
+    if case .environment = proxy { secrets += HTTPProxy.environmentSecrets }
     if case .proxy(let proxy) = proxy, let password = proxy.password?.value {
       secrets += [password, HTTPCredentials.basic(proxy.user ?? "", password)]
     }

@@ -9,8 +9,6 @@ final class Transfer: Sendable {
     /// Received and not yet taken. Taken whole, so that readers far behind get large chunks.
     var received: [UInt8] = []
     var isReceivePaused = false
-    /// Bytes of the body so far, as they came.
-    var receivedCount: Int64 = 0
     var outcome: Result<Void, HTTPTransportError>?
   }
 
@@ -68,7 +66,6 @@ final class Transfer: Sendable {
         return nil
       }
       watched.value.received.append(contentsOf: bytes)
-      watched.value.receivedCount += Int64(bytes.count)
       return watched.changed()
     }
   }
@@ -240,8 +237,7 @@ final class Transfer: Sendable {
   /// What a body over a limit means. One that expands beyond reason is the server's doing: what was published need not be
   /// large.
   func beyondLimit(_ limit: Int64, decoded: Int64) -> HTTPTransportError {
-    let encoded = state.withLock { $0.value.receivedCount }
-    guard decoded / 100 <= encoded else { return .expanding(plan) }
+    guard !isExpanding(decoded) else { return .expanding(plan) }
     return .tooLarge("The body of", plan, "is larger than \(limit) bytes")
   }
 
@@ -260,9 +256,11 @@ final class Transfer: Sendable {
     return engine.secrets.struck(from: text, alongWith: more)
   }
 
-  /// Whether so much, decoded, is more than 100 times what came, and worth a thought.
-  func expandsBeyondReason(_ decoded: Int) -> Bool {
-    decoded > 1 << 20 && Int64(decoded) / 100 > state.withLock { $0.value.receivedCount }
+  /// Whether so much, decoded, is more than 100 times what it was made of, and worth a thought.
+  func expandsBeyondReason(_ decoded: Int) -> Bool { decoded > 1 << 20 && isExpanding(Int64(decoded)) }
+
+  private func isExpanding(_ decoded: Int64) -> Bool {
+    decoding.withLock { state in state.decoder.map { decoded / 100 > $0.consumed } ?? false }
   }
 }
 

@@ -1,93 +1,176 @@
 import DesiredState
 import DesiredStateSupport
 import Glibc
+import Synchronization
 
 /// What `--into` keeps: `current`, a symbolic link to a directory in which each document is a file named by its id.
 ///
-/// The link is replaced atomically and only once everything behind it is on the disk, so that whoever goes through it
+/// The link is replaced atomically and only once everything behind it is on the disk, so that a reader who goes through it
 /// sees one state whole, also after a power cut. Files are hard links to the store's read-only ones where the file
-/// system allows it, else copies.
-struct CurrentTree: Sendable {
+/// system allows it, else copies. Each carries its digest's seal in its modification time, so that a look at names, sizes
+/// and times finds out whether it is still the file that was put there.
+final class CurrentTree: Sendable {
   private let directory: String
   private let worker = Worker("desired-state.into")
+  private let memory = Mutex(Memory())
+
+  /// What this process knows of the tree.
+  private struct Memory {
+    var revision: Revision?
+    var files: [String: CurrentFile] = [:]
+    var checked: ContinuousClock.Instant?
+  }
+
+  // A tree with more files than this is walked through once in a while, and not at every poll.
+  private static let checkedAlways = 2000
+  private static let checkedEvery = Duration.seconds(600)
 
   init(_ directory: String) { self.directory = directory }
 
   private var link: String { Files.join(directory, "current") }
   private var revisions: String { Files.join(directory, "revisions") }
-  private func target(_ revision: Revision) -> String { "revisions/\(revision.digest.fileName)" }
+  private func name(_ revision: Revision) -> String { "revisions/\(revision.digest.fileName)" }
 
-  /// Whether `current` leads to a revision's directory.
-  func holds(_ revision: Revision) async -> Bool {
-    let link = link
-    let target = target(revision)
-    return (try? await worker.run { Self.destination(of: link) == target && Files.isDirectory(link) }) ?? false
+  /// Whether `current` leads to a revision's directory, and all of it is as it was put there.
+  ///
+  /// - Parameter documents: the revision's documents, asked for if this process has not put them there itself.
+  func holds(_ revision: Revision, documents: @Sendable () async throws -> [Document]) async -> Bool {
+    do {
+      if memory.withLock({ $0.revision }) != revision {
+        remember(revision, try await documents())
+      }
+      let files = memory.withLock { memory -> [String: CurrentFile]? in
+        let isDue = memory.checked.map { ContinuousClock.now - $0 > Self.checkedEvery } ?? true
+        guard memory.files.count <= Self.checkedAlways || isDue else { return nil }
+        memory.checked = .now
+        return memory.files
+      }
+      let isWhole = try await worker.run { [self] in
+        guard let target = try SymbolicLink.destination(of: link), isName(target, of: revision) else { return false }
+        guard let files else { return Files.isDirectory(link) }
+        return try CurrentFile.areWhole(files, below: Files.join(directory, target))
+      }
+      if !isWhole { memory.withLock { $0.checked = nil } }
+      return isWhole
+    } catch {
+      return false
+    }
   }
 
-  /// Puts an update in place.
+  private func remember(_ revision: Revision, _ documents: [Document]) {
+    let files = Dictionary(
+      documents.map { ($0.id, CurrentFile(size: Int($0.size), seal: Int32($0.digest.seal))) }
+    ) { first, _ in first }
+    memory.withLock { $0 = Memory(revision: revision, files: files) }
+  }
+
+  /// Puts an update in place, or right again what is no longer as it was put there.
   ///
   /// - Throws: ``FileError``; ``StoreError`` if a document of the store is damaged.
   func put(_ update: Update) async throws {
-    // Bytes were verified when they were adopted and the store checks its seals, so that nothing is read again here.
+    remember(update.revision, update.documents)
+    let files = memory.withLock { $0.files }
+    // Bytes were digested when they were adopted, or when the update was made, so that none is read again here.
     try await worker.run { [self] in
-      let previous = Self.destination(of: link)
-      if previous == nil, FileStatus(at: link) != nil {
+      let previous = try SymbolicLink.destination(of: link)
+      if previous == nil, try Files.status(of: link) != nil {
         throw FileError("replace what is not a symbolic link,", link, code: EEXIST)
       }
-      let final = Files.join(revisions, update.revision.digest.fileName)
       try Files.createDirectories(revisions)
-      // Left by a kill: never linked to, so nobody uses it.
-      if previous != target(update.revision) { try Files.remove(final) }
-      if FileStatus(at: final) == nil {
-        let building = Files.temporaryName(for: final)
-        try Files.remove(building)
-        try Files.createDirectories(building)
-        for document in update.documents {
-          try place(document, at: Files.join(building, document.id))
+      // Left by a kill: never linked to, so that no reader uses it, and it may fill the disk.
+      try removeHalfBuilt()
+      var target = previous.flatMap { isName($0, of: update.revision) ? $0 : nil }
+      if let there = target, !(try CurrentFile.areWhole(files, below: Files.join(directory, there))) { target = nil }
+      if target == nil {
+        do {
+          target = try build(update)
+        } catch let error as FileError where error.isNoSpace {
+          // What is there only for readers that still have it open goes first.
+          try removeOthers(than: [previous ?? ""])
+          target = try build(update)
         }
-        try Files.synchronizeFileSystem(of: building)
-        try Files.rename(building, to: final)
-        try Files.synchronizeDirectory(revisions)
       }
-      try point(to: target(update.revision))
-      try removeOthers(than: [target(update.revision), previous ?? ""])
+      try point(to: target!)
+      try removeOthers(than: [target!, previous ?? ""])
     }
   }
 
-  private func place(_ document: Document, at path: String) throws(FileError) {
-    if document.id.contains("/") { try Files.createDirectories(Files.parent(path)) }
-    if Glibc.link(document.path, path) == 0 { return }
-    // Another file system, one without hard links, or a file with too many of them: a copy serves as well.
-    let source = try OpenFile.reading(document.path)
-    let copy = try OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o444)
-    while true {
-      let chunk = try source.read(upTo: 1 << 18)
-      if chunk.isEmpty { return }
-      try copy.write(chunk)
+  /// Whether a directory's name is one of a revision's: the plain one, or one with a number where that was taken.
+  private func isName(_ target: String, of revision: Revision) -> Bool {
+    let name = name(revision)
+    return target == name || target.hasPrefix(name + ".")
+  }
+
+  /// Builds the tree of an update beside what is there.
+  ///
+  /// - Returns: its name, relative to the directory.
+  private func build(_ update: Update) throws -> String {
+    var name = name(update.revision)
+    let inUse = try SymbolicLink.destination(of: link)
+    for number in 1... {
+      if name != inUse { break }
+      name = "\(self.name(update.revision)).\(number)"
     }
+    let final = Files.join(directory, name)
+    let building = Files.temporaryName(for: final)
+    do {
+      try Files.createDirectories(building)
+      for document in update.documents { try place(document, at: Files.join(building, document.id)) }
+      try Files.synchronizeFileSystem(of: building)
+      try Files.remove(final)
+      try Files.rename(building, to: final)
+      try Files.synchronizeDirectory(revisions)
+    } catch {
+      try? Files.remove(building)
+      throw error
+    }
+    return name
+  }
+
+  private func place(_ document: Document, at path: String) throws {
+    if document.id.contains("/") { try Files.createDirectories(Files.parent(path)) }
+    if Glibc.link(document.path, path) == 0 { return try document.noteLinked() }
+    // Another file system, one without hard links, or a file with too many of them: a copy serves as well.
+    do {
+      let source = try OpenFile.reading(document.path)
+      let copy = try OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o444)
+      while true {
+        let chunk = try source.read(upTo: 1 << 18)
+        if chunk.isEmpty { break }
+        try copy.write(chunk)
+      }
+    }
+    try Files.setModificationTime(of: path, nanoseconds: document.digest.seal)
   }
 
   /// A symbolic link cannot be changed, but one can be renamed over another.
   private func point(to target: String) throws(FileError) {
+    if try SymbolicLink.destination(of: link) == target { return }
     let temporary = Files.temporaryName(for: link)
     try Files.remove(temporary)
     guard symlink(target, temporary) == 0 else { throw FileError("create symbolic link", temporary) }
-    try Files.rename(temporary, to: link)
+    do {
+      try Files.rename(temporary, to: link)
+    } catch {
+      try? Files.remove(temporary)
+      throw error
+    }
     try Files.synchronizeDirectory(directory)
   }
 
-  /// The previous revision stays until the next one, for those who still have it open.
+  private func removeHalfBuilt() throws(FileError) {
+    for folder in [revisions, directory] {
+      for name in try Files.names(in: folder) where name.hasPrefix(".") && name.hasSuffix(".tmp") {
+        guard folder == revisions || name.hasPrefix(".current.") else { continue }
+        try Files.remove(Files.join(folder, name))
+      }
+    }
+  }
+
+  /// The previous revision stays until the next one, for readers that still have it open.
   private func removeOthers(than kept: [String]) throws(FileError) {
     for name in try Files.names(in: revisions) where !kept.contains("revisions/\(name)") {
       try Files.remove(Files.join(revisions, name))
     }
-  }
-
-  private static func destination(of link: String) -> String? {
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    let count = buffer.withUnsafeMutableBytes {
-      readlink(link, $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
-    }
-    return count < 0 ? nil : String(decoding: buffer.prefix(count), as: UTF8.self)
   }
 }

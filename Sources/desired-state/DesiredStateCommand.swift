@@ -11,8 +11,9 @@ struct DesiredStateCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      FollowCommand.self, FetchCommand.self, VerifyCommand.self, StatusCommand.self, AcknowledgeCommand.self,
-      PublishCommand.self, TrustCommand.self, OnboardCommand.self,
+      FollowCommand.self, FetchCommand.self, VerifyCommand.self, StatusCommand.self, HistoryCommand.self,
+      DiffCommand.self, RollbackCommand.self, ResumeCommand.self, ApproveCommand.self, ResetCommand.self,
+      AcknowledgeCommand.self, PublishCommand.self, TrustCommand.self, OnboardCommand.self,
     ])
 }
 

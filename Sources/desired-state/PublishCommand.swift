@@ -41,6 +41,7 @@ struct PublishCommand: AsyncParsableCommand {
     guard trustUpdates == nil || DropLayout.isBundle(to) else {
       throw ValidationError("--trust-updates goes with --to FILE.tar.gz; a drop directory has trust updates of its own.")
     }
+    if let advice = GitBackend.advice(on: to) { throw ValidationError(advice + ".") }
   }
 
   func run() async throws {

@@ -6,7 +6,7 @@ import FoundationEssentials
 struct StatusCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status",
-    abstract: "Says what is adopted, by whose signature, what was refused and why, and what waits to be sent.")
+    abstract: "Says whether this device is up to date, since when, from which source, and if not, why not.")
 
   @Option(help: "The directory that 'follow' keeps.") var store: String
   @Flag(help: "Print one JSON object.") var json = false
@@ -14,7 +14,8 @@ struct StatusCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting {
       let status = try await StoreStatus.read(store)
-      Output.line(json ? try JSON.line(StatusReport(status)) : status.text)
+      let now = Date()
+      Output.line(json ? try JSON.line(StatusReport(status, at: now)) : status.text(at: now))
     }
   }
 }
@@ -22,10 +23,16 @@ struct StatusCommand: AsyncParsableCommand {
 /// `status --json`: one object, its keys always there.
 private struct StatusReport: Encodable {
   let status: StoreStatus
+  let now: Date
 
-  init(_ status: StoreStatus) { self.status = status }
+  init(_ status: StoreStatus, at now: Date) {
+    self.status = status
+    self.now = now
+  }
 
-  enum CodingKeys: String, CodingKey { case adopted, applied, refused, sources, outbox, trust }
+  enum CodingKeys: String, CodingKey {
+    case upToDate, reason, adopted, applied, attempt, rollback, refused, floor, sources, outbox, trust, resets
+  }
 
   struct Refused: Encodable {
     var revision: Revision?
@@ -43,11 +50,35 @@ private struct StatusReport: Encodable {
     var lastContact: Date?
     var lastError: SourceHealth.Failure?
     var absent: Absence?
+    var nextLook: Date?
+
+    enum CodingKeys: String, CodingKey { case source, lastContact, lastError, absent, nextLook }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(source, forKey: .source)
+      try container.encode(lastContact, forKey: .lastContact)
+      try container.encode(lastError, forKey: .lastError)
+      try container.encode(absent, forKey: .absent)
+      try container.encode(nextLook, forKey: .nextLook)
+    }
   }
 
   struct Waiting: Encodable {
     var waiting: Int
     var oldest: Date?
+    var lastError: SourceHealth.Failure?
+    var unreadable: [String]
+
+    enum CodingKeys: String, CodingKey { case waiting, oldest, lastError, unreadable }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(waiting, forKey: .waiting)
+      try container.encode(oldest, forKey: .oldest)
+      try container.encode(lastError, forKey: .lastError)
+      try container.encode(unreadable, forKey: .unreadable)
+    }
   }
 
   /// What the device trusts: the number of the trust update it follows, 0 for what it was set up with.
@@ -63,39 +94,49 @@ private struct StatusReport: Encodable {
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
+    let verdict = status.verdict(at: now)
+    try container.encode(verdict.isUpToDate, forKey: .upToDate)
+    try container.encode(verdict.reason, forKey: .reason)
     // `encode` and not `encodeIfPresent`: what is not there is null.
     try container.encode(status.adopted, forKey: .adopted)
     try container.encode(status.applied, forKey: .applied)
+    try container.encode(status.attempt, forKey: .attempt)
+    try container.encode(status.rollback, forKey: .rollback)
+    try container.encode(status.floor?.version, forKey: .floor)
     let refused = status.refused.map {
       Refused(
-        revision: $0.revision, version: $0.version, code: $0.code, reason: Flags.added(to: $0.reason),
-        evidence: $0.evidence, source: $0.source, origin: $0.origin, at: $0.at)
+        revision: $0.revision, version: $0.version, code: $0.code, reason: $0.reason, evidence: $0.evidence,
+        source: $0.source, origin: $0.origin, at: $0.at)
     }
     try container.encode(refused, forKey: .refused)
     let sources = status.sources.sorted { $0.key < $1.key }.map {
-      Source(source: $0.key, lastContact: $0.value.lastContact, lastError: $0.value.lastError,
-        absent: $0.value.absent)
+      Source(
+        source: $0.key, lastContact: $0.value.lastContact, lastError: $0.value.lastError, absent: $0.value.absent,
+        nextLook: $0.value.patience.flatMap { $0.holds(at: now) ? $0.until : nil })
     }
     try container.encode(sources, forKey: .sources)
+    try container.encode(
+      Waiting(
+        waiting: status.waiting, oldest: status.oldest, lastError: status.delivery.lastError,
+        unreadable: status.unreadable), forKey: .outbox)
     let trust = status.trust
     try container.encode(
       Trust(
         version: trust?.version ?? 0, threshold: trust?.threshold, trustThreshold: trust?.trustThreshold,
         at: trust?.at, signers: trust?.signers, revokedSigners: status.revokedSigners), forKey: .trust)
-    try container.encode(Waiting(waiting: status.waiting, oldest: status.oldest), forKey: .outbox)
+    try container.encode(status.resets, forKey: .resets)
   }
 }
 
 extension StoreStatus {
   /// The status as a person reads it.
-  fileprivate var text: String {
+  fileprivate func text(at now: Date) -> String {
     var lines: [String] = []
     func line(_ name: String, _ text: String) { lines.append(name.padded(to: 10) + printable(text)) }
-    func describe(_ version: UInt64?, _ revision: Revision?) -> String {
-      [version.map { "version \($0)" }, revision?.description].compactMap { $0 }.joined(separator: ", ")
-    }
+    let verdict = verdict(at: now)
+    line("status", "\(verdict.isUpToDate ? "up to date" : "not up to date"): \(verdict.reason)")
     if let adopted {
-      line("adopted", describe(adopted.version, adopted.revision))
+      line("adopted", adopted.shown)
       let signers = adopted.signers.map(\.description).joined(separator: ", ")
       line("", signers.isEmpty ? "unsigned" : "signed by \(signers)")
       line("", "from \(adopted.source) at \(Timestamp.text(adopted.at))")
@@ -108,17 +149,26 @@ extension StoreStatus {
       line("applied", "the adopted state, at \(Timestamp.text(applied.at))")
     } else if let applied {
       line(
-        "applied", "an older state: \(describe(applied.version, applied.revision)), at \(Timestamp.text(applied.at))")
+        "applied", "another state: \(Self.shown(applied.version, applied.revision)), at \(Timestamp.text(applied.at))")
     } else {
       line("applied", "nothing yet")
     }
-    for refused in refused {
-      line("refused", "\(refused.code): \(refused.reason)")
-      let what = describe(refused.version, refused.revision)
+    if let attempt, attempt.failures > 0 {
       line(
         "",
-        "\(what.isEmpty ? "a state that could not be read" : what), from \(refused.source), since \(Timestamp.text(refused.at))"
+        "failed \(attempt.failures) times, the last at \(attempt.failedAt.map(Timestamp.text) ?? "?"): \(attempt.reason ?? "")"
       )
+      if let notBefore = attempt.notBefore, notBefore > now { line("", "tried again at \(Timestamp.text(notBefore))") }
+    }
+    if let rollback {
+      line(
+        "rollback",
+        "from \(rollback.from.shown), since \(Timestamp.text(rollback.since)): \(rollback.code): \(rollback.reason)")
+    }
+    for refused in refused {
+      line("refused", "\(refused.code): \(refused.reason)")
+      let what = refused.revision.map { Self.shown(refused.version, $0) } ?? "a state that could not be read"
+      line("", "\(what), from \(refused.source), since \(Timestamp.text(refused.at))")
       for evidence in refused.evidence { line("", evidence) }
     }
     if !revokedSigners.isEmpty {
@@ -131,8 +181,29 @@ extension StoreStatus {
       line("", contact.lastContact.map { "last contact \(Timestamp.text($0))" } ?? "never reached")
       if let absent = contact.absent { line("", "publishes nothing: \(absent)") }
       if let error = contact.lastError { line("", "\(error.code) at \(Timestamp.text(error.at)): \(error.message)") }
+      if let patience = contact.patience, patience.holds(at: now) {
+        line("", "not asked before \(Timestamp.text(patience.until))\(patience.isAskedFor ? ", as it wishes" : "")")
+      }
     }
     line("outbox", waiting == 0 ? "empty" : "\(waiting) waiting, the oldest since \(oldest.map(Timestamp.text) ?? "?")")
+    if waiting > 0, let error = delivery.lastError {
+      line("", "\(error.code) at \(Timestamp.text(error.at)): \(error.message)")
+    }
+    for name in unreadable { line("", "\(name) cannot be read, and is kept aside") }
+    if let reset = resets.last {
+      line("reset", "\(reset.what.joined(separator: ", ")), at \(Timestamp.text(reset.at))")
+    }
     return lines.joined(separator: "\n")
+  }
+
+  private static func shown(_ version: UInt64?, _ revision: Revision) -> String {
+    [version.map { "version \($0)" }, revision.description].compactMap(\.self).joined(separator: ", ")
+  }
+}
+
+extension AdoptedState {
+  /// `version 7, sha256:0123…`
+  var shown: String {
+    [version.map { "version \($0)" }, revision.description].compactMap(\.self).joined(separator: ", ")
   }
 }

@@ -9,7 +9,10 @@ struct TransportOptions: ParsableArguments {
   var tlsCert: String?
   @Option(help: ArgumentHelp("The private key of --tls-cert (PEM).", valueName: "file"))
   var tlsKey: String?
-  @Option(help: ArgumentHelp("Go through this proxy: http://[user:password@]host:port, or https:.", valueName: "url"))
+  @Option(
+    help: ArgumentHelp(
+      "Go through this proxy: http://[user:password@]host:port, or https:; 'environment' goes by https_proxy and no_proxy.",
+      valueName: "url"))
   var proxy: String?
   @Option(help: ArgumentHelp("Believe only an https proxy certified by these authorities (PEM).", valueName: "file"))
   var proxyCa: String?
@@ -30,12 +33,27 @@ struct TransportOptions: ParsableArguments {
   var sshKey: String?
   @Option(help: ArgumentHelp("Believe only SSH hosts whose keys are in this file.", valueName: "file"))
   var knownHosts: String?
+  @Option(help: "Give a connection up that delivers next to nothing for so long. (default: 15s; 5m for Git)")
+  var stall: TimeSpan?
+  @Option(help: ArgumentHelp("Take no more bytes a second from a source: 500k, 1M.", valueName: "rate"))
+  var limitRate: ByteCount?
+  @Option(help: "Ask for all of a manifest after so long, also if it seems not to have changed. (default: 1h)")
+  var fullLook: TimeSpan?
   @Flag(help: "Believe an SSH host that is seen for the first time, and add its key to --known-hosts.")
   var acceptNewHostKey = false
+  @Option(
+    help: ArgumentHelp(
+      "Who makes the commits of what is published and of receipts. (default: as git is configured, else the device)",
+      valueName: "name <mail>"))
+  var author: String?
   @Flag(name: .customLong("allow-tls-1.2"), help: "Allow TLS 1.2, for servers and proxies that have no 1.3.")
   var allowTLS12 = false
   @Flag(help: "Allow http: to other machines: everybody on the way sees and can change what is sent.")
   var insecureHttp = false
+
+  func validate() throws {
+    guard (stall?.duration ?? .seconds(1)) > .zero else { throw ValidationError("--stall must be more than 0.") }
+  }
 
   /// As backends are given them.
   var settings: BackendSettings {
@@ -50,6 +68,10 @@ struct TransportOptions: ParsableArguments {
       $0[.responseKey] = responseKey
       $0[.sshKey] = sshKey
       $0[.knownHosts] = knownHosts
+      $0[.author] = author
+      $0[.stallLimit] = stall?.duration
+      $0[.rateLimit] = limitRate?.bytes
+      $0[.fullLookInterval] = fullLook?.duration
       if acceptNewHostKey { $0[.acceptsNewHostKeys] = true }
       if allowTLS12 { $0[.allowsTLS12] = true }
       if insecureHttp { $0[.allowsPlainHTTP] = true }

@@ -33,6 +33,7 @@ package struct Certificates: Sendable {
     try issue("expired", names: localhost, from: "20200101000000Z", to: "20210101000000Z")
     try issue("future", names: localhost, from: "20900101000000Z", to: "20910101000000Z")
     try issue("client", names: "DNS:device")
+    try issue("expired-client", names: "DNS:device", from: "20200101000000Z", to: "20210101000000Z")
     try issue("other-client", names: "DNS:device", by: "other-ca")
     try issue("untrusted", names: localhost, by: "other-ca")
     // A fleet manager and its clients, by the names of Margo's WFM Identity Profile.

@@ -69,6 +69,7 @@ import Testing
 
   @Test func `To another origin are refused when credentials would go along`() async throws {
     let target = otherURL("/echo")
+    let certificates = try await Certificates.shared.value
     let withToken = try transport {
       $0.credentials = try HTTPCredentials(.bearer(HTTPSecret("token-1")), for: HTTPOrigin(of: url("/")))
     }
@@ -78,7 +79,8 @@ import Testing
       try await transport().failure(.get(url("/redirect?to=\(target)"), [.authorization: "Bearer token-1"])),
       try await transport().failure(.get(url("/redirect?to=\(target)"), [.cookie: "a=b"])),
       try await transport {
-        $0.tls.clientCertificate = HTTPClientCertificate(certificateFile: "/nowhere", keyFile: "/nowhere")
+        $0.tls.clientCertificate = HTTPClientCertificate(
+          certificateFile: certificates.certificate("client"), keyFile: certificates.key("client"))
       }.failure(.get(url("/redirect?to=\(target)"))),
     ]
     for error in errors {

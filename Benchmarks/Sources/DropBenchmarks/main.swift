@@ -10,7 +10,7 @@ guard CommandLine.arguments.count == 2 else { fatalError("usage: DropBenchmarks 
 let program = CommandLine.arguments[1]
 var template = Array("/tmp/desired-state-bench.XXXXXX".utf8CString)
 let site = String(cString: mkdtemp(&template)!)
-defer { _ = Measure.shell("rm -rf \(site)") }
+defer { _ = Measure.shell("umount \(site)/disk 2>/dev/null; rm -rf \(site)") }
 
 _ = Measure.shell(
   """

@@ -7,7 +7,8 @@ extension BackendSetting where Value == String {
   public static let clientCertificate = BackendSetting("tls-cert", "the client certificate")
   /// A PEM file with the private key of ``clientCertificate``.
   public static let clientKey = BackendSetting("tls-key", "the client certificate's key")
-  /// A proxy's URL, `http:` or `https:`, with a user and a password if it wants them.
+  /// A proxy's URL, `http:` or `https:`, with a user and a password if it wants them; or `environment`: as `https_proxy` and
+  /// `no_proxy` say.
   public static let proxy = BackendSetting("proxy", "the proxy's address")
   /// A PEM file of authorities; only an `https:` proxy that they certify is believed.
   public static let proxyAuthorities = BackendSetting("proxy-ca", "the proxy's trusted authorities")
@@ -21,6 +22,8 @@ extension BackendSetting where Value == String {
   public static let sshKey = BackendSetting("ssh-key", "the SSH key")
   /// A file with the keys of the SSH hosts that are believed, as ssh has it.
   public static let knownHosts = BackendSetting("known-hosts", "the known hosts file")
+  /// Who makes commits, as `Name <mail>`.
+  public static let author = BackendSetting("author", "the commits' author")
 }
 
 extension BackendSetting where Value == Bool {
@@ -32,14 +35,28 @@ extension BackendSetting where Value == Bool {
   public static let allowsPlainHTTP = BackendSetting("insecure-http", "plain HTTP to other machines")
 }
 
+extension BackendSetting where Value == Duration {
+  /// How long a source may send next to nothing before its connection is given up. Default 15 seconds.
+  public static let stallLimit = BackendSetting("stall", "the stall limit")
+  /// After how long a source is asked for all of its manifest, in place of whether it has changed: what tells a server's
+  /// versions apart may be the same for two of them. Default one hour.
+  public static let fullLookInterval = BackendSetting("full-look", "the time between full looks")
+}
+
+extension BackendSetting where Value == Int {
+  /// How many bytes a second are taken from a source at most. Default: as many as come.
+  public static let rateLimit = BackendSetting("limit-rate", "the rate limit")
+}
+
 extension BackendSettings.Key {
   /// Every setting that is declared with the contract.
   public static let shared: Set<Self> = {
     let texts: [BackendSetting<String>] = [
       .trustedAuthorities, .clientCertificate, .clientKey, .proxy, .proxyAuthorities, .tokenFile, .requestKey,
-      .responseKey, .sshKey, .knownHosts,
+      .responseKey, .sshKey, .knownHosts, .author,
     ]
     let switches: [BackendSetting<Bool>] = [.acceptsNewHostKeys, .allowsTLS12, .allowsPlainHTTP]
-    return Set(texts.map(\.key) + switches.map(\.key))
+    let times: [BackendSetting<Duration>] = [.stallLimit, .fullLookInterval]
+    return Set(texts.map(\.key) + switches.map(\.key) + times.map(\.key) + [BackendSetting<Int>.rateLimit.key])
   }()
 }

@@ -33,6 +33,10 @@ public protocol DesiredStateBackend: Sendable {
   /// Hints that it is worth looking now. A hint is never more than that: missing one costs an interval, no more.
   /// Nil where the source has none. The stream ends its work when it is no longer iterated.
   func changeHints() -> AsyncStream<Void>?
+
+  /// Reads again at the next look what its settings name (files of keys, certificates and tokens), and connects anew. Files
+  /// that change are read again without this.
+  func reload()
 }
 
 extension DesiredStateBackend {
@@ -48,6 +52,8 @@ extension DesiredStateBackend {
   }
 
   public func changeHints() -> AsyncStream<Void>? { nil }
+
+  public func reload() {}
 }
 
 /// What a backend can do beyond fetching and verifying.
@@ -63,6 +69,7 @@ public struct BackendCapabilities: OptionSet, Sendable, Hashable {
   public static let acknowledges: BackendCapabilities = [.acknowledgesDocuments, .acknowledgesStates]
   /// ``DesiredStateBackend/changeHints()`` gives hints.
   public static let hintsAtChanges = BackendCapabilities(rawValue: 1 << 1)
-  /// An interrupted document can be continued where it stopped.
+  /// An interrupted document is continued where it stopped, and not read again from its beginning:
+  /// ``DocumentReader/open(_:from:)``.
   public static let resumes = BackendCapabilities(rawValue: 1 << 2)
 }

@@ -6,6 +6,13 @@ public protocol DocumentReader: Sendable {
   ///   ``BackendError`` if the source cannot be reached; `CancellationError`.
   func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error>
 
+  /// The bytes of a document from an offset on, for a document that broke off there: a source that can continue does, one
+  /// that cannot reads it from the beginning and passes over what is there. Which ones can says
+  /// ``BackendCapabilities/resumes``. The digest is that of the whole, so a wrong end is noticed.
+  ///
+  /// - Throws: as ``open(_:)``.
+  func open(_ document: DocumentReference, from offset: UInt64) async throws -> any AsyncSequence<[UInt8], any Error>
+
   /// The same documents in the order in which the source reads them most cheaply (an archive is read front to back).
   func readingOrder(of documents: [DocumentReference]) -> [DocumentReference]
 
@@ -17,6 +24,39 @@ public protocol DocumentReader: Sendable {
 extension DocumentReader {
   public func readingOrder(of documents: [DocumentReference]) -> [DocumentReference] { documents }
   public func fingerprint(of document: DocumentReference) async -> String? { nil }
+
+  public func open(
+    _ document: DocumentReference, from offset: UInt64
+  ) async throws -> any AsyncSequence<[UInt8], any Error> {
+    DocumentTail(try await open(document), after: offset)
+  }
+}
+
+/// What follows on the first bytes of a document.
+struct DocumentTail: AsyncSequence {
+  let bytes: any AsyncSequence<[UInt8], any Error>
+  let offset: UInt64
+
+  init(_ bytes: any AsyncSequence<[UInt8], any Error>, after offset: UInt64) {
+    self.bytes = bytes
+    self.offset = offset
+  }
+
+  struct AsyncIterator: AsyncIteratorProtocol {
+    var bytes: any AsyncIteratorProtocol<[UInt8], any Error>
+    var left: UInt64
+
+    mutating func next() async throws -> [UInt8]? {
+      while let piece = try await bytes.next(isolation: nil) {
+        let passed = Swift.min(left, UInt64(piece.count))
+        left -= passed
+        if passed < piece.count { return Array(piece.dropFirst(Int(passed))) }
+      }
+      return nil
+    }
+  }
+
+  func makeAsyncIterator() -> AsyncIterator { AsyncIterator(bytes: bytes.makeAsyncIterator(), left: offset) }
 }
 
 /// A document's bytes that are at hand in memory, as a sequence of pieces.

@@ -12,6 +12,10 @@ public struct Document: Sendable {
   /// name; to have the file elsewhere, link or copy it.
   public let path: String
   let worker: Worker
+  let blobs: BlobStore
+
+  /// Says that a link was made to ``path``: that is no reason to digest it again.
+  package func noteLinked() throws(FileError) { try blobs.noteLinked(digest) }
 
   /// The whole document, in memory.
   ///

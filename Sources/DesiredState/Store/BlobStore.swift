@@ -79,6 +79,21 @@ struct BlobStore: Sendable {
     status.isRegular && status.modified.tv_nsec == digest.seal
   }
 
+  /// The manifest that is kept as a blob.
+  ///
+  /// - Throws: ``StoreError`` with `documentDamaged` if its bytes are gone or wrong; ``FileError`` if they cannot be read
+  ///   now.
+  func manifest(of revision: Revision) throws -> StateManifest {
+    let file = path(of: revision.digest)
+    guard try Files.status(of: file) != nil, let bytes = try Files.read(file, limit: .max - 1),
+      Digest.of(bytes) == revision.digest
+    else {
+      throw StoreError(
+        .documentDamaged, "the manifest \(revision) in \(directory) is damaged; it is fetched again at the next poll")
+    }
+    return try StateManifest(parsing: bytes, requiresVersion: false)
+  }
+
   private func digest(ofFile path: String) throws(FileError) -> Digest {
     let file = try OpenFile.reading(path)
     var hasher = Digest.Hasher()

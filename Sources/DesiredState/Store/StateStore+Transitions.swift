@@ -45,7 +45,8 @@ extension StateStore {
     let ids = Set((try manifest(of: state.revision)).documents.map(\.id))
     var touched = record.touched.filter { $0 != state.revision }
     // What this one replaces, name by name, need not be remembered: only what it does not have.
-    touched.removeAll { revision in (try? manifest(of: revision).documents.allSatisfy { ids.contains($0.id) }) ?? false }
+    touched.removeAll { revision in (try? manifest(of: revision).documents.allSatisfy { ids.contains($0.id) }) ?? false
+    }
     touched.append(state.revision)
     try change { record in
       record.touched = touched
@@ -56,17 +57,21 @@ extension StateStore {
   }
 
   /// Notes that the agent has finished putting the adopted state to work.
+  ///
+  /// - Parameter isOnTrial: whether it must prove itself before it counts as good; not if the device went back to it.
   public func markApplied(
-    _ state: AdoptedState, at time: Date, acknowledging acknowledgements: [Acknowledgement] = []
+    _ state: AdoptedState, at time: Date, isOnTrial: Bool = false, acknowledging acknowledgements: [Acknowledgement] = []
   ) throws {
     let kept = kept(adopted: record.adopted, applied: state.revision)
     try change(saying: acknowledgements) { record in
+      let isOnTrial = isOnTrial && record.rollback == nil
+      record.beginTrial(isOnTrial ? state.revision : nil, at: time)
       record.applied = AppliedState(
         revision: state.revision, version: state.version, signers: state.signers, source: state.source,
         origin: state.origin, at: time)
       record.touched = []
       record.attempt = nil
-      record.setOutcome(.applied, of: state.revision, at: time)
+      if !isOnTrial { record.setOutcome(.applied, of: state.revision, at: time) }
       record.keep(kept)
     }
     collectGarbageIfPossible()
@@ -106,12 +111,16 @@ extension StateStore {
     let others = record.history.filter { $0.state.revision != record.adopted?.revision }
     if let version {
       if let entry = others.first(where: { $0.state.version == version }) { return entry.state }
-      if record.adopted?.version == version { throw StoreError(.notKept, "version \(version) is the adopted one already") }
+      if record.adopted?.version == version {
+        throw StoreError(.notKept, "version \(version) is the adopted one already")
+      }
       let kept = record.history.compactMap { $0.state.version.map(String.init) }.joined(separator: ", ")
       throw StoreError(.notKept, "version \(version) is not kept in \(path); kept are: \(kept.isEmpty ? "none" : kept)")
     }
     let candidates = others.filter { $0.state.revision != record.rollback?.from.revision }
-    if let entry = candidates.first(where: { $0.outcome == .applied || $0.outcome == .rolledBack }) { return entry.state }
+    if let entry = candidates.first(where: { $0.outcome == .applied || $0.outcome == .rolledBack }) {
+      return entry.state
+    }
     throw StoreError(.notKept, "\(path) keeps no earlier state that was applied; there is nothing to go back to")
   }
 
@@ -126,7 +135,8 @@ extension StateStore {
     to revision: Revision, code: String = "operator", reason: String, at time: Date,
     acknowledging acknowledgements: [Acknowledgement] = []
   ) throws {
-    guard let adopted = record.adopted, let target = record.history.first(where: { $0.state.revision == revision })?.state,
+    guard let adopted = record.adopted,
+      let target = record.history.first(where: { $0.state.revision == revision })?.state,
       target.revision != adopted.revision
     else { throw StoreError(.notKept, "\(revision) is not an earlier state that is kept in \(path)") }
     _ = try manifest(of: revision)
@@ -138,6 +148,7 @@ extension StateStore {
         ? nil : Rollback(from: from, to: target.revision, since: time, code: code, reason: printable(reason))
       record.adopted = target
       record.attempt = nil
+      record.trial = nil
       record.setOutcome(code == "operator" ? .rolledBack : .failed, of: adopted.revision, at: time, reason: reason)
     }
   }
@@ -263,7 +274,8 @@ extension StateStore {
   }
 
   private func writeHealthIfDue(at time: Date) throws {
-    if journal.isDue(health, at: time) { try writeHealth(at: time) }
+    // It is for people to read. A disk that does not take it stops no poll: what matters is refused by itself.
+    if journal.isDue(health, at: time) { try? writeHealth(at: time) }
   }
 
   func writeHealth(at time: Date) throws {
@@ -286,7 +298,8 @@ extension RefusedState {
 }
 
 extension StoreRecord {
-  mutating func setOutcome(_ outcome: HistoryEntry.Outcome, of revision: Revision, at time: Date, reason: String? = nil) {
+  mutating func setOutcome(_ outcome: HistoryEntry.Outcome, of revision: Revision, at time: Date, reason: String? = nil)
+  {
     guard let index = history.firstIndex(where: { $0.state.revision == revision }) else { return }
     history[index].outcome = outcome
     history[index].at = time

@@ -46,7 +46,18 @@ extension StateStore {
 
   private func document(_ reference: DocumentReference, size: UInt64) -> Document {
     Document(
-      id: reference.id, digest: reference.digest, size: size, path: blobs.path(of: reference.digest), worker: reader)
+      id: reference.id, digest: reference.digest, size: size, path: blobs.path(of: reference.digest), worker: reader,
+      blobs: blobs)
+  }
+
+  /// The documents of a state that is kept, as they are on the disk; they are checked while they are read.
+  ///
+  /// - Throws: ``StoreError`` with `documentDamaged` if its manifest is gone or wrong; ``FileError``.
+  public func documents(of revision: Revision) throws -> [Document] {
+    try manifest(of: revision).documents.map { reference in
+      let status = try Files.status(of: blobs.path(of: reference.digest))
+      return document(reference, size: UInt64(status?.size ?? 0))
+    }
   }
 
   /// The documents of a state that may be gone by now; an error that may pass is no reason to forget them.

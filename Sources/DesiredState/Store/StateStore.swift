@@ -126,16 +126,7 @@ public actor StateStore {
   ///
   /// - Throws: ``StoreError`` with `documentDamaged` if its bytes are gone or wrong; ``FileError`` if they cannot be read
   ///   now.
-  func manifest(of revision: Revision) throws -> StateManifest {
-    let file = blobs.path(of: revision.digest)
-    guard try Files.status(of: file) != nil, let bytes = try Files.read(file, limit: .max - 1),
-      Digest.of(bytes) == revision.digest
-    else {
-      throw StoreError(
-        .documentDamaged, "the manifest \(revision) in \(path) is damaged; it is fetched again at the next poll")
-    }
-    return try StateManifest(parsing: bytes, requiresVersion: false)
-  }
+  func manifest(of revision: Revision) throws -> StateManifest { try blobs.manifest(of: revision) }
 
   // MARK: - Records
 
@@ -146,6 +137,7 @@ public actor StateStore {
     var next = record
     edit(&next)
     next.say(acknowledgements)
+    if let device = acknowledgements.last?.device { next.device = device }
     try write(next)
     record = next
   }

@@ -12,6 +12,8 @@ struct StoreRecord: Sendable, Equatable, Codable {
   static let sizeLimit = 16 << 20
 
   var format = Self.currentFormat
+  /// The name this device speaks under.
+  var device: String?
   /// The state this device is to be on.
   var adopted: AdoptedState?
   var applied: AppliedState?
@@ -34,6 +36,8 @@ struct StoreRecord: Sendable, Equatable, Codable {
   var approved: Revision?
   /// The agent's unfinished work on the adopted state.
   var attempt: ApplyAttempt?
+  /// The trial that the applied state is on.
+  var trial: TrialRecord?
   /// What must be said of the changes above, and is not in the outbox yet.
   var statements: [Acknowledgement] = []
   /// The trust update that the device follows; nil for the trust that it was set up with.
@@ -64,7 +68,8 @@ extension StoreRecord {
       try JSON.file(again) == bytes
     else {
       throw StoreError(
-        .notStorable, "what is to be written to \(path) (\(bytes.count) bytes) could not be read back; nothing was changed")
+        .notStorable,
+        "what is to be written to \(path) (\(bytes.count) bytes) could not be read back; nothing was changed")
     }
     return bytes
   }

@@ -1,5 +1,6 @@
 public import DesiredState
 import DesiredStateSupport
+import FoundationEssentials
 import HTTPBackendSupport
 public import HTTPTransport
 import HTTPTypes
@@ -21,6 +22,7 @@ public final class RESTBackend: DesiredStateBackend {
   private let binding: String
   private let receipts: HTTPAddress?
   private let client: SourceClient
+  private let fullLookInterval: Duration
 
   /// A drop over HTTP.
   ///
@@ -31,9 +33,12 @@ public final class RESTBackend: DesiredStateBackend {
   ///   - transport: how to get there. Other backends may use the same one.
   ///   - allowsPlainHTTP: whether `http:` may be used to reach another machine than this one. Signatures protect what
   ///     arrives; nothing then protects who sees it.
+  ///   - fullLookInterval: after how long the manifest is asked for as a whole, in place of whether it has changed. Servers
+  ///     make entity tags of a file's time and size, and two publications may have both in common.
   /// - Throws: ``SourceAddressError`` if an address cannot be used.
   public init(
-    manifest: String, receipts: String? = nil, transport: HTTPTransport, allowsPlainHTTP: Bool = false
+    manifest: String, receipts: String? = nil, transport: HTTPTransport, allowsPlainHTTP: Bool = false,
+    fullLookInterval: Duration = .seconds(3600)
   ) throws(SourceAddressError) {
     let manifest = try HTTPSourceAddress.parse(manifest, allowsPlainHTTP: allowsPlainHTTP)
     self.manifest = manifest
@@ -47,6 +52,7 @@ public final class RESTBackend: DesiredStateBackend {
       let folder = text.hasSuffix("/") ? text : text + "/"
       return try HTTPSourceAddress.parse(folder, relativeTo: manifest, allowsPlainHTTP: allowsPlainHTTP)
     }
+    self.fullLookInterval = fullLookInterval
     source = "\(manifest)"
     client = SourceClient(transport: transport)
   }
@@ -56,25 +62,31 @@ public final class RESTBackend: DesiredStateBackend {
   /// `receipts=` in the query of the address is where acknowledgements go; the rest of the query is the server's.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in ["https", "http"] {
-      registry.register(scheme, settings: TransportSettings.keys) { address, context in
+      registry.register(scheme, settings: TransportSettings.keys.union([Self.fullLook.key])) { address, context in
         let url = scheme + ":" + address.location + address.queryText(without: ["receipts"])
         let allowsPlainHTTP = TransportSettings.allowsPlainHTTP(context.settings)
         return try RESTBackend(
           manifest: url, receipts: address.query["receipts"],
-          transport: try TransportSettings.transport(context.settings, to: url), allowsPlainHTTP: allowsPlainHTTP)
+          transport: try TransportSettings.transport(context.settings, to: url), allowsPlainHTTP: allowsPlainHTTP,
+          fullLookInterval: context.settings[Self.fullLook] ?? .seconds(3600))
       }
     }
   }
 
-  /// Receipts can be written where there is an address for them.
-  public var capabilities: BackendCapabilities { receipts == nil ? [] : [.acknowledges] }
+  private static let fullLook: BackendSetting<Duration> = .fullLookInterval
+
+  /// Receipts can be written where there is an address for them. Servers of files send parts of them.
+  public var capabilities: BackendCapabilities { receipts == nil ? [.resumes] : [.resumes, .acknowledges] }
+
+  public func reload() { client.transport.reload() }
 
   /// Looks once: one conditional GET if nothing is new.
   ///
   /// - Throws: ``BackendError``; ``VerificationError`` with `limit-exceeded`; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let deadline = ContinuousClock.now + request.timeout
-    let known = validator(request)
+    let now = Int(Date().timeIntervalSince1970)
+    let known = validator(request, now)
     // RFC 9111 section 5.2.1.4: caches on the way ask the server before they answer.
     var fields: HTTPFields = [.cacheControl: "no-cache", .accept: Self.mediaTypes]
     if let known { fields.append(contentsOf: known.condition) }
@@ -86,7 +98,10 @@ public final class RESTBackend: DesiredStateBackend {
     }
     if answer.response.status == .notModified { return FetchResult(.unchanged, marker: request.marker) }
     let revision = Revision(ofManifest: answer.body)
-    let marker = CacheValidator(answer.response.headerFields, revision: revision).map { binding + $0.marker }
+    let validator = CacheValidator(answer.response.headerFields, revision: revision)
+    // A server that heeds no condition gives a new marker no reason to be written.
+    let marker =
+      known != nil && validator == known ? request.marker : validator.map { binding + "\(now) " + $0.marker }
     if revision == request.current { return FetchResult(.unchanged, marker: marker) }
     let signatures = try await client.get(
       try answer.address.resolvingInDrop(DropLayout.signatures(of: revision)), "the signatures",
@@ -108,9 +123,14 @@ public final class RESTBackend: DesiredStateBackend {
       marker: marker)
   }
 
-  private func validator(_ request: FetchRequest) -> CacheValidator? {
+  /// What to ask by, if the last full look is not too long ago. The marker says when it was, in seconds since 1970.
+  private func validator(_ request: FetchRequest, _ now: Int) -> CacheValidator? {
     guard let marker = request.marker, marker.utf8.starts(with: binding.utf8) else { return nil }
-    return CacheValidator(marker: marker.utf8.dropFirst(binding.utf8.count), current: request.current)
+    let rest = marker.utf8.dropFirst(binding.utf8.count)
+    guard let space = rest.firstIndex(of: UInt8(ascii: " ")), let time = Int(String(rest[..<space]) ?? ""),
+      time <= now, .seconds(now - time) < fullLookInterval
+    else { return nil }
+    return CacheValidator(marker: rest[space...].dropFirst(), current: request.current)
   }
 
   /// RFC 9110 section 12.5.1; any server of files has one of them.

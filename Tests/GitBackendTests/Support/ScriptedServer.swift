@@ -1,3 +1,4 @@
+import DesiredState
 import Foundation
 import TestSupport
 
@@ -8,7 +9,7 @@ final class ScriptedServer: RoadUnderTest {
   private let folder = TemporaryDirectory()
   private let process: ServerProcess
 
-  init(_ repository: OperatorRepository, _ options: String...) async throws {
+  init(_ repository: OperatorRepository, _ options: [String]) async throws {
     self.repository = repository
     let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("Fixtures/git-server.py").path
@@ -19,7 +20,7 @@ final class ScriptedServer: RoadUnderTest {
   }
 
   var address: String { "git+http://127.0.0.1:\(port)/repository.git" }
-  var settings: [String: String] { [:] }
+  var settings: BackendSettings { BackendSettings() }
   var secrets: [String] { [] }
   /// A line for each request that was answered.
   var log: [String] {

@@ -129,6 +129,22 @@ def serve(connection, request, state):
         else:
             names = {"tag": "ETag", "modified": "Last-Modified", "date": "Date"}
             answer(read(file) or b"", fields=[(names[name], value) for name, value in query.items() if name in names])
+    elif path == "/nothing":
+        answer(b"")
+    elif path == "/says":
+        # Words of the test's choice, in which it repeats the credentials that it was sent.
+        text = query["text"].replace("CREDENTIALS", lower.get("authorization", ""))
+        answer(text.encode(), query["code"] + " Whatever", [("Content-Type", query["type"])])
+    elif path == "/breaking":
+        # Breaks the connection after so many bytes of every answer, and begins where it is asked to, if it can.
+        content = read(file) or b""
+        start = int(lower.get("range", "bytes=0-")[6:-1]) if query.get("ranges") != "none" else 0
+        part = content[start:]
+        status = "206 Partial Content" if start else "200 OK"
+        fields = [("ETag", '"strong"')] + ([("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")] if start else [])
+        answer(part[: int(query["every"])], status, fields, length=len(part))
+        if len(part) > int(query["every"]):
+            raise Gone
     elif path == "/portal":
         answer(b"<!DOCTYPE html><title>Welcome to our network</title>", fields=[("Content-Type", "text/html; charset=utf-8")])
     elif path == "/refuse":
@@ -217,6 +233,9 @@ def serve(connection, request, state):
         answer(gzip.compress(text) if encoding == "gzip" else brotli(text), fields=[("Content-Encoding", encoding)])
     elif path == "/bad-gzip":
         answer(b"this is not gzip at all", fields=[("Content-Encoding", "gzip")])
+    elif path == "/cut-gzip":
+        text = gzip.compress(os.urandom(1000) + b"text " * 1000)
+        answer(text[:-20], fields=[("Content-Encoding", "gzip")])
     elif path == "/nothing-gzip":
         send(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\0\0\0\0\0\0\xff")
         while True:

@@ -1,0 +1,64 @@
+import DesiredStateSupport
+
+/// How one state differs from another, document by document.
+public struct StateDifference: Sendable, Equatable {
+  /// A document that differs.
+  public struct Change: Sendable, Equatable, Codable {
+    public enum Kind: String, Sendable, Codable { case added, modified, removed }
+
+    public var document: String
+    public var change: Kind
+    /// The digest of its bytes before; nil if it is added.
+    public var before: Digest?
+    /// The digest of its bytes after; nil if it is removed.
+    public var after: Digest?
+  }
+
+  /// What differs: what is removed first, then the rest in the publisher's order.
+  public var changes: [Change]
+
+  /// The difference between two lists of documents.
+  public init(from before: [DocumentReference], to after: [DocumentReference]) {
+    let known = Dictionary(before.map { ($0.id, $0.digest) }) { first, _ in first }
+    let wanted = Set(after.map(\.id))
+    changes = before.filter { !wanted.contains($0.id) }
+      .map { Change(document: $0.id, change: .removed, before: $0.digest) }
+    for document in after where known[document.id] != document.digest {
+      let before = known[document.id]
+      changes.append(
+        Change(
+          document: document.id, change: before == nil ? .added : .modified, before: before, after: document.digest))
+    }
+  }
+
+  /// The difference between two states that a store keeps, read without disturbing the agent that has it.
+  ///
+  /// - Parameters:
+  ///   - from: a version; nil: the applied state, or if that is `to`, the one adopted before it; nothing if there is none.
+  ///   - to: a version; nil: the adopted state.
+  /// - Throws: ``StoreError`` with `notKept` if a state is not kept, or `documentDamaged`; ``FileError``.
+  public static func read(store path: String, from: UInt64? = nil, to: UInt64? = nil) async throws -> StateDifference {
+    let status = try await StoreStatus.read(path)
+    return try await Worker("desired-state.diff").run {
+      let layout = StoreLayout(path)
+      let blobs = BlobStore(directory: layout.blobs, incoming: layout.incoming)
+      func revision(_ version: UInt64) throws -> Revision {
+        if let entry = status.history.first(where: { $0.state.version == version }) { return entry.state.revision }
+        throw StoreError(.notKept, "version \(version) is not kept in \(path)")
+      }
+      guard let after = try to.map(revision) ?? status.adopted?.revision else {
+        throw StoreError(.notKept, "nothing is adopted in \(path)")
+      }
+      var before = try from.map(revision)
+      if from == nil {
+        before = status.applied?.revision
+        if before == after {
+          let later = status.history.drop { $0.state.revision != after }
+          before = later.dropFirst().first?.state.revision
+        }
+      }
+      let old = try before.map { try blobs.manifest(of: $0).documents } ?? []
+      return StateDifference(from: old, to: try blobs.manifest(of: after).documents)
+    }
+  }
+}
