@@ -46,13 +46,13 @@ extension DropWriter {
   ) async throws -> TrustPublication {
     guard !DropLayout.isBundle(path) else {
       throw PublicationError(
-        "\(path) is a bundle; publish the trust update in a directory, and let the bundle take it along")
+        .options, "\(path) is a bundle; publish the trust update in a directory, and let the bundle take it along")
     }
     let folder = TrustFolder(path)
     let (lock, update, before) = try await worker.run {
       try Files.createDirectories(path)
       guard let lock = try FileLock(path) else {
-        throw PublicationError("another publisher is at work in \(path); try again when it is done")
+        throw PublicationError(.busy, "another publisher is at work in \(path); try again when it is done")
       }
       let newest = try folder.newest()
       let before = try newest.map { try folder.update($0) }
@@ -67,13 +67,13 @@ extension DropWriter {
     }
     defer { lock.release() }
     let bytes = update.encoded()
-    do {
+    do throws(VerificationError) {
       _ = try TrustUpdate(parsing: bytes)
     } catch {
-      throw PublicationError("the trust update \(error.reason)")
+      throw PublicationError(.options, "the trust update \(error.reason)", underlying: error)
     }
     guard bytes.count <= TrustUpdate.maximumSize else {
-      throw PublicationError("the trust update would be longer than \(TrustUpdate.maximumSize) bytes")
+      throw PublicationError(.options, "the trust update would be longer than \(TrustUpdate.maximumSize) bytes")
     }
     let signatures = try await signer.sign(bytes)
     var missing = try Self.missing(update, bytes, signatures, whose: "its own keys", by: update)

@@ -22,14 +22,14 @@ struct TrustFolder: Sendable {
     do {
       return try TrustUpdate(parsing: bytes)
     } catch {
-      throw PublicationError("trust update \(number) in \(root) \(error.reason)")
+      throw PublicationError(.unreadable, "trust update \(number) in \(root) \(error.reason)")
     }
   }
 
   func bytes(at path: String) throws -> [UInt8] {
     let path = Files.join(root, path)
     guard let bytes = try Files.read(path, limit: TrustUpdate.maximumSize) else {
-      throw PublicationError("\(path) is longer than \(TrustUpdate.maximumSize) bytes")
+      throw PublicationError(.unreadable, "\(path) is longer than \(TrustUpdate.maximumSize) bytes")
     }
     return bytes
   }
