@@ -19,7 +19,7 @@ struct TrustFolder: Sendable {
 
   func update(_ number: UInt64) throws -> TrustUpdate {
     let bytes = try bytes(at: DropLayout.trustUpdate(number))
-    do {
+    do throws(VerificationError) {
       return try TrustUpdate(parsing: bytes)
     } catch {
       throw PublicationError(.unreadable, "trust update \(number) in \(root) \(error.reason)")
