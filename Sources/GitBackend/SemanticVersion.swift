@@ -15,8 +15,12 @@ struct SemanticVersion: Sendable, Hashable {
     let numbers = parts.compactMap { part in part.utf8.allSatisfy { (0x30...0x39).contains($0) } ? UInt64(part) : nil }
     guard (1...3).contains(parts.count), numbers.count == parts.count else { return nil }
     self.numbers = numbers + Array(repeating: 0, count: 3 - numbers.count)
+    guard hyphen < core.endIndex else {
+      prerelease = []
+      return
+    }
     prerelease = core[hyphen...].dropFirst().split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-    if hyphen < core.endIndex, prerelease.contains("") || prerelease.isEmpty { return nil }
+    guard !prerelease.contains("") else { return nil }
   }
 
   init(_ numbers: [UInt64]) {

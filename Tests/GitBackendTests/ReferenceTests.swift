@@ -118,7 +118,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "git+https://host/r.git?ref=fix#12", "git+https://host/r.git?ref=semver:x", "git+https://host/r.git?receipts=some",
+    "git+https://host/r.git?ref=fix#12", "git+https://host/r.git?ref=semver:latest",
+    "git+https://host/r.git?receipts=some",
   ])
   func `an address that would be read otherwise than it was meant is refused`(address: String) {
     #expect(throws: SourceAddressError.self) {

@@ -6,7 +6,7 @@ import Testing
 @testable import GitBackend
 
 /// What a repository on this disk may be made of, before libgit2 opens anything in it.
-@Suite(.timeLimit(.minutes(1))) struct RepositoryDirectoryTests {
+@Suite(.timeLimit(.minutes(3))) struct RepositoryDirectoryTests {
   @Test(arguments: [
     ("[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectFormat = sha256\n", "SHA-1"),
     ("[core]\n\trepositoryformatversion = 1\n[Extensions] refStorage = reftable\n", "refStorage"),

@@ -44,6 +44,7 @@ final class PackLimiter {
   private var start: UInt64 = 0
   private var base: UInt64 = 0
   private var isBaseBegun = false
+  private var baseName: [UInt8] = []
   /// The beginning of a delta, until it has told its two sizes.
   private var delta: [UInt8]? = nil
   private var shift: UInt64 = 0
@@ -77,6 +78,7 @@ final class PackLimiter {
       case .baseOffset: try baseOffset(rest.removeFirst())
       case .baseName(let left):
         let taken = min(left, rest.count)
+        baseName += rest.prefix(taken)
         rest = rest.dropFirst(taken)
         if taken == left { try begin() } else { state = .baseName(left - taken) }
       case .content:
@@ -139,7 +141,9 @@ final class PackLimiter {
       base = 0
       isBaseBegun = false
       state = .baseOffset
-    case 7: state = .baseName(20)
+    case 7:
+      baseName = []
+      state = .baseName(20)
     default: throw Self.violation("it holds an object of an unknown type")
     }
   }
@@ -175,7 +179,9 @@ final class PackLimiter {
     inflated = 0
     delta = type >= 6 ? [] : nil
     state = .content
-    try observer?.begin(type: type, size: size, at: start, base: type == 6 ? base : nil)
+    let base: PackObserver.Base? =
+      type == 6 ? .offset(base) : type == 7 ? ObjectID(bytes: baseName).map { .name($0) } : nil
+    try observer?.begin(type: type, size: size, at: start, base: base)
   }
 
   private func content(_ rest: inout ArraySlice<UInt8>) throws {

@@ -10,6 +10,13 @@ final class PackObserver {
     case tag = 4
   }
 
+  /// Which object a delta builds on.
+  enum Base {
+    /// The one that begins there in the pack.
+    case offset(UInt64)
+    case name(ObjectID)
+  }
+
   /// The bytes that a commit or a tag may have, and a tree that is looked at.
   static let largestObject = 1 << 20
   /// How much is remembered for deltas that build on it, in bytes.
@@ -20,6 +27,8 @@ final class PackObserver {
   private let pass: () throws -> Void
   /// By where they begin in the pack.
   private var seen: [UInt64: (kind: Kind, bytes: [UInt8])] = [:]
+  /// Where the objects with these names begin: servers that do not count in offsets name the base of a delta.
+  private var places: [ObjectID: UInt64] = [:]
   private var remembered = 0
   private var current: (kind: Kind, base: [UInt8]?, start: UInt64)?
   private var bytes: [UInt8] = []
@@ -34,16 +43,24 @@ final class PackObserver {
     (self.kinds, self.see, self.pass) = (kinds, see, pass)
   }
 
-  func begin(type: UInt8, size: UInt64, at start: UInt64, base: UInt64?) throws {
+  func begin(type: UInt8, size: UInt64, at start: UInt64, base: Base?) throws {
     current = nil
     bytes = []
     guard size <= Self.largestObject else { return try pass() }
     if let kind = Kind(rawValue: type), kinds.contains(kind) {
       current = (kind, nil, start)
-    } else if let base, let known = seen[base] {
+    } else if let known = place(of: base).flatMap({ seen[$0] }) {
       current = (known.kind, known.bytes, start)
     } else {
       try pass()
+    }
+  }
+
+  private func place(of base: Base?) -> UInt64? {
+    switch base {
+    case .offset(let offset): offset
+    case .name(let name): places[name]
+    case nil: nil
     }
   }
 
@@ -62,7 +79,10 @@ final class PackObserver {
       whole = result
     }
     remembered += whole.count
-    if remembered <= Self.memory { seen[object.start] = (object.kind, whole) }
+    if remembered <= Self.memory {
+      seen[object.start] = (object.kind, whole)
+      places[try ObjectID(of: whole, object.kind)] = object.start
+    }
     try see(object.kind, whole)
   }
 }

@@ -44,6 +44,17 @@ struct CommitHistory {
 }
 
 extension ObjectID {
+  init(of content: [UInt8], _ kind: PackObserver.Kind) throws(LibGit2Error) {
+    let type =
+      switch kind {
+      case .commit: GIT_OBJECT_COMMIT
+      case .tree: GIT_OBJECT_TREE
+      case .blob: GIT_OBJECT_BLOB
+      case .tag: GIT_OBJECT_TAG
+      }
+    try self.init(of: content, type)
+  }
+
   /// The name of an object with this content.
   init(of content: [UInt8], _ type: git_object_t) throws(LibGit2Error) {
     var id = git_oid()

@@ -199,7 +199,8 @@ final class RemoteRepository: GitRepository {
 
   private static func unusable(_ error: any Error) -> BackendError {
     BackendError(
-      .unreachable, "the fetched objects cannot be kept: \(error); see to the disk, it is fetched again at the next poll",
+      .unreachable,
+      "the fetched objects cannot be kept: \(error); see to the disk, it is fetched again at the next poll",
       underlying: error)
   }
 }

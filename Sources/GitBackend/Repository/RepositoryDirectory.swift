@@ -38,6 +38,7 @@ struct RepositoryDirectory: Sendable {
     try check("config", limit: Self.largestText)
     try check("packed-refs", limit: Self.largestPackedReferences)
     try RepositoryFormat(try text("config")).check()
+    try objectDirectories()
   }
 
   /// Looks at the files of references, and of those that they lead to.
@@ -60,26 +61,35 @@ struct RepositoryDirectory: Sendable {
   /// Looks at the files that objects are in.
   func checkObjects() throws(Refusal) {
     try check("shallow", limit: Self.largestText)
-    var others = ["objects"]
-    var seen: Set<String> = []
-    while let objects = others.popLast(), seen.insert(objects).inserted, seen.count < 16 {
+    for objects in try objectDirectories() {
       for name in try names(in: objects) {
         let folder = "\(objects)/\(name)"
         if name.utf8.count == 2 {
           try checkFiles(below: folder, limit: Self.largestLooseObject, depth: 0)
-        } else if name == "pack" {
+        } else if name == "pack" || name == "info" {
           // They are mapped into memory, piece by piece.
-          try checkFiles(below: folder, limit: .max, depth: 0)
-        } else if name == "info" {
           try checkFiles(below: folder, limit: .max, depth: 1)
-          try check("\(folder)/alternates", limit: Self.largestText)
-          for line in String(decoding: try text("\(folder)/alternates"), as: UTF8.self).split(separator: "\n")
-          where !line.hasPrefix("#") {
-            others.append(line.hasPrefix("/") ? String(line) : "\(objects)/\(line)")
-          }
         }
       }
     }
+  }
+
+  /// Where objects are: in the repository, and in those that it borrows from (gitrepository-layout(5), alternates).
+  @discardableResult
+  private func objectDirectories() throws(Refusal) -> [String] {
+    var directories: [String] = []
+    var others = ["objects"]
+    while let objects = others.popLast(), directories.count < 16 {
+      guard !directories.contains(objects) else { continue }
+      directories.append(objects)
+      let alternates = "\(objects)/info/alternates"
+      try check(alternates, limit: Self.largestText)
+      for line in String(decoding: try text(alternates), as: UTF8.self).split(separator: "\n")
+      where !line.hasPrefix("#") {
+        others.append(line.hasPrefix("/") ? String(line) : "\(objects)/\(line)")
+      }
+    }
+    return directories
   }
 
   private func full(_ name: String) -> String { name.hasPrefix("/") ? name : Files.join(path, name) }
