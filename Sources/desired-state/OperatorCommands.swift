@@ -78,16 +78,29 @@ struct ResetCommand: AsyncParsableCommand {
   var floor: UInt64?
   @Flag(help: "Forget the newest signed time: expiry is judged by the device's clock alone.") var clock = false
   @Flag(help: "Forget what was refused, and how long sources are left alone.") var refusals = false
+  @Option(
+    help: ArgumentHelp(
+      "Forget all trust updates: the keys in this file count again, which 'follow' must then be given as --trust.",
+      valueName: "allowed-signers"))
+  var trust: String?
   @Flag(help: "Print one JSON object.") var json = false
 
   func validate() throws {
-    guard floor != nil || clock || refusals else {
-      throw ValidationError("say what to reset: --floor VERSION, --clock or --refusals.")
+    guard floor != nil || clock || refusals || trust != nil else {
+      throw ValidationError("say what to reset: --floor VERSION, --clock, --refusals or --trust ALLOWED_SIGNERS.")
     }
   }
 
   func run() async throws {
-    let reset = StateStore.Reset(floor: floor, clock: clock, refusals: refusals)
+    if let trust {
+      // A device whose trust is forgotten and whose file cannot be read would follow nothing at all.
+      do {
+        _ = try await AllowedSigners.read(trust)
+      } catch {
+        throw ValidationError("--trust: \(error)")
+      }
+    }
+    let reset = StateStore.Reset(floor: floor, clock: clock, refusals: refusals, trust: trust != nil)
     try await StoreChange(store: store, isJSON: json).perform(.reset(reset), "reset")
   }
 }
