@@ -63,7 +63,7 @@ struct EventLine: Encodable, Sendable {
 }
 
 extension EventLine {
-  /// The line for an event; nil for the pause between two polls, which is no news.
+  /// The line for an event; nil for one that is no news, such as the pause between two polls.
   init?(_ event: ReconcilerEvent) {
     self.init(
       event: "", source: event.source, revision: event.revision, version: event.version, origin: event.origin)
@@ -77,12 +77,15 @@ extension EventLine {
       self.event = "applied"
       documents = update.documents.count
     case .unavailable(let error): self = .unavailable(error, source: event.source)
-    case .rejected(let error): self = .rejected(error, source: event.source, revision: event.revision, origin: event.origin)
+    case .rejected(let error):
+      self = .rejected(error, source: event.source, revision: event.revision, origin: event.origin)
     case .acknowledged(let acknowledgement): self = .acknowledged(acknowledgement, source: event.source)
     case .applyFailed(let error):
       self.event = "apply-failed"
       (code, reason) = ("apply-failed", printable("\(error)"))
     case .acknowledgementFailed(let error):
+      // A source that takes none is no trouble: they wait for one that does.
+      if (error as? BackendError)?.code == .unsupported { return nil }
       self.event = "acknowledgement-failed"
       (code, reason) = ((error as? BackendError)?.code.rawValue ?? "acknowledgement-failed", printable("\(error)"))
     case .held(let hold):

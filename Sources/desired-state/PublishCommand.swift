@@ -39,7 +39,8 @@ struct PublishCommand: AsyncParsableCommand {
   func validate() throws {
     guard version != 0 else { throw ValidationError("--version must be at least 1.") }
     guard trustUpdates == nil || DropLayout.isBundle(to) else {
-      throw ValidationError("--trust-updates goes with --to FILE.tar.gz; a drop directory has trust updates of its own.")
+      throw ValidationError(
+        "--trust-updates goes with --to FILE.tar.gz; a drop directory has trust updates of its own.")
     }
     if let advice = GitBackend.advice(on: to) { throw ValidationError(advice + ".") }
   }

@@ -79,7 +79,9 @@ struct TrustPublishCommand: AsyncParsableCommand {
         return "Publish trust update \(publication.update.version)"
       }
     }
-    guard let publication = published.withLock({ $0 }) else { throw PublicationError(.options, "nothing was published") }
+    guard let publication = published.withLock({ $0 }) else {
+      throw PublicationError(.options, "nothing was published")
+    }
     return publication
   }
 

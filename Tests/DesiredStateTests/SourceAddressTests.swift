@@ -9,7 +9,7 @@ import Testing
   }
 
   @Test("A URL has a scheme in lower case, and a query by name") func url() throws {
-    let address = try SourceAddress("GIT+HTTPS://host/path?ref=main&path=sites%2Fnorth#fragment")
+    let address = try SourceAddress("GIT+HTTPS://host/path?ref=main&path=sites%2Fnorth")
     #expect(address.scheme == "git+https" && address.location == "//host/path")
     #expect(address.query == ["ref": "main", "path": "sites/north"])
     #expect(address.queryText(without: ["ref"]) == "?path=sites%2Fnorth")
@@ -23,7 +23,9 @@ import Testing
     #expect(throws: SourceAddressError.self) { try SourceAddress("file:///mnt/%00").filePath() }
   }
 
-  @Test("Empty, undecodable or ambiguous: refused", arguments: ["", "https://host/?a=%zz", "https://host/?a=1&a=2"])
+  @Test(
+    "Empty, undecodable or ambiguous: refused",
+    arguments: ["", "https://host/?a=%zz", "https://host/?a=1&a=2", "https://host/#a"])
   func refused(text: String) {
     let error = #expect(throws: SourceAddressError.self) { try SourceAddress(text) }
     #expect(error?.code == .malformed)

@@ -8,7 +8,9 @@ package func until(
 ) async throws {
   let end = ContinuousClock.now + limit
   while try await !holds() {
-    guard ContinuousClock.now < end else { throw ChildProcess.Failure(description: "\(condition): not within \(limit)") }
+    guard ContinuousClock.now < end else {
+      throw ChildProcess.Failure(description: "\(condition): not within \(limit)")
+    }
     try await Task.sleep(for: .milliseconds(2))
   }
 }

@@ -147,7 +147,9 @@ extension Reconciler {
         let newer = try await followTrust(of: fetched, from: source, verifier)
         let verifier = newer ?? verifier
         let verified = try await ask(source) { try await source.verify(fetched, with: verifier) }
-        if newer == nil, request.current != nil, let offered = await store.offered, verified.revision == offered.revision {
+        if newer == nil, request.current != nil, let offered = await store.offered,
+          verified.revision == offered.revision
+        {
           // The same state with new evidence (another commit): only the marker moves.
           try await store.settle(source.source, marker: result.marker)
           emit(.unchanged, source.source, verified.revision, verified.manifest.version, verified.origin)

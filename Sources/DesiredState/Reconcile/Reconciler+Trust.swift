@@ -22,7 +22,9 @@ extension Reconciler {
     of state: FetchedState, from source: any DesiredStateBackend, _ verifier: Verifier
   ) async throws -> Verifier? {
     let trust = await store.trust
-    guard let newer = try await ask(source, { try await verifier.newerTrust(of: state, than: trust) }) else { return nil }
+    guard let newer = try await ask(source, { try await verifier.newerTrust(of: state, than: trust) }) else {
+      return nil
+    }
     try await store.follow(newer)
     configuration.logger.notice("following trust update \(newer.version) from \(source.source)")
     return Verifier(replacing: try await policy(), in: verifier)

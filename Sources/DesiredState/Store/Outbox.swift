@@ -45,7 +45,9 @@ public struct Outbox: Sendable {
         let path = Files.join(directory, Self.fileName(for: acknowledgement.subject))
         if unlessNewer, acknowledgement.subject != .state, let there = try? Self.readOne(path),
           there.time > acknowledgement.time
-        { continue }
+        {
+          continue
+        }
         if files.count == 1 { return try Files.replace(path, with: bytes, mode: 0o600) }
         let temporary = Files.temporaryName(for: path)
         try Files.replace(temporary, with: bytes, mode: 0o600, isDurable: false)
@@ -144,11 +146,13 @@ public struct Outbox: Sendable {
 
   private static func lock(_ directory: String) throws -> FileLock {
     if let status = try Files.status(of: directory), !status.isDirectory, !Files.isDirectory(directory) {
-      throw StoreError(.wrongType, "\(directory) is not a directory; move the file away, it was not made by this program")
+      throw StoreError(
+        .wrongType, "\(directory) is not a directory; move the file away, it was not made by this program")
     }
     try Files.createDirectories(directory, mode: 0o700)
     guard let lock = try FileLock(directory, waitingAtMost: lockPatience) else {
-      throw StoreError(.locked, "another process has held \(directory) for \(lockPatience); find it with fuser(1) and stop it")
+      throw StoreError(
+        .locked, "another process has held \(directory) for \(lockPatience); find it with fuser(1) and stop it")
     }
     return lock
   }
