@@ -117,7 +117,7 @@ import Testing
       return "published"
     }
     #expect(try await repository.git("log", "-1", "--format=%s", "main") == "published")
-    let before = try await repository.git("rev-parse", "main~1:documents/0")
-    #expect(try await repository.git("rev-parse", "main:documents/0") == before)
+    let before = try await repository.git("rev-parse", "main~1:documents/documents0")
+    #expect(try await repository.git("rev-parse", "main:documents/documents0") == before)
   }
 }

@@ -87,4 +87,10 @@ private struct HidingReader: DocumentReader {
   func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
     try await base.open(document)
   }
+
+  func open(
+    _ document: DocumentReference, from offset: UInt64
+  ) async throws -> any AsyncSequence<[UInt8], any Error> {
+    try await base.open(document, from: offset)
+  }
 }
