@@ -210,6 +210,8 @@ public final class GitBackend: DesiredStateBackend {
     repository.channel.map { [AuthenticatedChannel($0, gave: revision)] } ?? []
   }
 
+  public func reload() { repository.reload() }
+
   // MARK: - Acknowledging
 
   /// Commits a receipt to the device's branch, `acknowledgements/<device>`, and pushes it: see ``Receipt``. The same

@@ -12,7 +12,7 @@ struct FollowCommand: AsyncParsableCommand {
       PUT there); or a Margo fleet manager, margo+https://host (with ?client=ID for the client-id form); or a Git repository, \
       git+https://host/path, git+ssh://user@host/path or git+file:///path, with ?ref=BRANCH-OR-TAG&path=DIRECTORY. \
       Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0. \
-      Files of keys (--trust, --revoked) are read again when they change; SIGHUP reads them at once and looks now.
+      Files of keys, certificates and tokens are read again when they change; SIGHUP reads all of them and looks now.
       """)
 
   @Argument(help: "Where desired state is published.") var sources: [String]
@@ -95,6 +95,7 @@ struct FollowCommand: AsyncParsableCommand {
     do {
       let readAgain: @Sendable () -> Void = {
         files.invalidate()
+        for backend in backends { backend.reload() }
         running.withLock { $0 }?.lookNow()
       }
       try await endingOnSignals(onHangup: readAgain, work)

@@ -5,6 +5,9 @@ protocol GitRepository: Sendable {
   /// What proved who the other end is, in words; nil if nothing did.
   var channel: String? { get }
 
+  /// Reads the files of its settings again, and connects anew.
+  func reload()
+
   /// What the references lead to, commits or tags, by their full names; those that do not exist are left out.
   ///
   /// - Throws: ``BackendError``; `CancellationError`.

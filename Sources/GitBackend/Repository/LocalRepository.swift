@@ -15,6 +15,8 @@ final class LocalRepository: GitRepository {
     self.source = source
   }
 
+  func reload() {}
+
   var channel: String? { nil }
 
   func references(_ query: ReferenceQuery) async throws -> [String: ObjectID] {

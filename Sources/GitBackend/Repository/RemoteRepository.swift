@@ -35,6 +35,8 @@ final class RemoteRepository: GitRepository {
     cacheName = "git-" + Digest.of("\(purpose) \(source)".utf8).hexadecimal.prefix(16)
   }
 
+  func reload() { transport.reload() }
+
   var channel: String? { transport.channel }
 
   // MARK: - Sessions

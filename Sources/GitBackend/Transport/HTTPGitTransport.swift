@@ -49,6 +49,8 @@ final class HTTPGitTransport: GitTransport {
   /// What went over the wire.
   var counters: HTTPWireCounters { transport.counters }
 
+  func reload() { transport.reload() }
+
   func withSession<Value: Sendable>(
     with service: GitService, _ body: @escaping @Sendable (any GitSession) async throws -> Value
   ) async throws -> Value {

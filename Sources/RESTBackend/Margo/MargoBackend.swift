@@ -114,6 +114,8 @@ public final class MargoBackend: DesiredStateBackend {
           }, origin: answer.origin, documents: documents)), marker: marker)
   }
 
+  public func reload() { client.transport.reload() }
+
   /// The API takes how far deployments have come, each with the manifest version it came from. For the state as a whole
   /// it has no place.
   public var capabilities: BackendCapabilities { [.acknowledgesDocuments] }
