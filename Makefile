@@ -6,7 +6,8 @@ LIBRARIES := libarchive-dev libcurl4-openssl-dev libssl-dev libgit2-dev zlib1g-d
 DEMO_PACKAGES := $(LIBRARIES) openssh-client
 TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 iproute2 nginx-light openssl fcgiwrap \
   openssh-server python3-dulwich
-# Packages of their own build into one place, so that what they share is built once.
+# Packages of their own build into one place, so that common dependencies are built once. Each names its tests: else those
+# of the package that was built first are run.
 NESTED := --scratch-path .build-nested
 
 .DEFAULT_GOAL := help
@@ -69,11 +70,11 @@ format: ## format all sources in place
 
 examples: requirements ## build and test the packages in Examples, each as its users would have it
 	@Scripts/install-packages etcd-server
-	$(SWIFT) test $(NESTED) --package-path Examples/VendorBackend
-	$(SWIFT) test $(NESTED) --package-path Examples/EdgeAgent
+	$(SWIFT) test $(NESTED) --package-path Examples/VendorBackend --test-product desired-state-etcdPackageTests
+	$(SWIFT) test $(NESTED) --package-path Examples/EdgeAgent --test-product edge-agentPackageTests
 
 reference-server: requirements ## build and test the reference fleet manager
-	$(SWIFT) test $(NESTED) --package-path ReferenceServer
+	$(SWIFT) test $(NESTED) --package-path ReferenceServer --test-product ReferenceServerPackageTests
 
 articles: requirements ## do literally what the articles say, in empty folders
 	Scripts/check-articles
