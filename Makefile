@@ -27,13 +27,15 @@ build: requirements ## build everything, with debug information
 KIT := DesiredStateTestingTests
 SERVED := CommandLineTests|HTTPTransportTests|RESTBackendTests|GitBackendTests
 RUN := $(SWIFT) test --skip-build
+# Tests that start servers, a few at a time: each has limits of time that hold where two processors serve all of them.
+FEW := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=6 $(RUN)
 
 test: requirements ## install what is missing, build, and run every test
 	$(SWIFT) build --build-tests
 	$(RUN) --skip '$(KIT)|$(SERVED)|Conformance|Endurance'
-	$(RUN) --filter CommandLineTests
-	$(RUN) --filter HTTPTransportTests
-	for target in RESTBackendTests GitBackendTests; do $(RUN) --filter $$target --skip 'Conformance|Endurance' || exit; done
+	$(FEW) --filter CommandLineTests
+	$(FEW) --filter HTTPTransportTests
+	for target in RESTBackendTests GitBackendTests; do $(FEW) --filter $$target --skip 'Conformance|Endurance' || exit; done
 	for target in FileBackendTests RESTBackendTests GitBackendTests; do $(RUN) --filter "$$target.*Endurance" || exit; done
 	$(RUN) --filter $(KIT)
 	for target in FileBackendTests RESTBackendTests GitBackendTests; do $(RUN) --filter "$$target.*Conformance" || exit; done

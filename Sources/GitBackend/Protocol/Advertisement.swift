@@ -23,6 +23,9 @@ struct Advertisement: Sendable {
   /// Whether objects can be left out by kind (`filter`).
   var canFilter: Bool { offersToFetch("filter") }
 
+  /// Whether commits are the first objects of a pack, which git and servers built on it see to. Others mix them (dulwich).
+  var sendsCommitsFirst: Bool { capabilities["agent"]?.hasPrefix("git/") == true }
+
   /// The line that says how objects are named, to a service that has a word for it (git since 2.28).
   var objectFormat: [UInt8] { offers("object-format") ? Packet.encode("object-format=sha1\n") : [] }
 

@@ -25,16 +25,17 @@ extension RemoteRepository {
   }
 
   /// The commits before a commit, without trees and files: of a server that can leave them out by asking for it, of
-  /// another one by reading no further, since commits come first.
+  /// another one by reading no further than the commits, or than what decides the question.
   private func history(
     of commit: ObjectID, after ancestor: ObjectID, _ depth: PackRequest.Depth
   ) async throws -> (commits: CommitHistory, isWhole: Bool) {
     let request = PackRequest(wanted: [commit], held: [ancestor], depth: depth, isOfCommitsAlone: true)
-    let reading = HistoryReading()
+    let reading = HistoryReading(of: commit, from: ancestor)
     do {
       return try await withSession(with: .uploadPack) { [self] session in
         let advertisement = try await advertisement(.uploadPack, in: session)
         let isWhole = request.depth(for: advertisement) == .everything
+        reading.sendsCommitsFirst = advertisement.sendsCommitsFirst
         let packets = try await session.ask(request.encoded(for: advertisement))
         var answer = try await PackAnswer(packets, to: request, of: advertisement)
         while let piece = try await answer.next() { try reading.take(piece) }
@@ -62,20 +63,36 @@ private final class HistoryReading: @unchecked Sendable {
   }
 
   private(set) var history = CommitHistory()
+  /// Whether no commit comes after other objects. A server that mixes them is read until the question is decided.
+  var sendsCommitsFirst = true
   private let limiter = PackLimiter(.ofHistory)
+  private let commit: ObjectID
+  private let ancestor: ObjectID
+  /// Objects that are no commits, since the last commit and since the question was asked last.
   private var others = 0
+  private var unasked = 0
 
-  init() {
+  init(of commit: ObjectID, from ancestor: ObjectID) {
+    self.commit = commit
+    self.ancestor = ancestor
     limiter.observer = PackObserver(of: [.commit, .tag]) { [unowned self] kind, bytes in
       guard kind == .commit else { return }
       try history.add(bytes)
       others = 0
       guard history.count < RemoteRepository.longestHistory else { throw End.tooMany }
     } pass: { [unowned self] in
-      // An object that is no commit: git sends no commit after it, other servers may mix them a little.
       others += 1
-      guard history.count == 0, others < 256 else { throw End.whole }
+      let isOver = sendsCommitsFirst ? history.count > 0 || others >= 256 : isDecided()
+      if isOver { throw End.whole }
     }
+  }
+
+  /// Whether the commits that have come tell how the two stand to each other. Asked more rarely the more there are.
+  private func isDecided() -> Bool {
+    unasked += 1
+    guard unasked >= min(max(1, history.count / 4), 64) else { return false }
+    unasked = 0
+    return history.ancestry(of: commit, from: ancestor) != .unproven(isCut: true)
   }
 
   func take(_ bytes: [UInt8]) throws {
