@@ -61,7 +61,7 @@ package final class Nginx: Sendable {
   package func stop() async throws { try await process.stop() }
 
   /// Makes it stop answering, without closing anything.
-  package func freeze() { process.freeze() }
+  package func freeze() async throws { try await process.freeze() }
 
   /// Ends ``freeze()``.
   package func thaw() { process.thaw() }

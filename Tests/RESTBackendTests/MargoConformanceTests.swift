@@ -70,7 +70,7 @@ private final class MargoFixture: ConformanceFixture {
     Digest.of(try #require(published.withLock { $0?.documents[id] }))
   }
 
-  func stall() async throws { site.freeze() }
+  func stall() async throws { try await site.freeze() }
   func waitUntilStalled() async throws { try await untilClientWaits(atPort: site.port) }
   func resume() async throws { site.thaw() }
 

@@ -52,7 +52,7 @@ private final class DropFixture: ConformanceFixture {
     try TestSupport.repair(path, with: TestPublication.corrupted(try contents(of: path)))
   }
 
-  func stall() async throws { site.freeze() }
+  func stall() async throws { try await site.freeze() }
   func waitUntilStalled() async throws { try await untilClientWaits(atPort: site.port) }
   func resume() async throws { site.thaw() }
 

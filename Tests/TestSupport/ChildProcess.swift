@@ -1,3 +1,4 @@
+import Foundation
 package import Glibc
 
 /// A program that runs beside the tests. Stopped by its own process id when let go of, and by the end
@@ -93,4 +94,18 @@ package final class ChildProcess: Sendable {
     }
     return result
   }()
+}
+
+/// Stops a process (SIGSTOP), and returns when none of its threads runs: the signal alone leaves it time for an answer.
+package func stopped(_ identifier: pid_t) async throws {
+  kill(identifier, SIGSTOP)
+  try await until("process \(identifier) is stopped") {
+    let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/task")
+    return threads.allSatisfy { thread in
+      // The state follows the name, which is in parentheses: see proc_pid_stat(5).
+      guard let line = try? String(contentsOfFile: "/proc/\(identifier)/task/\(thread)/stat", encoding: .utf8)
+      else { return true }
+      return line.drop { $0 != ")" }.dropFirst(2).first == "T"
+    }
+  }
 }

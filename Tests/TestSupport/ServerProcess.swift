@@ -32,7 +32,9 @@ package final class ServerProcess: Sendable {
   package func stop() async throws { try await onThread { [self] in running.withLock { $0 = nil } } }
 
   /// Makes it do nothing, while the kernel still takes connections for it.
-  package func freeze() { running.withLock { if let running = $0 { kill(running.identifier, SIGSTOP) } } }
+  package func freeze() async throws {
+    if let identifier = running.withLock({ $0?.identifier }) { try await stopped(identifier) }
+  }
 
   /// Ends ``freeze()``.
   package func thaw() { running.withLock { if let running = $0 { kill(running.identifier, SIGCONT) } } }

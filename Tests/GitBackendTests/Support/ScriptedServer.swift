@@ -30,7 +30,7 @@ final class ScriptedServer: RoadUnderTest {
 
   func makeUnreachable() async throws { try await process.stop() }
   func makeReachable() async throws { try await process.start() }
-  func stall() async throws { process.freeze() }
+  func stall() async throws { try await process.freeze() }
   func waitUntilStalled() async throws {}
   func resume() async throws { process.thaw() }
   func bytes() async throws -> UInt64? { nil }

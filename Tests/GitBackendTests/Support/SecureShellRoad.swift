@@ -55,7 +55,7 @@ final class SecureShellRoad: RoadUnderTest {
 
   func makeUnreachable() async throws { try await sshd.stop() }
   func makeReachable() async throws { try await sshd.start() }
-  func stall() async throws { sshd.freeze() }
+  func stall() async throws { try await sshd.freeze() }
   func waitUntilStalled() async throws { try await untilClientWaits(atPort: port) }
   func resume() async throws { sshd.thaw() }
   func bytes() async throws -> UInt64? { nil }

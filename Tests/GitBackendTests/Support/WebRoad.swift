@@ -78,7 +78,7 @@ final class WebRoad: RoadUnderTest {
 
   func makeUnreachable() async throws { try await nginx.stop() }
   func makeReachable() async throws { try await nginx.start() }
-  func stall() async throws { nginx.freeze() }
+  func stall() async throws { try await nginx.freeze() }
   func waitUntilStalled() async throws { try await untilClientWaits(atPort: nginx.ports[0]) }
   func resume() async throws { nginx.thaw() }
 

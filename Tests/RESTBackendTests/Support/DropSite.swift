@@ -64,7 +64,7 @@ final class DropSite: Sendable {
 
   func stop() async throws { try await nginx.stop() }
   func start() async throws { try await nginx.start() }
-  func freeze() { nginx.freeze() }
+  func freeze() async throws { try await nginx.freeze() }
   func thaw() { nginx.thaw() }
 
   /// Starts nginx anew with more in its `server` block.

@@ -58,14 +58,10 @@ final class MargoSite: Sendable {
 
   func start() async throws { try await onThread { [self] in try launch() } }
   func stop() async throws { try await onThread { [self] in process.withLock { $0 = nil } } }
-  func freeze() { signal(SIGSTOP) }
-  func thaw() { signal(SIGCONT) }
-
-  private func signal(_ number: Int32) {
-    process.withLock { process in
-      if let process { _ = kill(process.identifier, number) }
-    }
+  func freeze() async throws {
+    if let identifier = process.withLock({ $0?.identifier }) { try await stopped(identifier) }
   }
+  func thaw() { process.withLock { if let process = $0 { kill(process.identifier, SIGCONT) } } }
 
   var base: String { "\(isSecure ? "https" : "http")://localhost:\(port)" }
   func file(_ name: String) -> String { directory[name] }
