@@ -1,6 +1,6 @@
 import DesiredState
 import DesiredStateSupport
-package import HTTPTransport
+import HTTPTransport
 import HTTPTypes
 
 /// A document on its way over HTTP, in pieces of bounded size and with errors in the contract's words.

@@ -20,7 +20,7 @@ struct FollowCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Let the store have this many bytes at most: 500M, 2G. (default: what the disk has)", valueName: "size"))
-  var maxStore: ByteSize?
+  var maxStore: ByteCount?
   @Option(help: ArgumentHelp("How many states to keep, to go back to.", valueName: "number")) var keep = 2
   @Option(
     help: ArgumentHelp(
@@ -50,7 +50,7 @@ struct FollowCommand: AsyncParsableCommand {
     let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
     let work: @Sendable () async throws -> Void = {
       try await reporting {
-        let store = try await StateStore.open(store, keeping: keep, maximumSize: maxStore?.bytes)
+        let store = try await StateStore.open(store, keeping: keep, maximumSize: maxStore.map { UInt64($0.bytes) })
         var configuration = configuration
         if let tree {
           configuration.isStillApplied = { applied in

@@ -13,8 +13,10 @@ struct Output: Sendable {
     if let line = try? JSON.line(event) { Self.line(line) }
   }
 
-  /// Writes a line with one write(2), so that a reader of a pipe sees it at once and whole.
-  static func line(_ text: String) { write(text, to: 1) }
+  private static let standardOutput = LineWriter(1) { complain($0) }
+
+  /// Writes a line of the result.
+  static func line(_ text: String) { standardOutput.write(text) }
 
   /// What went wrong, for a person.
   static func complain(_ error: some CustomStringConvertible) {

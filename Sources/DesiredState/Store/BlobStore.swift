@@ -42,6 +42,12 @@ struct BlobStore: Sendable {
     return try scrub(digest, status)
   }
 
+  /// Whether a blob is there and has its digest: read, and left as it is.
+  func isWhole(_ digest: Digest) throws(FileError) -> Bool {
+    guard let status = try Files.status(of: path(of: digest)), status.isRegular else { return false }
+    return try self.digest(ofFile: path(of: digest)) == digest
+  }
+
   /// Digests a blob, whatever is known of it.
   ///
   /// - Returns: its size; nil if it was damaged, and is removed.
@@ -54,6 +60,8 @@ struct BlobStore: Sendable {
     let path = path(of: digest)
     guard status.isRegular, try self.digest(ofFile: path) == digest else {
       digested.forget(digest)
+      // Links to it are as damaged: with its seal broken they are found to be.
+      if status.isRegular { try? Files.setModificationTime(of: path, nanoseconds: 0) }
       try Files.remove(path)
       return nil
     }

@@ -58,8 +58,8 @@ public struct SourceHealth: Sendable, Equatable, Codable {
   /// The part that is news when it changes; times alone are not.
   var situation: Situation {
     Situation(
-      isKnown: lastContact != nil, error: lastError?.code, absent: absent?.part, isAskedForPatience: patience?.isAskedFor,
-      failures: min(patience?.failures ?? 0, 4))
+      isKnown: lastContact != nil, error: lastError?.code, absent: absent?.part,
+      isAskedForPatience: patience?.isAskedFor, failures: min(patience?.failures ?? 0, 4))
   }
 
   struct Situation: Equatable {

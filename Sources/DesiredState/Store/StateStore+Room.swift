@@ -33,12 +33,16 @@ extension StateStore {
   }
 
   /// Gives up states that are only kept to go back to.
-  private func dropDispensable(sparing manifest: StateManifest) throws {
+  ///
+  /// - Returns: whether there were any.
+  @discardableResult
+  func dropDispensable(sparing manifest: StateManifest) throws -> Bool {
     let needed = [record.adopted?.revision, record.applied?.revision, record.rollback?.from.revision].compactMap(\.self)
     let kept = record.kept.filter(needed.contains)
-    guard kept != record.kept else { return }
+    guard kept != record.kept else { return false }
     try change { $0.keep(kept) }
     try collectGarbage(sparing: manifest)
+    return true
   }
 
   nonisolated func noSpace(_ state: VerifiedState, _ reason: String) -> VerificationError {

@@ -27,8 +27,8 @@ public actor StateStore {
   private var written: StoreRecord
   var health: StoreHealth
   var journal: HealthJournal
-  /// When the record was written last, by the device's clock.
-  private var lastWrite: Date?
+  /// The blob that was scrubbed last.
+  var scrubbed: Digest?
 
   public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -61,6 +61,7 @@ public actor StateStore {
       // What an interrupted adoption left is not known to be on the disk.
       for name in try Files.names(in: layout.incoming) { try Files.remove(Files.join(layout.incoming, name)) }
       try layout.removeTemporaryFiles()
+      if Files.isDirectory(layout.outbox) { Outbox(directory: layout.outbox).tidy() }
       return StateStore(
         layout: layout, keeping: max(1, keeping), maximumSize: maximumSize, lock: lock, record: record,
         health: layout.readHealth())
@@ -87,7 +88,7 @@ public actor StateStore {
   public func close() {
     guard lock != nil else { return }
     // Both are conveniences: a store that is not closed, or cannot be written to, loses nothing that was promised.
-    try? writeHealth(at: Date())
+    if journal.isDueAtEnd(health, at: Date()) { try? writeHealth(at: Date()) }
     try? write(record)
     lock?.release()
     lock = nil

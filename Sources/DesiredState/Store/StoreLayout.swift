@@ -31,10 +31,13 @@ struct StoreLayout: Sendable {
     guard stat(directory, &status) == 0 else { throw FileError("look at", directory) }
     guard status.st_uid == geteuid() || geteuid() == 0 else {
       throw StoreError(
-        .wrongType, "\(directory) belongs to another user (id \(status.st_uid)); make it this one's (chown), or run as that user")
+        .wrongType,
+        "\(directory) belongs to another user (id \(status.st_uid)); make it this one's (chown), or run as that user")
     }
     guard status.st_mode & 0o077 != 0 else { return }
-    guard chmod(directory, 0o700) == 0 || errno == EROFS else { throw FileError("change the permissions of", directory) }
+    guard chmod(directory, 0o700) == 0 || errno == EROFS else {
+      throw FileError("change the permissions of", directory)
+    }
   }
 
   /// What a process that was killed while it replaced a file left beside it.
