@@ -13,6 +13,7 @@ let package = Package(
   name: "DesiredState",
   products: [
     .library(name: "DesiredState", targets: ["DesiredState"]),
+    .library(name: "DesiredStateService", targets: ["DesiredStateService"]),
     .library(name: "FileBackend", targets: ["FileBackend"]),
     .library(name: "RESTBackend", targets: ["RESTBackend"]),
     .library(name: "GitBackend", targets: ["GitBackend"]),
@@ -29,6 +30,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-http-structured-headers", from: "1.2.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.0.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
     // Without its Foundation trait: the command line is linked against FoundationEssentials alone.
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
@@ -55,8 +58,16 @@ let package = Package(
       name: "DesiredState",
       dependencies: [
         "CLinux", "DesiredStateSupport", "SSHSignatures",
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+    // The loop as a service, apart from the core so that agents without swift-service-lifecycle do not link it.
+    .target(
+      name: "DesiredStateService",
+      dependencies: [
+        "DesiredState", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: settings),
     // Reading .tar.gz archives that nobody vouches for.

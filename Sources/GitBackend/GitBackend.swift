@@ -39,11 +39,24 @@ public final class GitBackend: DesiredStateBackend {
   /// Lets this backend serve `git+https:`, `git+http:`, `git+ssh:` and `git+file:`.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in GitAddress.Scheme.allCases {
-      // Of every transport: receipts may go to another repository than the state comes from.
-      registry.register(scheme.rawValue, settings: TransportSettings.keys.union(SSHGitTransport.settings)) {
+      registry.register(scheme.rawValue, settings: { usedSettings(for: $0) }) {
         try GitBackend($0, context: $1)
       }
     }
+  }
+
+  /// The settings that a source at this address has a use for: receipts may go another way than the state comes.
+  static func usedSettings(for address: SourceAddress) -> Set<BackendSettings.Key> {
+    let receipts = address.query["ack"].flatMap { try? SourceAddress($0) }
+    var keys: Set<BackendSettings.Key> = [BackendSetting<String>.author.key]
+    for scheme in [address.scheme, receipts?.scheme].compactMap({ $0.flatMap(GitAddress.Scheme.init) }) {
+      switch scheme {
+      case .https, .http: keys.formUnion(TransportSettings.keys)
+      case .ssh: keys.formUnion(SSHGitTransport.settings)
+      case .file: break
+      }
+    }
+    return keys
   }
 
   /// A backend for an address, with the settings of a context; nothing is connected to yet.
@@ -55,7 +68,8 @@ public final class GitBackend: DesiredStateBackend {
     self.init(
       address, repository: try Self.repository(address, context, for: "state"),
       receipts: ReceiptBranch(
-        try Self.repository(receipts, context, for: "receipts"), reference: address.receiptsReference))
+        try Self.repository(receipts, context, for: "receipts"), reference: address.receiptsReference,
+        author: try CommitAuthor.Person(settings: context.settings)))
   }
 
   static func repository(
@@ -107,7 +121,7 @@ public final class GitBackend: DesiredStateBackend {
         of: found.target, after: adopted?.commit, gate: gate, limits: request.limits)
     } catch let error as BackendError
       where error.underlying is MissingObject && address.reference == .commit(found.target)
-     {
+    {
       return missingReference
     }
     let content = try await objects.use { [path = address.path, limits = request.limits] in

@@ -29,7 +29,8 @@ enum GitReference: Sendable, Equatable {
     if text.hasPrefix("semver:") {
       guard let range = VersionRange(String(text.dropFirst("semver:".utf8.count))) else {
         throw SourceAddressError(
-          "'ref=\(printable(text, limit: 80))' is not a range of versions; write 'ref=semver:>=1.2 <2', or ^1.4, ~2.0, 1.x")
+          "'ref=\(printable(text, limit: 80))' is not a range of versions; write 'ref=semver:>=1.2 <2', or ^1.4, ~2.0, 1.x"
+        )
       }
       self = .newestTag(range)
     } else if let id = ObjectID(text.lowercased()) {

@@ -12,7 +12,8 @@ final class ReceiptBranch: Sendable {
   private struct Waiting: Sendable {
     let reference: String
     let change: TreeChange
-    let author: CommitAuthor
+    let device: String
+    let time: Date
     let summary: String
     let answer = Promise<Void>()
   }
@@ -23,21 +24,45 @@ final class ReceiptBranch: Sendable {
   }
   private let repository: any GitRepository
   private let reference: String?
+  private let author: CommitAuthor.Person?
   private let queue = Mutex(Queue())
+  private let refusal = Mutex<Refusal?>(nil)
 
-  /// - Parameter reference: a full name; nil for `refs/heads/acknowledgements/` and the device's name.
-  init(_ repository: any GitRepository, reference: String?) {
+  /// Credentials that only read: noticed once, then tried rarely.
+  private struct Refusal {
+    let error: BackendError
+    let until: ContinuousClock.Instant
+    let delay: Duration
+
+    /// The error again, for as long as it is not tried.
+    var remaining: BackendError? {
+      let left = until - .now
+      guard left > .zero else { return nil }
+      return BackendError(
+        error.code, error.message, isRetryable: true, retryAfter: left, underlying: error.underlying)
+    }
+  }
+
+  /// - Parameters:
+  ///   - reference: a full name; nil for `refs/heads/acknowledgements/` and the device's name.
+  ///   - author: who makes the commits; nil for the one that git is configured with, or the device.
+  init(_ repository: any GitRepository, reference: String?, author: CommitAuthor.Person?) {
     self.repository = repository
     self.reference = reference
+    self.author = author
   }
 
   /// Commits a receipt, and returns when it is there.
+  ///
+  /// - Throws: ``BackendError``, with `forbidden` at once if the credentials were found to be only for reading within the
+  ///   last hour (a day, if it was found several times); `CancellationError`.
   func add(_ acknowledgement: Acknowledgement) async throws {
+    if let error = refusal.withLock({ $0?.remaining }) { throw error }
     let receipt = try Receipt(acknowledgement)
     let waiting = Waiting(
       reference: reference ?? "refs/heads/acknowledgements/\(Self.branchName(for: receipt))",
       change: TreeChange(path: receipt.path, bytes: receipt.bytes),
-      author: CommitAuthor(name: acknowledgement.device, time: acknowledgement.time),
+      device: acknowledgement.device, time: acknowledgement.time,
       summary: Self.summary(of: acknowledgement))
     queue.withLock { queue in
       queue.waiting.append(waiting)
@@ -47,7 +72,7 @@ final class ReceiptBranch: Sendable {
       try await waiting.answer.value()
     } onCancel: {
       waiting.answer.give(.failure(CancellationError()))
-      // Nobody waits for it any more: a server that hangs must not keep the next ones.
+      // It is not waited for any more: a server that hangs must not keep the next ones.
       queue.withLock { queue in
         if let current = queue.current, current.batch.allSatisfy(\.answer.isGiven) { current.task.cancel() }
       }
@@ -64,8 +89,9 @@ final class ReceiptBranch: Sendable {
       let result: Result<Void, any Error>
       do {
         result = .success(try await commit(batch, to: reference))
+        refusal.withLock { $0 = nil }
       } catch {
-        result = .failure(error)
+        result = .failure(noted(error))
       }
       for waiting in batch { waiting.answer.give(result) }
       self.queue.withLock { queue in
@@ -76,10 +102,25 @@ final class ReceiptBranch: Sendable {
     queue.current = (batch, task)
   }
 
+  /// The error, with what to do about credentials that only read.
+  private func noted(_ error: any Error) -> any Error {
+    guard let error = error as? BackendError, [.forbidden, .unauthorized].contains(error.code) else { return error }
+    return refusal.withLock { refusal in
+      let delay = min(.seconds(86400), refusal.map { $0.delay * 4 } ?? .seconds(3600))
+      let noted = BackendError(
+        error.code,
+        "\(error.message). No receipts are delivered: let the device push to its branch, or leave them out with 'receipts=none'",
+        isRetryable: true, retryAfter: delay, underlying: error.underlying)
+      refusal = Refusal(error: noted, until: .now + delay, delay: delay)
+      return noted
+    }
+  }
+
   private func commit(_ batch: [Waiting], to reference: String) async throws {
     // Of one subject the newest alone: no tree has two files of one name.
     let changes = Dictionary(batch.map { ($0.change.path, $0.change) }) { $1 }.values.sorted { $0.path < $1.path }
-    let author = batch[batch.count - 1].author
+    let last = batch[batch.count - 1]
+    let author = CommitAuthor(author ?? .configured ?? .init(name: last.device), time: last.time)
     let message = batch.map { $0.summary + "\n" }.joined()
     try await repository.advance(reference) { objects, tip in
       try await objects.use { store in

@@ -91,8 +91,11 @@ struct VersionRange: Sendable, Equatable {
     // What is given of the three numbers; `x` and `*` stand for the rest.
     let given = rest.prefix { $0 != "-" && $0 != "+" }.split(separator: ".", omittingEmptySubsequences: false)
     let known = given.prefix { !["x", "X", "*"].contains($0) }
-    guard let version = known.isEmpty ? SemanticVersion([0, 0, 0]) : SemanticVersion(
-      known.count == given.count ? rest : rest.prefix(known.joined(separator: ".").count))
+    guard
+      let version = known.isEmpty
+        ? SemanticVersion([0, 0, 0])
+        : SemanticVersion(
+          known.count == given.count ? rest : rest.prefix(known.joined(separator: ".").count))
     else { return nil }
     func below(_ index: Int) -> Bound {
       var numbers = version.numbers
@@ -103,7 +106,8 @@ struct VersionRange: Sendable, Equatable {
     let start = Bound(relation: .atLeast, version: version)
     guard !known.isEmpty else { return ["", "=", ">=", "^", "~"].contains(sign) ? [start] : nil }
     switch sign {
-    case "", "=": return known.count == 3 ? [Bound(relation: .equal, version: version)] : [start, below(known.count - 1)]
+    case "", "=":
+      return known.count == 3 ? [Bound(relation: .equal, version: version)] : [start, below(known.count - 1)]
     case "~": return [start, below(min(known.count - 1, 1))]
     // The first number that is not 0 stays, as far as it is given.
     case "^": return [start, below(min(version.numbers.firstIndex { $0 != 0 } ?? 2, known.count - 1))]

@@ -12,7 +12,9 @@ enum Succession: Sendable, Equatable {
   /// Asks a repository how a commit, whose objects are here, stands to the adopted one.
   static func of(_ commit: Commit, after adopted: GitMarker?, in repository: any GitRepository) async throws -> Self {
     guard let adopted else { return .free }
-    guard case .unproven(let isCut) = try await repository.ancestry(of: commit.id, parents: commit.parents, from: adopted.commit)
+    guard
+      case .unproven(let isCut) = try await repository.ancestry(
+        of: commit.id, parents: commit.parents, from: adopted.commit)
     else { return .follows }
     if adopted.ancestors.contains(commit.id) { return .behind(adopted: adopted.commit) }
     switch try? await repository.ancestry(of: adopted.commit, parents: nil, from: commit.id) {

@@ -45,6 +45,13 @@ extension HTTPTransportError {
       HTTPTransportError(
         code: code, message: message, isRetryable: retryable, underlying: LibCurlError(curl, detail))
     }
+    // A proxy that the environment names may be the only way out.
+    func environmentHint(_ configuration: HTTPTransportConfiguration) -> String {
+      guard configuration.proxy == .direct, !address.origin.isLoopback, let name = HTTPProxy.environmentVariable else {
+        return ""
+      }
+      return " The environment names a proxy (\(name)), which is not used: set the proxy's address to 'environment' to use it."
+    }
     // Who the connection was being made to when it failed.
     var peer = "\(address.origin)"
     var proxyOrigin: HTTPOrigin?
@@ -60,7 +67,7 @@ extension HTTPTransportError {
       self = Self.verification(peer: peer, running.verificationFailure, code, detail)
     case CURLE_COULDNT_RESOLVE_HOST:
       self = error(
-        .nameResolution, "The name \(address.origin.host) has no address. Check the spelling and the DNS server.",
+        .nameResolution, "The name \(address.origin.host) has no address. Check the spelling and the DNS server.\(environmentHint(configuration))",
         retryable: true, curl: code)
     case CURLE_COULDNT_RESOLVE_PROXY:
       self = error(
@@ -74,12 +81,12 @@ extension HTTPTransportError {
         underlying: LibCurlError(code, detail), proxyStatus: connectStatus)
     case CURLE_COULDNT_CONNECT:
       self = error(
-        .unreachable, "Nothing answers at \(peer). Check the address, the port and whether the service runs.",
+        .unreachable, "Nothing answers at \(peer). Check the address, the port and whether the service runs.\(environmentHint(configuration))",
         retryable: true, curl: code)
     case CURLE_OPERATION_TIMEDOUT:
       self = error(
         .connectTimeout,
-        "No connection to \(peer) within \(configuration.connectTimeout). Check the network and any firewall on the way.",
+        "No connection to \(peer) within \(configuration.connectTimeout). Check the network and any firewall on the way.\(environmentHint(configuration))",
         retryable: true, curl: code)
     case CURLE_SSL_CACERT_BADFILE:
       self = error(

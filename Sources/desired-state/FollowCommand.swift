@@ -28,30 +28,46 @@ struct FollowCommand: AsyncParsableCommand {
       valueName: "source"))
   var acknowledgeTo: [String] = []
   @Flag(help: "Look once, and end with a status that says how it went.") var once = false
-  @Option(help: "The time between looks: 30s, 5m.") var interval = TimeSpan(argument: "30s")!
+  @OptionGroup var timing: ScheduleOptions
+  @Option(
+    help: ArgumentHelp(
+      """
+      Let an applied state prove itself for so long by --check; if it does not, the state before is applied again, and \
+      it is not tried again until a newer one is published.
+      """, valueName: "time"))
+  var trial: TimeSpan?
+  @Option(
+    help: ArgumentHelp(
+      "The command that checks whether what was applied works: status 0 if it does.", valueName: "command"))
+  var check: String?
   @OptionGroup var trust: TrustOptions
   @OptionGroup var transport: TransportOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
   func validate() throws {
-    guard interval.duration > .zero else { throw ValidationError("--interval must be more than 0.") }
     guard (1...100).contains(keep) else { throw ValidationError("--keep must be 1 to 100.") }
+    guard (trial == nil) == (check == nil) else { throw ValidationError("--trial and --check go together.") }
+    guard trial.map({ $0.duration > .zero }) ?? true else { throw ValidationError("--trial must be more than 0.") }
   }
 
   func run() async throws {
     let output = Output(isJSON: json)
     let tree = into.map(CurrentTree.init)
-    let configuration = Reconciler.Configuration(
-      policy: try await trust.policy(), device: agent.deviceName, schedule: Schedule(interval: interval.duration),
-      timeout: agent.timeout.duration,
-      logger: agent.logger())
+    var settings = Reconciler.Configuration(
+      policy: try await trust.policy(), device: agent.deviceName, schedule: try await timing.schedule(),
+      timeout: agent.timeout.duration, logger: agent.logger())
+    settings.preference = timing.prefer
+    if let trial, let check {
+      let command = ShellCommand(check)
+      settings.trial = Reconciler.Trial(trial.duration) { try await command.check($0) }
+    }
     // All at once, so that an option counts as used that any of them uses.
     let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
-    let work: @Sendable () async throws -> Void = {
+    let work: @Sendable () async throws -> Void = { [settings] in
       try await reporting {
         let store = try await StateStore.open(store, keeping: keep, maximumSize: maxStore.map { UInt64($0.bytes) })
-        var configuration = configuration
+        var configuration = settings
         if let tree {
           configuration.isStillApplied = { applied in
             await tree.holds(applied.revision) { try await store.documents(of: applied.revision) }
@@ -94,7 +110,8 @@ func reporting(_ work: () async throws -> Void) async throws {
 extension Reconciler.Outcome {
   func throwExitCode() throws {
     switch self {
-    case .current: break
+    // What waits by the operator's own word is as it should be.
+    case .current, .held, .resting: break
     case .rejected: throw ExitCode.rejected
     case .unavailable: throw ExitCode.unavailable
     case .absent: throw ExitCode.absent

@@ -86,6 +86,9 @@ struct AgentOptions: ParsableArguments {
     RESTBackend.register(in: &registry)
     MargoBackend.register(in: &registry)
     GitBackend.register(in: &registry)
+    for address in addresses {
+      if let advice = GitBackend.advice(on: address) { throw ValidationError(advice + ".") }
+    }
     do {
       let given = transport.settings.keys
       let used = try addresses.reduce(into: Set<BackendSettings.Key>()) {

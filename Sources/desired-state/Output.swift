@@ -87,6 +87,14 @@ extension EventLine {
     case .acknowledgementFailed(let error):
       self.event = "acknowledgement-failed"
       (code, reason) = ((error as? BackendError)?.code.rawValue ?? "acknowledgement-failed", printable("\(error)"))
+    case .held(let hold):
+      self.event = "held"
+      (code, reason) = (hold.code, "\(hold)")
+    case .superseded: self.event = "superseded"
+    case .proven: self.event = "proven"
+    case .rolledBack(let left):
+      self.event = "rolled-back"
+      (code, reason) = (left.code, left.reason)
     case .waiting: return nil
     }
   }

@@ -34,6 +34,7 @@ struct PublishCommand: AsyncParsableCommand {
 
   func validate() throws {
     guard version != 0 else { throw ValidationError("--version must be at least 1.") }
+    if let advice = GitBackend.advice(on: to) { throw ValidationError(advice + ".") }
   }
 
   func run() async throws {

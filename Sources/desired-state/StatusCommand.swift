@@ -9,7 +9,8 @@ struct StatusCommand: AsyncParsableCommand {
     abstract: "Says whether this device is up to date, since when, from which source, and if not, why not.")
 
   @Option(help: "The directory that 'follow' keeps.") var store: String
-  @Flag(help: "Read and digest everything that is kept as well; exit status 1 if something is damaged.") var check = false
+  @Flag(help: "Read and digest everything that is kept as well; exit status 1 if something is damaged.")
+  var check = false
   @Flag(help: "Print one JSON object.") var json = false
 
   func run() async throws {

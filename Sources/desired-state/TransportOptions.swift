@@ -33,7 +33,7 @@ struct TransportOptions: ParsableArguments {
   var sshKey: String?
   @Option(help: ArgumentHelp("Believe only SSH hosts whose keys are in this file.", valueName: "file"))
   var knownHosts: String?
-  @Option(help: "Give a connection up that delivers next to nothing for so long. (default: 15s)")
+  @Option(help: "Give a connection up that delivers next to nothing for so long. (default: 15s; 5m for Git)")
   var stall: TimeSpan?
   @Option(help: ArgumentHelp("Take no more bytes a second from a source: 500k, 1M.", valueName: "rate"))
   var limitRate: ByteCount?
@@ -41,6 +41,11 @@ struct TransportOptions: ParsableArguments {
   var fullLook: TimeSpan?
   @Flag(help: "Believe an SSH host that is seen for the first time, and add its key to --known-hosts.")
   var acceptNewHostKey = false
+  @Option(
+    help: ArgumentHelp(
+      "Who makes the commits of what is published and of receipts. (default: as git is configured, else the device)",
+      valueName: "name <mail>"))
+  var author: String?
   @Flag(name: .customLong("allow-tls-1.2"), help: "Allow TLS 1.2, for servers and proxies that have no 1.3.")
   var allowTLS12 = false
   @Flag(help: "Allow http: to other machines: everybody on the way sees and can change what is sent.")
@@ -63,6 +68,7 @@ struct TransportOptions: ParsableArguments {
       $0[.responseKey] = responseKey
       $0[.sshKey] = sshKey
       $0[.knownHosts] = knownHosts
+      $0[.author] = author
       $0[.stallLimit] = stall?.duration
       $0[.rateLimit] = limitRate?.bytes
       $0[.fullLookInterval] = fullLook?.duration

@@ -51,6 +51,8 @@ extension Reconciler.Outcome {
     case .rejected(let error): "rejected \(error.code)"
     case .unavailable(let error): "unavailable \(error.code)"
     case .applyFailed: "apply failed"
+    case .held(let hold): "held \(hold.code)"
+    case .resting: "resting"
     }
   }
 }

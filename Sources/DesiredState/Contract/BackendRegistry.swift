@@ -9,7 +9,7 @@ public struct BackendRegistry: Sendable {
   public typealias Factory = @Sendable (SourceAddress, BackendContext) throws -> any DesiredStateBackend
 
   private struct Entry {
-    var settings: Set<BackendSettings.Key>?
+    var settings: (@Sendable (SourceAddress) -> Set<BackendSettings.Key>)?
     var factory: Factory
   }
 
@@ -25,6 +25,16 @@ public struct BackendRegistry: Sendable {
   public mutating func register(
     _ scheme: String, settings: Set<BackendSettings.Key>? = nil, _ factory: @escaping Factory
   ) {
+    var used: (@Sendable (SourceAddress) -> Set<BackendSettings.Key>)?
+    if let settings { used = { _ in settings } }
+    entries[scheme.lowercased()] = Entry(settings: used, factory: factory)
+  }
+
+  /// As ``register(_:settings:_:)``, for a backend whose use for settings depends on the address.
+  public mutating func register(
+    _ scheme: String, settings: @escaping @Sendable (SourceAddress) -> Set<BackendSettings.Key>,
+    _ factory: @escaping Factory
+  ) {
     entries[scheme.lowercased()] = Entry(settings: settings, factory: factory)
   }
 
@@ -38,7 +48,7 @@ public struct BackendRegistry: Sendable {
     let address = try SourceAddress(address)
     let entry = try entry(for: address)
     var context = context
-    if let used = entry.settings {
+    if let used = entry.settings?(address) {
       let unused = context.settings.keys.subtracting(used).map(\.words).sorted()
       if !unused.isEmpty {
         context.logger.notice(
@@ -55,7 +65,8 @@ public struct BackendRegistry: Sendable {
   public func settings(
     _ keys: Set<BackendSettings.Key>, usedFor address: String
   ) throws(SourceAddressError) -> Set<BackendSettings.Key> {
-    try entry(for: try SourceAddress(address)).settings.map(keys.intersection) ?? keys
+    let address = try SourceAddress(address)
+    return try entry(for: address).settings.map { keys.intersection($0(address)) } ?? keys
   }
 
   private func entry(for address: SourceAddress) throws(SourceAddressError) -> Entry {

@@ -22,6 +22,8 @@ extension BackendSetting where Value == String {
   public static let sshKey = BackendSetting("ssh-key", "the SSH key")
   /// A file with the keys of the SSH hosts that are believed, as ssh has it.
   public static let knownHosts = BackendSetting("known-hosts", "the known hosts file")
+  /// Who makes commits, as `Name <mail>`.
+  public static let author = BackendSetting("author", "the commits' author")
 }
 
 extension BackendSetting where Value == Bool {
@@ -51,7 +53,7 @@ extension BackendSettings.Key {
   public static let shared: Set<Self> = {
     let texts: [BackendSetting<String>] = [
       .trustedAuthorities, .clientCertificate, .clientKey, .proxy, .proxyAuthorities, .tokenFile, .requestKey,
-      .responseKey, .sshKey, .knownHosts,
+      .responseKey, .sshKey, .knownHosts, .author,
     ]
     let switches: [BackendSetting<Bool>] = [.acceptsNewHostKeys, .allowsTLS12, .allowsPlainHTTP]
     let times: [BackendSetting<Duration>] = [.stallLimit, .fullLookInterval]

@@ -7,6 +7,8 @@ struct Attempts: Sendable {
   /// The earliest time for the next attempt.
   private(set) var notBefore: Duration = .zero
 
+  init(failures: Int = 0, notBefore: Duration = .zero) { (self.failures, self.notBefore) = (failures, notBefore) }
+
   mutating func succeed() { self = Attempts() }
 
   mutating func fail(at now: Duration, waiting backoff: Backoff, random: Double) {

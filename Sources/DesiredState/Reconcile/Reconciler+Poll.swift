@@ -1,42 +1,113 @@
 import DesiredStateSupport
 import FoundationEssentials
 
-/// One look at the sources: fetch, verify, adopt, and say what came of it.
+/// One look at the sources: which are asked, and whose answer counts.
 extension Reconciler {
-  /// Looks at the sources in order; the first that is reached and has a state this device can be on decides. The
-  /// others' troubles are reported, and count only if none does.
-  func look(isDamaged: Bool) async throws -> Outcome {
+  /// A verified state that may be adopted.
+  struct Candidate: Sendable {
+    var source: any DesiredStateBackend
+    var state: VerifiedState
+    var marker: String?
+  }
+
+  /// What came of asking a source.
+  enum Finding: Sendable {
+    /// It is said and done.
+    case settled(Outcome)
+    /// It offers a state that this device could be on.
+    case candidate(Candidate)
+  }
+
+  /// Looks at the sources, and adopts what they publish.
+  func poll() async throws -> Outcome {
+    let isAskedFor = state.withLock { state in
+      defer { (state.isLookAskedFor, state.isCheckDue) = (false, true) }
+      return state.isLookAskedFor
+    }
+    if let end = configuration.schedule.restsUntil(configuration.now()) { return .resting(until: end) }
+    let start = stopwatch.elapsed
+    defer { LoopMetrics.record(stopwatch.elapsed - start, in: metrics.pollTime) }
+    reportClock()
+    switch configuration.preference {
+    case .first: return try await pollInOrder(isAskedFor)
+    case .newest: return try await pollForNewest(isAskedFor)
+    }
+  }
+
+  /// The first source that is reached and has a state this device can be on decides. The others' troubles are reported,
+  /// and count only if none does.
+  private func pollInOrder(_ isAskedFor: Bool) async throws -> Outcome {
     var outcome: Outcome?
     for source in sources {
-      let result = try await look(at: source, isDamaged: isDamaged)
+      let result = try await ask(source, isAskedFor) { finding in
+        switch finding {
+        case .settled(let outcome): outcome
+        case .candidate(let candidate): try await adopt(candidate)
+        }
+      }
       if case .current = result { return result }
       outcome = outcome.map { $0.isWorthTellingMore(than: result) ? $0 : result } ?? result
     }
-    return outcome ?? .unavailable(BackendError(.unreachable, "no source is configured"))
+    return outcome ?? .noSource
   }
 
-  /// Looks at a source, unless it asked not to be looked at yet: then what it said before stands.
-  private func look(at source: any DesiredStateBackend, isDamaged: Bool) async throws -> Outcome {
-    if let outcome = patience.value(of: source.source, at: configuration.now()) { return outcome }
+  /// Every source is asked; of what they offer, the highest version counts.
+  private func pollForNewest(_ isAskedFor: Bool) async throws -> Outcome {
+    var outcome: Outcome?
+    func consider(_ result: Outcome) {
+      outcome = outcome.map { $0.isWorthTellingMore(than: result) ? $0 : result } ?? result
+    }
+    var candidates: [Candidate] = []
+    for source in sources {
+      let result = try await ask(source, isAskedFor) { finding in
+        switch finding {
+        case .settled(let outcome): return outcome
+        case .candidate(let candidate):
+          candidates.append(candidate)
+          return .current
+        }
+      }
+      // A source that offers a state has not said yet how this ends.
+      if candidates.last?.source.source != source.source { consider(result) }
+    }
+    // Sorting keeps the order of preference among equals. A state without a version comes after all that have one.
+    let sorted = candidates.enumerated().sorted {
+      ($1.element.state.manifest.version ?? 0, $0.offset) < ($0.element.state.manifest.version ?? 0, $1.offset)
+    }
+    for (_, candidate) in sorted {
+      // A mirror that offers the same, or is behind what was adopted a moment ago, has nothing to add.
+      if let offered = await store.offered, offered.revision == candidate.state.revision {
+        try await store.settle(candidate.source.source, marker: candidate.marker)
+        consider(.current)
+        continue
+      }
+      if case .current? = outcome, let floor = await store.floor?.version,
+        candidate.state.manifest.version.map({ $0 < floor }) ?? true
+      { continue }
+      let result = try await adopt(candidate)
+      note(result, of: candidate.source.source, nil)
+      consider(result)
+    }
+    return outcome ?? .noSource
+  }
+
+  /// Asks a source, unless it is to be left alone: then what it said before stands.
+  private func ask(
+    _ source: any DesiredStateBackend, _ isAskedFor: Bool, then conclude: (Finding) async throws -> Outcome
+  ) async throws -> Outcome {
+    if let outcome = await standing(of: source.source, isAskedFor: isAskedFor) { return outcome }
     var retryAfter: Duration?
-    let outcome = try await look(at: source, isDamaged: isDamaged, retryAfter: &retryAfter)
-    patience.note(outcome, of: source.source, for: retryAfter, at: configuration.now())
+    let outcome = try await conclude(try await look(at: source, retryAfter: &retryAfter))
+    note(outcome, of: source.source, retryAfter)
+    try await rememberPatience(with: source.source, outcome, retryAfter)
     return outcome
   }
 
-  private func look(
-    at source: any DesiredStateBackend, isDamaged: Bool, retryAfter: inout Duration?
-  ) async throws -> Outcome {
-    let adopted = await store.adopted
-    // A new policy is a reason to verify again, and a damaged store to fetch again, what is otherwise unchanged.
-    let isSettled = !isDamaged && adopted?.policy == configuration.policy.fingerprint
-    let markers = await store.record.markers
-    let verifier = await verifier()
-    let request = FetchRequest(
-      current: isSettled ? adopted?.revision : nil, marker: markers[source.source],
-      adoptedMarker: adopted.flatMap { $0.source == source.source ? nil : markers[$0.source] },
-      held: store.heldDocuments, limits: configuration.limits, timeout: configuration.timeout,
-      verifier: verifier)
+  // MARK: - One source
+
+  private func look(at source: any DesiredStateBackend, retryAfter: inout Duration?) async throws -> Finding {
+    let request = await request(to: source)
+    guard let verifier = request.verifier else { preconditionFailure("a request of the loop has a verifier") }
     var revision: Revision?
     var origin: Origin?
     do {
@@ -46,36 +117,51 @@ extension Reconciler {
       switch result.outcome {
       case .absent(let absence):
         emit(.absent(absence), source.source)
-        return .absent(absence)
+        return .settled(.absent(absence))
       case .unchanged:
-        guard isSettled, let adopted else {
+        guard request.current != nil, let offered = await store.offered else {
           throw BackendError(.protocolViolation, "the source says 'unchanged' to a device that asked for everything")
         }
-        revision = adopted.revision
-        if let expires = adopted.expires { try verifier.checkExpiry(expires) }
-        try await settle(source, marker: result.marker)
-        emit(.unchanged, source.source, adopted.revision, adopted.version, adopted.origin)
-        return .current
-      case .changed(let state):
-        revision = state.revision
-        origin = state.origin
-        emit(.fetched, source.source, state.revision, nil, state.origin)
-        try await adopt(state, from: source, marker: result.marker, isSettled: isSettled, verifier: verifier)
-        return .current
+        revision = offered.revision
+        origin = offered.origin
+        if let expires = offered.expires { try verifier.checkExpiry(expires) }
+        try await store.settle(source.source, marker: result.marker)
+        emit(.unchanged, source.source, offered.revision, offered.version, offered.origin)
+        return .settled(.current)
+      case .changed(let fetched):
+        revision = fetched.revision
+        origin = fetched.origin
+        emit(.fetched, source.source, fetched.revision, nil, fetched.origin)
+        let verified = try await ask(source) { try await source.verify(fetched, with: verifier) }
+        if request.current != nil, let offered = await store.offered, verified.revision == offered.revision {
+          // The same state with new evidence (another commit): only the marker moves.
+          try await store.settle(source.source, marker: result.marker)
+          emit(.unchanged, source.source, verified.revision, verified.manifest.version, verified.origin)
+          return .settled(.current)
+        }
+        emit(.verified, source.source, verified.revision, verified.manifest.version, verified.origin)
+        return .candidate(Candidate(source: source, state: verified, marker: result.marker))
       }
-    } catch let error as VerificationError {
-      try await store.noteContact(with: source.source, at: configuration.now())
-      return try await reject(error, revision, origin, from: source)
-    } catch let error as BackendError {
-      // A source that stays away says so once; the rest is for whoever looks closely.
-      let isNews = await store.health.sources[source.source]?.lastError?.code != error.code
-      configuration.logger.log(
-        level: isNews ? .warning : .debug, "\(source.source) is unavailable: \(error)")
-      try await store.noteContact(with: source.source, at: configuration.now(), failure: error)
-      retryAfter = error.retryAfter
-      emit(.unavailable(error), source.source)
-      return .unavailable(error)
+    } catch {
+      if let error = error as? BackendError { retryAfter = error.retryAfter }
+      return .settled(try await conclude(error, revision, origin, from: source))
     }
+  }
+
+  private func request(to source: any DesiredStateBackend) async -> FetchRequest {
+    let offered = await store.offered
+    let record = await store.record
+    let isDamaged = state.withLock { $0.isDamaged }
+    // A new policy is a reason to verify again, and a damaged store to fetch again, what is otherwise unchanged.
+    let isSettled = !isDamaged && offered?.policy == configuration.policy.fingerprint
+    return FetchRequest(
+      current: isSettled ? offered?.revision : nil, marker: record.markers[source.source],
+      adoptedMarker: offered.flatMap { $0.source == source.source ? nil : record.markers[$0.source] },
+      held: store.heldDocuments, limits: configuration.limits, timeout: configuration.timeout,
+      verifier: Verifier(
+        policy: configuration.policy, device: configuration.device, floor: record.floor,
+        requiresSuccessor: offered?.hasHistory ?? false, now: configuration.now(),
+        newestSigned: record.newestSigned, limits: configuration.limits))
   }
 
   /// Asks a backend for something, for as long as the timeout allows.
@@ -88,131 +174,21 @@ extension Reconciler {
       throw BackendError.contractual(error, of: source.source)
     }
   }
-
-  private func verifier() async -> Verifier {
-    let record = await store.record
-    return Verifier(
-      policy: configuration.policy, device: configuration.device, floor: record.floor,
-      requiresSuccessor: record.adopted?.hasHistory ?? false, now: configuration.now(),
-      newestSigned: record.newestSigned, limits: configuration.limits)
-  }
-
-  /// The source offers what is adopted: nothing is refused any more, and its marker is kept for the next look.
-  private func settle(_ source: any DesiredStateBackend, marker: String?) async throws {
-    try await store.settle(source.source, marker: marker)
-  }
-
-  private func adopt(
-    _ state: FetchedState, from source: any DesiredStateBackend, marker: String?, isSettled: Bool,
-    verifier: Verifier
-  ) async throws {
-    let verified = try await ask(source) { try await source.verify(state, with: verifier) }
-    if isSettled, verified.revision == (await store.adopted)?.revision {
-      // The same state with new evidence (another commit): only the marker moves.
-      try await settle(source, marker: marker)
-      return emit(.unchanged, source.source, verified.revision, verified.manifest.version, verified.origin)
-    }
-    emit(.verified, source.source, verified.revision, verified.manifest.version, verified.origin)
-    do {
-      try await checkNotSpoiled(verified, from: source.source)
-      try await watchingForStalls { [store, configuration] progress in
-        let now = configuration.now()
-        try await store.adopt(
-          verified, source: source.source, marker: marker, policy: configuration.policy, at: now,
-          limits: configuration.limits, progress: progress,
-          acknowledging: [
-            Acknowledgement(
-              device: configuration.device, revision: verified.revision,
-              adoptedManifestVersion: verified.manifest.version, origin: verified.origin, time: now, outcome: .adopted)
-          ])
-      }
-    } catch let error as VerificationError {
-      var error = error
-      error.version = verified.manifest.version
-      if let document = error.document { error.fingerprint = await verified.fingerprint(of: document) }
-      throw error
-    }
-    emit(.adopted, source.source, verified.revision, verified.manifest.version, verified.origin)
-  }
-
-  /// Runs an adoption, and gives it up when its source delivers nothing for longer than the timeout.
-  private func watchingForStalls(_ adoption: @escaping @Sendable (ReadingProgress) async throws -> Void) async throws {
-    let progress = ReadingProgress()
-    let work = BlockingThread.task("desired-state.adopt") { try await adoption(progress) }
-    let answer = Promise<Void>()
-    Task { answer.give(await work.result) }
-    let watchdog = Task { [configuration] in
-      var last = -1
-      while progress.count != last {
-        last = progress.count
-        try await configuration.clock.sleep(for: configuration.timeout, tolerance: nil)
-        if progress.isFinished { return }
-      }
-      answer.give(
-        .failure(
-          BackendError(.timeout, "the source delivered nothing of a document within \(configuration.timeout)")))
-    }
-    defer {
-      watchdog.cancel()
-      // A read that is stuck in the kernel is not waited for; when it returns, the adoption sees that it is cancelled.
-      work.cancel()
-    }
-    try await answer.value()
-  }
-
-  // MARK: - Refusals
-
-  /// A document whose bytes were wrong is not read again as long as its source shows no sign that they changed.
-  private func checkNotSpoiled(_ state: VerifiedState, from source: String) async throws {
-    guard let refused = await store.record.refusals[source], refused.revision == state.revision, let spoiled = refused.spoiled,
-      let document = state.manifest.documents.first(where: { $0.digest == spoiled.digest }),
-      await state.fingerprint(of: document) == spoiled.fingerprint
-    else { return }
-    var error = VerificationError(refused.code, refused.reason, evidence: refused.evidence)
-    error.document = document
-    throw error
-  }
-
-  private func reject(
-    _ error: VerificationError, _ revision: Revision?, _ origin: Origin?, from source: any DesiredStateBackend
-  ) async throws -> Outcome {
-    let before = await store.record.refusals[source.source]
-    var refused = RefusedState(
-      revision: revision, version: error.version, code: error.code, reason: error.reason, evidence: error.evidence,
-      source: source.source, origin: origin, at: configuration.now())
-    if let document = error.document, let fingerprint = error.fingerprint {
-      refused.spoiled = .init(digest: document.digest, fingerprint: fingerprint)
-    }
-    if let before, before.tellsTheSame(as: refused) { refused.at = before.at }
-    if before == nil || refused != before {
-      configuration.logger.warning("refused \(revision?.description ?? "a state") from \(source.source): \(error)")
-      let adopted = await store.adopted
-      try await store.refuse(
-        refused,
-        acknowledging: [
-          Acknowledgement(
-            device: configuration.device, revision: adopted?.revision, adoptedManifestVersion: adopted?.version,
-            origin: adopted?.origin, time: configuration.now(),
-            outcome: .rejected(
-              .init(revision: revision, version: error.version, code: error.code, reason: error.reason, origin: origin)))
-        ])
-    }
-    emit(.rejected(error), source.source, revision, error.version, origin)
-    return .rejected(error)
-  }
 }
 
 extension Reconciler.Outcome {
+  static var noSource: Self { .unavailable(BackendError(.unreachable, "no source is configured")) }
+
   /// What an operator should hear of first when no source had a state to be on: a refusal, then an absence, then
   /// trouble on the way.
-  fileprivate func isWorthTellingMore(than other: Reconciler.Outcome) -> Bool { rank >= other.rank }
+  func isWorthTellingMore(than other: Reconciler.Outcome) -> Bool { rank >= other.rank }
 
   private var rank: Int {
     switch self {
-    case .current, .applyFailed: 3
+    case .current, .applyFailed, .held: 3
     case .rejected: 2
     case .absent: 1
-    case .unavailable: 0
+    case .unavailable, .resting: 0
     }
   }
 }

@@ -1,13 +1,17 @@
 import DesiredStateSupport
-public import FoundationEssentials
-public import Logging
+import FoundationEssentials
+import Synchronization
 
 /// Keeps a device on the state its sources publish: looks, verifies, adopts, applies, acknowledges, and looks again.
 ///
 /// The loop is level-triggered: it compares what is wanted with what is there, and hints only make it look sooner.
 /// What cannot be reached, is absent or is refused never takes anything away.
+///
+/// Polls, applies and deliveries each run one at a time, whichever way they were asked for, and none of the three waits
+/// for another: while an apply takes hours, sources are polled and acknowledgements delivered.
 public final class Reconciler: Sendable {
-  /// Puts an adopted state to work. If it throws, it is called again at the next look, also after a restart.
+  /// Puts an adopted state to work. If it throws, it is called again later, also after a restart. It may take hours; when
+  /// its task is cancelled it ends soon, and says with `CancellationError` that it did not finish.
   public typealias ApplyHandler = @Sendable (Update) async throws -> Void
 
   let sources: [any DesiredStateBackend]
@@ -17,18 +21,29 @@ public final class Reconciler: Sendable {
   let configuration: Configuration
   let apply: ApplyHandler
   let observe: @Sendable (ReconcilerEvent) -> Void
+  let subscribers = Subscribers<ReconcilerEvent>()
+  let metrics = LoopMetrics()
+  let situations = Situations()
+  let stopwatch: Stopwatch
+  let state = Mutex(LoopState())
+
+  let polls = SharedWork<Outcome>()
+  let applies = SharedWork<ApplyResult>()
+  let deliveries = SharedWork<Duration?>()
+  /// Each rings when there may be something to do for a part of the loop.
+  let pollBell = AsyncSignal()
+  let applyBell = AsyncSignal()
+  let deliveryBell = AsyncSignal()
   /// Rings when the agent has reported how far a document has come.
   let reports = AsyncSignal()
-  /// Which sources asked for patience.
-  let patience = RetryAfterTable<Reconciler.Outcome>()
 
   /// - Parameters:
-  ///   - sources: where to look, in order of preference: the first that answers decides.
+  ///   - sources: where to look, in order of preference: see ``Configuration/preference``.
   ///   - recipients: where acknowledgements go, in order of preference: the first that takes one gets it. Nil: to the
   ///     sources. So state can come by one road and the answer go by another.
   ///   - store: where the adopted state is kept.
   ///   - configuration: what to trust, and how often to look.
-  ///   - observe: told of everything that happens, in order. It must return quickly.
+  ///   - observe: told of everything that happens, in order. It must return quickly. See also ``events(bufferingNewest:)``.
   ///   - apply: puts an adopted state to work.
   public init(
     sources: [any DesiredStateBackend], acknowledgingTo recipients: [any DesiredStateBackend]? = nil,
@@ -41,169 +56,105 @@ public final class Reconciler: Sendable {
     self.configuration = configuration
     self.observe = observe
     self.apply = apply
+    stopwatch = Stopwatch(configuration.clock)
   }
 
-  /// How a reconciler behaves.
-  public struct Configuration: Sendable {
-    /// What to trust.
-    public var policy: TrustPolicy
-    /// This device's name: manifests that name another are refused, and acknowledgements bear it.
-    public var device: String
-    /// When to look.
-    public var schedule: Schedule
-    /// How long a source may take to answer, and a document's reading may stall.
-    public var timeout: Duration
-    /// Bounds on counts and sizes.
-    public var limits: Limits
-    /// Asked at every look whether what was applied is still in place; if not, all of it is applied again.
-    public var isStillApplied: @Sendable (AppliedState) async -> Bool
-    /// Where it logs.
-    public var logger: Logger
-    /// What time passes by; a virtual clock in tests.
-    public var clock: any Clock<Duration>
-    /// The device's wall clock.
-    public var now: @Sendable () -> Date
-    /// A number from 0 to 1, for jitter.
-    public var random: @Sendable () -> Double
-
-    public init(
-      policy: TrustPolicy, device: String, schedule: Schedule = Schedule(), timeout: Duration = .seconds(30),
-      limits: Limits = Limits(), isStillApplied: @escaping @Sendable (AppliedState) async -> Bool = { _ in true },
-      logger: Logger = Logger(label: "desired-state"),
-      clock: any Clock<Duration> = ContinuousClock(), now: @escaping @Sendable () -> Date = { Date() },
-      random: @escaping @Sendable () -> Double = { .random(in: 0...1) }
-    ) {
-      self.policy = policy
-      self.device = device
-      self.schedule = schedule
-      self.timeout = timeout
-      self.limits = limits
-      self.isStillApplied = isStillApplied
-      self.logger = logger
-      self.clock = clock
-      self.now = now
-      self.random = random
-    }
-  }
-
-  /// How one cycle ended.
-  public enum Outcome: Sendable {
-    /// The device is on the state published, whether it was before or came to it now.
-    case current
-    /// Nothing is published; what is missing.
-    case absent(Absence)
-    /// What is published was refused.
-    case rejected(VerificationError)
-    /// No source could be reached.
-    case unavailable(BackendError)
-    /// The state is adopted but could not be applied.
-    case applyFailed(any Error)
-  }
-
-  /// Looks again and again until the task is cancelled, and then returns.
+  /// Looks again and again until the task is cancelled, and then returns, once an apply that is under way has ended.
   ///
   /// Trouble with the store's disk is logged and tried again, like everything else that may pass.
   public func run() async {
-    let bell = AsyncSignal()
-    let listeners = sources.compactMap { source in
-      source.changeHints().map { hints in Task { for await _ in hints { bell.ring() } } }
-    }
-    defer { for listener in listeners { listener.cancel() } }
-    while !Task.isCancelled {
-      do {
-        try await runOnce()
-      } catch {
-        if !Task.isCancelled { configuration.logger.error("\(error)") }
+    await withTaskGroup(of: Void.self) { group in
+      for source in sources {
+        guard let hints = source.changeHints() else { continue }
+        group.addTask { for await _ in hints { self.hint(from: source.source) } }
       }
-      let wait = configuration.schedule.wait(random: configuration.random())
-      emit(.waiting(wait), nil)
-      await bell.wait(atMost: wait, clock: configuration.clock)
+      if let requests = store.requestHints() {
+        group.addTask { for await _ in requests { await self.trying("requests") { try await self.performRequests() } } }
+      }
+      group.addTask { await self.pollAgainAndAgain() }
+      group.addTask { await self.applyAgainAndAgain() }
+      group.addTask { await self.deliverAgainAndAgain() }
+      await group.waitForAll()
     }
   }
 
-  /// One cycle: applies what is adopted and not applied yet, looks at the sources, adopts, applies, and delivers what
-  /// the outbox holds.
+  /// One cycle, at once: applies what is adopted and not applied yet, looks at the sources, adopts, applies, and delivers
+  /// what the outbox holds.
+  ///
+  /// The loop's own patience with what failed is passed over; what a source asked for, and the schedule, are not. Beside
+  /// ``run()``, and from several tasks, each caller gets the result of a poll that began after its call.
   ///
   /// - Throws: ``StoreError`` and ``FileError`` for trouble on this device; `CancellationError`.
   @discardableResult
   public func runOnce() async throws -> Outcome {
-    // Whether the store is whole is found out when it is used: then, and not at every look, it costs something.
-    var failure = try await applyPending()
-    let isDamaged = (failure as? StoreError)?.code == .documentDamaged
+    try await store.forgetSources(except: sources.map(\.source))
+    try await performRequests()
     let before = await store.adopted?.revision
-    let outcome = try await look(isDamaged: isDamaged)
+    var result = ApplyResult.settled()
+    // An agent that is at work already is not waited for before the poll.
+    if !applies.isRunning { result = try await applyNow() }
+    let outcome = try await pollNow()
     // What the agent has just failed at is not asked of it again, unless the look brought something to do it with.
     let after = await store.adopted?.revision
-    if failure == nil || isDamaged || after != before { failure = try await applyPending() }
-    try await deliver()
-    if let failure, case .current = outcome { return .applyFailed(failure) }
-    return outcome
+    if !result.isFailure || result.isDamage || after != before { result = try await applyNow() }
+    result = try await seeTrialThrough(result)
+    try await deliverNow()
+    guard case .current = outcome else { return outcome }
+    switch result {
+    case .failed(let error): return .applyFailed(error)
+    case .held(let hold): return .held(hold)
+    case .settled, .applied, .rolledBack, .waiting: return outcome
+    }
   }
 
-  /// Applies the adopted state if it is not the applied one.
+  /// Goes on until the state that was applied has passed its trial, or has failed it and the one before is applied again.
+  private func seeTrialThrough(_ result: ApplyResult) async throws -> ApplyResult {
+    guard configuration.trial != nil else { return result }
+    var result = result
+    var failure: (any Error)?
+    while true {
+      switch result {
+      case .settled(let again?): try await configuration.clock.sleep(for: again, tolerance: nil)
+      case .applied: break
+      case .rolledBack(let error): failure = error
+      case .settled, .held, .waiting, .failed: return failure.map { .failed($0) } ?? result
+      }
+      result = try await applyNow()
+    }
+  }
+
+  private func pollNow() async throws -> Outcome {
+    state.withLock { $0.isLookAskedFor = true }
+    return try await polls.run(poll)
+  }
+
+  private func applyNow() async throws -> ApplyResult {
+    state.withLock { ($0.isApplyAskedFor, $0.isCheckDue) = (true, true) }
+    return try await applies.run(applyPending)
+  }
+
+  private func deliverNow() async throws {
+    state.withLock { $0.isDeliveryAskedFor = true }
+    _ = try await deliveries.run(deliver)
+  }
+
+  // MARK: - Events
+
+  /// Everything that happens from now on, in order, for as long as it is iterated.
   ///
-  /// - Returns: the error the agent's handler threw, if any.
-  private func applyPending() async throws -> (any Error)? {
-    do {
-      guard let adopted = await store.adopted else { return nil }
-      var isLost = false
-      if let applied = await store.applied, applied.revision == adopted.revision {
-        isLost = await !configuration.isStillApplied(applied)
-      }
-      guard
-        let update = try await store.pendingUpdate(
-          everything: isLost, device: configuration.device, now: configuration.now, didReport: reports.ring)
-      else { return nil }
-      try await store.markApplying(adopted, at: configuration.now())
-      try await deliveringReports { try await apply(update) }
-      try await store.markApplied(adopted, at: configuration.now())
-      emit(.applied(update), adopted.source, adopted.revision, adopted.version, adopted.origin)
-      return nil
-    } catch {
-      try Task.checkCancellation()
-      configuration.logger.error("applying failed: \(error)")
-      let adopted = await store.adopted
-      if let adopted { try await store.applyFailed(adopted, reason: "\(error)", at: configuration.now()) }
-      emit(.applyFailed(error), adopted?.source, adopted?.revision, adopted?.version, adopted?.origin)
-      return error
-    }
-  }
-
-  /// Delivers what the agent reports while it works: installing may take an hour, and an orchestrator wants to see it.
-  private func deliveringReports(_ work: () async throws -> Void) async throws {
-    let delivery = Task {
-      while !Task.isCancelled {
-        await reports.wait()
-        try await deliver()
-      }
-    }
-    let result: Result<Void, any Error>
-    do { result = .success(try await work()) } catch { result = .failure(error) }
-    delivery.cancel()
-    // One delivery at a time, so that order is kept.
-    _ = await delivery.result
-    try result.get()
-  }
-
-  private func deliver() async throws {
-    try await store.moveStatements()
-    let result = try await store.outbox.deliver(
-      to: recipients, within: configuration.timeout, clock: configuration.clock, at: configuration.now())
-    for (acknowledgement, source) in result.delivered {
-      emit(
-        .acknowledged(acknowledgement), source, acknowledgement.revision, acknowledgement.adoptedManifestVersion,
-        acknowledgement.origin)
-    }
-    if let failure = result.failure {
-      configuration.logger.warning("an acknowledgement waits: \(failure)")
-      emit(.acknowledgementFailed(failure), nil)
-    }
+  /// - Parameter count: how many events may wait to be read; beyond that the oldest are dropped, so that a slow reader
+  ///   holds up nothing.
+  public func events(bufferingNewest count: Int = 1000) -> AsyncStream<ReconcilerEvent> {
+    subscribers.stream(bufferingNewest: count)
   }
 
   func emit(
     _ kind: ReconcilerEvent.Kind, _ source: String?, _ revision: Revision? = nil, _ version: UInt64? = nil,
     _ origin: Origin? = nil
   ) {
-    observe(ReconcilerEvent(kind: kind, source: source, revision: revision, version: version, origin: origin))
+    let event = ReconcilerEvent(kind: kind, source: source, revision: revision, version: version, origin: origin)
+    observe(event)
+    subscribers.send(event)
+    metrics.count(event)
   }
 }

@@ -20,6 +20,14 @@ public struct ReconcilerEvent: Sendable {
     case applied(Update)
     /// The agent failed to put the adopted state to work; it is tried again.
     case applyFailed(any Error)
+    /// The adopted state waits before it is applied; for what.
+    case held(Reconciler.Hold)
+    /// The agent's work on the state was cancelled, because a newer one was adopted.
+    case superseded
+    /// The applied state has passed its trial.
+    case proven
+    /// The device went back: the event's own state is the one it is on now.
+    case rolledBack(Acknowledgement.Departure)
     /// A statement reached the orchestrator.
     case acknowledged(Acknowledgement)
     /// A statement could not be delivered; it waits.
@@ -37,4 +45,42 @@ public struct ReconcilerEvent: Sendable {
   public var version: UInt64?
   /// Where the state came from in the source's own terms, where known.
   public var origin: Origin?
+}
+
+extension ReconcilerEvent {
+  /// What happened, in one word that programs can match.
+  public var name: String {
+    switch kind {
+    case .unchanged: "unchanged"
+    case .absent: "absent"
+    case .unavailable: "unavailable"
+    case .fetched: "fetched"
+    case .verified: "verified"
+    case .rejected: "rejected"
+    case .adopted: "adopted"
+    case .applied: "applied"
+    case .applyFailed: "apply-failed"
+    case .held: "held"
+    case .superseded: "superseded"
+    case .proven: "proven"
+    case .rolledBack: "rolled-back"
+    case .acknowledged: "acknowledged"
+    case .acknowledgementFailed: "acknowledgement-failed"
+    case .waiting: "waiting"
+    }
+  }
+
+  /// Which trouble it tells of, in one word; nil if none.
+  public var code: String? {
+    switch kind {
+    case .absent(let absence): absence.part.rawValue
+    case .unavailable(let error): error.code.rawValue
+    case .rejected(let error): error.code.rawValue
+    case .applyFailed: "apply-failed"
+    case .held(let hold): hold.code
+    case .rolledBack(let departure): departure.code
+    case .acknowledgementFailed(let error): (error as? BackendError)?.code.rawValue ?? "acknowledgement-failed"
+    case .unchanged, .fetched, .verified, .adopted, .applied, .superseded, .proven, .acknowledged, .waiting: nil
+    }
+  }
 }

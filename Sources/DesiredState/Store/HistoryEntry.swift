@@ -41,6 +41,15 @@ public struct Rollback: Sendable, Equatable, Codable {
   public var reason: String
 }
 
+/// The trial that an applied state is on.
+struct TrialRecord: Sendable, Equatable, Codable {
+  var revision: Revision
+  /// When it began.
+  var since: Date
+  /// The last state that is known to be good: the one to go back to.
+  var fallback: Revision?
+}
+
 /// The agent's unfinished work on the adopted state.
 public struct ApplyAttempt: Sendable, Equatable, Codable {
   public var revision: Revision

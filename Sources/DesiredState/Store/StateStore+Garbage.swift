@@ -6,7 +6,9 @@ extension StateStore {
   /// that were applied before those that failed.
   func kept(adopted: AdoptedState?, applied: Revision?) -> [Revision] {
     var kept = [adopted?.revision, record.rollback?.from.revision].compactMap(\.self)
-    if let applied, !kept.contains(applied) { kept.append(applied) }
+    for revision in [applied, record.trial?.fallback].compactMap(\.self) where !kept.contains(revision) {
+      kept.append(revision)
+    }
     let failed = Set(record.history.filter { $0.outcome == .failed }.map(\.state.revision))
     let others = record.kept.filter { !failed.contains($0) } + record.kept.filter(failed.contains)
     for revision in others where !kept.contains(revision) && kept.count < keptStates { kept.append(revision) }

@@ -57,17 +57,21 @@ extension StateStore {
   }
 
   /// Notes that the agent has finished putting the adopted state to work.
+  ///
+  /// - Parameter isOnTrial: whether it must prove itself before it counts as good; not if the device went back to it.
   public func markApplied(
-    _ state: AdoptedState, at time: Date, acknowledging acknowledgements: [Acknowledgement] = []
+    _ state: AdoptedState, at time: Date, isOnTrial: Bool = false, acknowledging acknowledgements: [Acknowledgement] = []
   ) throws {
     let kept = kept(adopted: record.adopted, applied: state.revision)
     try change(saying: acknowledgements) { record in
+      let isOnTrial = isOnTrial && record.rollback == nil
+      record.beginTrial(isOnTrial ? state.revision : nil, at: time)
       record.applied = AppliedState(
         revision: state.revision, version: state.version, signers: state.signers, source: state.source,
         origin: state.origin, at: time)
       record.touched = []
       record.attempt = nil
-      record.setOutcome(.applied, of: state.revision, at: time)
+      if !isOnTrial { record.setOutcome(.applied, of: state.revision, at: time) }
       record.keep(kept)
     }
     collectGarbageIfPossible()
@@ -144,6 +148,7 @@ extension StateStore {
         ? nil : Rollback(from: from, to: target.revision, since: time, code: code, reason: printable(reason))
       record.adopted = target
       record.attempt = nil
+      record.trial = nil
       record.setOutcome(code == "operator" ? .rolledBack : .failed, of: adopted.revision, at: time, reason: reason)
     }
   }

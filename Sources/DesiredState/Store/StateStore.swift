@@ -27,8 +27,10 @@ public actor StateStore {
   private var written: StoreRecord
   var health: StoreHealth
   var journal: HealthJournal
-  /// The blob that was scrubbed last.
+  /// The blob that was scrubbed last, and when.
   var scrubbed: Digest?
+  var lastScrub: Date?
+  nonisolated let scrubber = Worker("desired-state.store.scrub")
 
   public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 

@@ -36,6 +36,8 @@ struct StoreRecord: Sendable, Equatable, Codable {
   var approved: Revision?
   /// The agent's unfinished work on the adopted state.
   var attempt: ApplyAttempt?
+  /// The trial that the applied state is on.
+  var trial: TrialRecord?
   /// What must be said of the changes above, and is not in the outbox yet.
   var statements: [Acknowledgement] = []
   /// What the newest trust update brought.

@@ -54,13 +54,24 @@ final class BlobDigests: Sendable {
   private static func digest(_ entry: TreeEntry, _ store: ObjectStore, _ limits: Limits) throws -> Known {
     try check(entry, UInt64(try store.header(of: entry.id).size), limits)
     let bytes = try store.read(entry.id)
-    // git-lfs, docs/spec.md: a pointer is shorter than 1024 bytes and begins with the version of the format.
-    guard bytes.count >= 1024 || !bytes.starts(with: "version https://git-lfs.github.com/spec/".utf8) else {
+    guard !isPointer(bytes) else {
       throw VerificationError(
         .manifestMalformed,
         "\(quoted(entry.path)) is a Git LFS pointer and not the document; keep documents in Git itself"
       )
     }
     return Known(digest: .of(bytes), size: UInt64(bytes.count))
+  }
+
+  /// git-lfs, docs/spec.md: a pointer is shorter than 1024 bytes, begins with the version of the format, and has the
+  /// object's id and its size. A text that only begins so is a document.
+  private static func isPointer(_ bytes: [UInt8]) -> Bool {
+    guard bytes.count < 1024, bytes.starts(with: "version https://git-lfs.github.com/spec/".utf8) else { return false }
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+    let hasID = lines.contains { line in
+      let parts = line.split(separator: " ")
+      return parts.count == 2 && parts[0] == "oid" && parts[1].hasPrefix("sha256:") && parts[1].utf8.count == 71
+    }
+    return hasID && lines.contains { $0.hasPrefix("size ") && UInt64($0.dropFirst(5)) != nil }
   }
 }

@@ -1,4 +1,3 @@
-import CGit2
 package import DesiredState
 import DesiredStateSupport
 package import FoundationEssentials
@@ -8,6 +7,7 @@ package struct GitBranch: Sendable {
   private let repository: any GitRepository
   private let branch: String
   private let path: String
+  private let author: CommitAuthor.Person?
   /// The repository with what is published in it, without a user's name.
   package let source: String
 
@@ -23,11 +23,12 @@ package struct GitBranch: Sendable {
     }
     self.branch = branch
     path = address.path
+    author = try CommitAuthor.Person(settings: context.settings)
     source = address.source
     repository = try GitBackend.repository(address, context, for: "publish")
   }
 
-  /// Whether an address is one of a repository.
+  /// Whether an address names a repository.
   package static func serves(_ address: String) -> Bool {
     (try? SourceAddress(address)).flatMap { GitAddress.Scheme(rawValue: $0.scheme) } != nil
   }
@@ -46,16 +47,19 @@ package struct GitBranch: Sendable {
     including isIncluded: @escaping @Sendable (String) -> Bool,
     _ edit: @escaping @Sendable (String) async throws -> String
   ) async throws {
-    let author = CommitAuthor(name: "desired-state", time: time)
+    let author = CommitAuthor(author ?? .configured ?? .init(name: "desired-state"), time: time)
     try await repository.advance(branch) { [path] objects, tip in
       let directory = try Files.temporaryDirectory("desired-state-publish")
       defer { try? Files.remove(directory) }
-      let before = try await objects.use {
-        try $0.export(below: tip?.tree, at: path, including: isIncluded, to: directory)
+      let folder = PublishedFolder(directory: directory, path: path)
+      try await withTaskCancellationHandler {
+        try await objects.use { try folder.export($0, below: tip?.tree, including: isIncluded) }
+      } onCancel: {
+        folder.cancel()
       }
       let message = try await edit(directory)
       let content = try await objects.use { store -> [UInt8]? in
-        let changes = try store.changes(in: directory, since: before, at: path)
+        let changes = try folder.changes()
         guard !changes.isEmpty else { return nil }
         let tree = try store.tree(tip?.tree, changing: changes)
         return store.commitContent(
@@ -65,67 +69,5 @@ package struct GitBranch: Sendable {
       let signature = try await sign?(content)
       return try await objects.use { try $0.writeCommit(content, signature: signature) }
     }
-  }
-}
-
-extension ObjectStore {
-  /// Writes the files of a folder into a directory: what is included at its top, and all below that.
-  ///
-  /// - Returns: the blobs by their paths below the folder.
-  fileprivate func export(
-    below root: ObjectID?, at path: String, including isIncluded: (String) -> Bool, to directory: String
-  ) throws -> [String: ObjectID] {
-    guard let root else { return [:] }
-    var folder = root
-    for name in path.split(separator: "/") {
-      guard let entry = try entry(at: String(name), below: folder) else { return [:] }
-      guard entry.mode == GIT_FILEMODE_TREE else {
-        throw BackendError(
-          .forbidden, "'path=\(path)' leads through '\(name)', which is no directory in the repository")
-      }
-      folder = entry.id
-    }
-    var blobs: [String: ObjectID] = [:]
-    var trees = [(id: folder, path: "")]
-    while let (id, path) = trees.popLast() {
-      for entry in try entries(of: id, below: path) {
-        guard !path.isEmpty || isIncluded(entry.path) else { continue }
-        if entry.mode == GIT_FILEMODE_TREE {
-          trees.append((entry.id, entry.path))
-        } else if entry.isFile {
-          let file = Files.join(directory, entry.path)
-          try Files.createDirectories(Files.parent(file))
-          try Files.replace(file, with: try read(entry.id), isDurable: false)
-          blobs[entry.path] = entry.id
-        }
-      }
-    }
-    return blobs
-  }
-
-  /// What has to change in the tree for the folder to be as it is in a directory.
-  fileprivate func changes(
-    in directory: String, since before: [String: ObjectID], at path: String
-  ) throws -> [TreeChange] {
-    func full(_ name: String) -> String { path.isEmpty ? name : "\(path)/\(name)" }
-    var changes: [TreeChange] = []
-    var gone = before
-    var folders = [""]
-    while let folder = folders.popLast() {
-      for name in try Files.names(in: Files.join(directory, folder)).sorted() where !DropLayout.isHidden(name) {
-        let name = folder.isEmpty ? name : "\(folder)/\(name)"
-        let file = Files.join(directory, name)
-        if Files.isDirectory(file) {
-          folders.append(name)
-          continue
-        }
-        guard let bytes = try Files.read(file, limit: .max - 1) else { continue }
-        gone[name] = nil
-        var id = git_oid()
-        try LibGit2.call("digest a file") { git_odb_hash(&id, bytes, bytes.count, GIT_OBJECT_BLOB) }
-        if before[name] != ObjectID(id) { changes.append(TreeChange(path: full(name), bytes: bytes)) }
-      }
-    }
-    return changes + gone.keys.sorted().map { TreeChange(path: full($0), bytes: nil) }
   }
 }

@@ -10,19 +10,6 @@ struct TreeChange: Sendable {
   let bytes: [UInt8]?
 }
 
-/// Who makes a commit, and when.
-struct CommitAuthor: Sendable {
-  let name: String
-  let time: Date
-
-  /// As a commit has it. What would end the field is left out.
-  var line: String {
-    let safe = name.filter { !"<>\n\0".contains($0) }
-    return
-      "\(safe.isEmpty ? "desired-state" : safe) <desired-state@localhost> \(Int64(time.timeIntervalSince1970)) +0000"
-  }
-}
-
 extension ObjectStore {
   /// Writes an object.
   func write(_ bytes: [UInt8], as type: git_object_t) throws(LibGit2Error) -> ObjectID {

@@ -30,7 +30,9 @@ struct TargetSignatures: Sendable {
   static func field(_ name: String, in content: [UInt8]) -> String {
     for line in content.split(separator: 10, omittingEmptySubsequences: false) {
       guard !line.isEmpty else { break }
-      if line.starts(with: "\(name) ".utf8) { return String(decoding: line.dropFirst(name.utf8.count + 1), as: UTF8.self) }
+      if line.starts(with: "\(name) ".utf8) {
+        return String(decoding: line.dropFirst(name.utf8.count + 1), as: UTF8.self)
+      }
     }
     return ""
   }

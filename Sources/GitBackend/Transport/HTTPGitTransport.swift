@@ -37,7 +37,8 @@ final class HTTPGitTransport: GitTransport {
     // Servers prepare a pack, or run the hooks of a push, for minutes; they send five bytes every few seconds meanwhile
     // (git-config(1), uploadpack.keepAlive), and a proxy that buffers holds even these back. The time limit of the
     // request ends what has no end.
-    configuration.stallLimit = Self.stallLimit(for: .seconds(300))
+    configuration.stallLimit = HTTPStallLimit(
+      bytesPerSecond: 1, for: settings[.stallLimit] ?? .seconds(300))
     transport = try TransportSettings.transport(configuration)
     channel = address.origin.scheme == "https" ? "TLS to \(address.origin)" : nil
     self.source = source
@@ -47,9 +48,6 @@ final class HTTPGitTransport: GitTransport {
 
   /// What went over the wire.
   var counters: HTTPWireCounters { transport.counters }
-
-  /// Slower than git's keepalives is a server that is gone.
-  static func stallLimit(for duration: Duration) -> HTTPStallLimit { HTTPStallLimit(bytesPerSecond: 1, for: duration) }
 
   func withSession<Value: Sendable>(
     with service: GitService, _ body: @escaping @Sendable (any GitSession) async throws -> Value

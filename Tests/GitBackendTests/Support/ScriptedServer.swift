@@ -9,7 +9,7 @@ final class ScriptedServer: RoadUnderTest {
   private let folder = TemporaryDirectory()
   private let process: ServerProcess
 
-  init(_ repository: OperatorRepository, _ options: String...) async throws {
+  init(_ repository: OperatorRepository, _ options: [String]) async throws {
     self.repository = repository
     let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("Fixtures/git-server.py").path

@@ -1,0 +1,107 @@
+public import FoundationEssentials
+public import Logging
+
+extension Reconciler {
+  /// How a reconciler behaves.
+  public struct Configuration: Sendable {
+    /// What to trust.
+    public var policy: TrustPolicy
+    /// This device's name: manifests that name another are refused, and acknowledgements bear it.
+    public var device: String
+    /// When to look, and when to apply.
+    public var schedule: Schedule
+    /// Which source decides when several answer. Default: the first.
+    public var preference: SourcePreference = .first
+    /// Whether an apply that is under way is cancelled when something newer is adopted. Default false: it is finished
+    /// first. Of a cancelled apply the next update says what it may have left behind.
+    public var supersedesApplies = false
+    /// How long an apply that failed is left alone: at first a minute at most, then for longer and longer, up to an
+    /// hour. A newer state is applied at once.
+    public var applyBackoff = Backoff(first: .seconds(60), longest: .seconds(3600))
+    /// How a state that was just applied must prove itself; nil: it counts as good at once.
+    public var trial: Trial?
+    /// How long a source may take to answer, and a document's reading may stall.
+    public var timeout: Duration
+    /// Bounds on counts and sizes.
+    public var limits: Limits
+    /// Asked at every look whether what was applied is still in place; if not, all of it is applied again.
+    public var isStillApplied: @Sendable (AppliedState) async -> Bool
+    /// Where it logs.
+    public var logger: Logger
+    /// What time passes by; a virtual clock in tests.
+    public var clock: any Clock<Duration>
+    /// The device's wall clock.
+    public var now: @Sendable () -> Date
+    /// A number from 0 to 1, for jitter.
+    public var random: @Sendable () -> Double
+
+    public init(
+      policy: TrustPolicy, device: String, schedule: Schedule = Schedule(), timeout: Duration = .seconds(30),
+      limits: Limits = Limits(), isStillApplied: @escaping @Sendable (AppliedState) async -> Bool = { _ in true },
+      logger: Logger = Logger(label: "desired-state"),
+      clock: any Clock<Duration> = ContinuousClock(), now: @escaping @Sendable () -> Date = { Date() },
+      random: @escaping @Sendable () -> Double = { .random(in: 0...1) }
+    ) {
+      self.policy = policy
+      self.device = device
+      self.schedule = schedule
+      self.timeout = timeout
+      self.limits = limits
+      self.isStillApplied = isStillApplied
+      self.logger = logger
+      self.clock = clock
+      self.now = now
+      self.random = random
+    }
+  }
+
+  /// Which of several sources decides.
+  public enum SourcePreference: String, Sendable, CaseIterable {
+    /// The first that answers, in the order given. The others stand in while it does not, and it is back when it answers.
+    case first
+    /// The one with the highest version, of all that answer. A mirror that is behind masks nothing; every poll asks
+    /// every source.
+    case newest
+  }
+
+  /// How one cycle ended.
+  public enum Outcome: Sendable {
+    /// The device is on the state published, whether it was before or came to it now.
+    case current
+    /// Nothing is published; what is missing.
+    case absent(Absence)
+    /// What is published was refused.
+    case rejected(VerificationError)
+    /// No source could be reached.
+    case unavailable(BackendError)
+    /// The state is adopted but could not be applied.
+    case applyFailed(any Error)
+    /// The state is adopted and waits until it may be applied.
+    case held(Hold)
+    /// No source was looked at: it is not the time for it. The next look may be then.
+    case resting(until: Date)
+  }
+
+  /// What an adopted state waits for before it is applied.
+  public enum Hold: Sendable, Hashable, CustomStringConvertible {
+    /// An operator's approval.
+    case approval
+    /// The time at which updates may be applied.
+    case hours(until: Date)
+
+    /// The reason in one word that programs can match.
+    public var code: String {
+      switch self {
+      case .approval: "approval"
+      case .hours: "apply-hours"
+      }
+    }
+
+    public var description: String {
+      switch self {
+      case .approval: "it waits for an operator's approval"
+      case .hours(let date): "updates are applied from \(date.formatted(.iso8601)) on"
+      }
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import DesiredStateSupport
+import FoundationEssentials
+import Synchronization
+
+/// Delivering acknowledgements: to the first recipient that takes each, and in peace with those that fail.
+extension Reconciler {
+  /// Delivers what waits.
+  ///
+  /// - Returns: when to try again, if something could not be delivered.
+  func deliver() async throws -> Duration? {
+    let isAskedFor = state.withLock { state in
+      defer { state.isDeliveryAskedFor = false }
+      return state.isDeliveryAskedFor
+    }
+    do {
+      try await store.moveStatements()
+    } catch where !(error is CancellationError) {
+      // They stay in the record; what is in the outbox already is no worse for it.
+      reportTrouble(error, "outbox")
+    }
+    let now = configuration.now()
+    if let downtime = configuration.schedule.downtime, downtime.contains(now) {
+      return min(.seconds(downtime.end(from: now).timeIntervalSince(now)), .seconds(900))
+    }
+    let due = await recipients.filterAsync { await mayDeliver(to: $0.source, isAskedFor, now) }
+    let attempts = due.map { Attempt($0, configuration) }
+    let result = try await store.outbox.deliver(
+      // Each attempt keeps the time by itself, and knows then that it was over.
+      to: attempts, within: configuration.timeout * 2, clock: configuration.clock, at: now)
+    for (acknowledgement, source) in result.delivered {
+      emit(
+        .acknowledged(acknowledgement), source, acknowledgement.revision, acknowledgement.adoptedManifestVersion,
+        acknowledgement.origin)
+    }
+    for attempt in attempts { try await note(attempt, at: now) }
+    try await noteDelivery(result.failure, attempts, at: now)
+    return await waitForRecipients()
+  }
+
+  /// A recipient during one delivery: after a failure that is not about one statement alone it is not tried again for
+  /// the next, so that a server that is gone costs one timeout and not one a statement.
+  private final class Attempt: DesiredStateBackend {
+    let base: any DesiredStateBackend
+    private let state = Mutex<(failure: BackendError?, wasReached: Bool)>((nil, false))
+
+    private let configuration: Configuration
+
+    init(_ base: any DesiredStateBackend, _ configuration: Configuration) {
+      self.base = base
+      self.configuration = configuration
+    }
+
+    var source: String { base.source }
+    var capabilities: BackendCapabilities { base.capabilities }
+    var failure: BackendError? { state.withLock { $0.failure } }
+    var wasReached: Bool { state.withLock { $0.wasReached } }
+
+    func fetch(_ request: FetchRequest) async throws -> FetchResult { try await base.fetch(request) }
+
+    func acknowledge(_ acknowledgement: Acknowledgement) async throws {
+      if let failure { throw failure }
+      do {
+        let base = base
+        try await withTimeout(configuration.timeout, clock: configuration.clock) {
+          try await base.acknowledge(acknowledgement)
+        }
+        state.withLock { $0.wasReached = true }
+      } catch {
+        guard !(error is CancellationError) || !Task.isCancelled else { throw error }
+        let failure = error as? BackendError
+        // Refused for good is about this statement; all else is about the recipient.
+        if failure?.isRetryable ?? true || failure?.retryAfter != nil {
+          state.withLock {
+            $0.failure = failure ?? BackendError(.protocolViolation, "\(type(of: error))", underlying: error)
+          }
+        }
+        throw error
+      }
+    }
+  }
+
+  private func mayDeliver(to source: String, _ isAskedFor: Bool, _ now: Date) async -> Bool {
+    if let patience = await store.health.delivery.patience[source], patience.isAskedFor, patience.holds(at: now) {
+      return false
+    }
+    if isAskedFor { return true }
+    return state.withLock { $0.recipients[source]?.attempts.isDue(at: stopwatch.elapsed) ?? true }
+  }
+
+  private func note(_ attempt: Attempt, at now: Date) async throws {
+    let source = attempt.source
+    guard let failure = attempt.failure else {
+      if attempt.wasReached { state.withLock { $0.recipients[source] = nil } }
+      if await store.health.delivery.patience[source] != nil {
+        try await store.noteDelivery(at: now) { $0.patience[source] = nil }
+      }
+      return
+    }
+    let backoff = configuration.schedule.backoff(for: failure.isRetryable ? .waiting : .person)
+    let (failures, wait) = state.withLock { state in
+      var peer = state.recipients[source] ?? LoopState.Peer()
+      peer.attempts.fail(at: stopwatch.elapsed, waiting: backoff, random: configuration.random())
+      state.recipients[source] = peer
+      return (peer.attempts.failures, peer.attempts.notBefore - stopwatch.elapsed)
+    }
+    let patience = SourceHealth.Patience(
+      since: now, until: now.addingTimeInterval((failure.retryAfter ?? wait).timeInterval), failures: failures,
+      isAskedFor: failure.retryAfter != nil)
+    try await store.noteDelivery(at: now) { $0.patience[source] = patience }
+  }
+
+  private func noteDelivery(_ failure: (any Error)?, _ attempts: [Attempt], at now: Date) async throws {
+    guard let failure else {
+      if !attempts.isEmpty {
+        situations.forget("delivery")
+        if await store.health.delivery.lastError != nil {
+          try await store.noteDelivery(at: now) { $0.lastError = nil }
+        }
+      }
+      return
+    }
+    let error = failure as? BackendError
+    situations.note(error?.code.rawValue ?? "\(type(of: failure))", of: "delivery") {
+      log(.warning, "an acknowledgement waits: \(failure)", attempts.first?.source)
+    }
+    emit(.acknowledgementFailed(failure), attempts.first { $0.failure != nil }?.source)
+    try await store.noteDelivery(at: now) {
+      $0.lastError = .init(code: error?.code ?? .protocolViolation, message: error?.message ?? "\(type(of: failure))", at: now)
+    }
+  }
+
+  /// When the first recipient that failed may be tried again.
+  private func waitForRecipients() async -> Duration? {
+    let now = configuration.now()
+    let asked = await store.health.delivery.patience.values.filter { $0.isAskedFor && $0.holds(at: now) }
+      .map { Duration.seconds($0.until.timeIntervalSince(now)) }
+    let elapsed = stopwatch.elapsed
+    let own = state.withLock { $0.recipients.values.map { $0.attempts.notBefore - elapsed }.filter { $0 > .zero } }
+    return (asked + own).min()
+  }
+}
+
+extension Array {
+  fileprivate func filterAsync(_ isIncluded: (Element) async -> Bool) async -> [Element] {
+    var included: [Element] = []
+    for element in self where await isIncluded(element) { included.append(element) }
+    return included
+  }
+}

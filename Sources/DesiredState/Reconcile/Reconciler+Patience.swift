@@ -1,0 +1,81 @@
+import DesiredStateSupport
+import FoundationEssentials
+
+/// Which sources are left alone for a while: because they asked for it, or because they failed.
+extension Reconciler {
+  /// What stands for a source that is not to be asked yet; nil if it is.
+  ///
+  /// - Parameter isAskedFor: whether a caller wants a look now. The loop's own patience does not count then.
+  func standing(of source: String, isAskedFor: Bool) async -> Outcome? {
+    let health = await store.health.sources[source]
+    if let patience = health?.patience, patience.isAskedFor, patience.holds(at: configuration.now()) {
+      return state.withLock { $0.sources[source]?.outcome } ?? health?.standing
+    }
+    let now = stopwatch.elapsed
+    return state.withLock { state in
+      guard !isAskedFor, let peer = state.sources[source], !peer.attempts.isDue(at: now) else { return nil }
+      return peer.outcome
+    }
+  }
+
+  /// How much longer a source is left alone.
+  func remainingPatience(with source: String, at now: Date) -> Duration {
+    let elapsed = stopwatch.elapsed
+    return state.withLock { state in
+      guard let peer = state.sources[source] else { return .zero }
+      let asked = peer.asked.map { $0.holds(at: now) ? Duration.seconds($0.until.timeIntervalSince(now)) : .zero } ?? .zero
+      return max(asked, peer.attempts.notBefore - elapsed)
+    }
+  }
+
+  /// Notes how asking a source ended, and logs it if that is news.
+  func note(_ outcome: Outcome, of source: String, _ retryAfter: Duration?) {
+    let now = configuration.now()
+    let elapsed = stopwatch.elapsed
+    let random = configuration.random()
+    state.withLock { state in
+      var peer = state.sources[source] ?? LoopState.Peer()
+      peer.outcome = outcome
+      peer.asked = nil
+      if let retryAfter, retryAfter > .zero {
+        peer.asked = SourceHealth.Patience(
+          since: now, until: now.addingTimeInterval(retryAfter.timeInterval), failures: 0, isAskedFor: true)
+      }
+      if case .unavailable(let error) = outcome {
+        // Its own word for it counts in place of the loop's.
+        let remedy: Remedy = error.isRetryable ? .waiting : .person
+        peer.attempts.fail(at: elapsed, waiting: configuration.schedule.backoff(for: remedy), random: random)
+        if peer.asked != nil { peer.attempts.hurry() }
+      } else {
+        peer.attempts.succeed()
+      }
+      state.sources[source] = peer
+    }
+    logSituation(outcome, of: source)
+  }
+
+  /// Keeps in the store what a source asked for, so that a restart is no reason to ask it sooner, and when it is looked
+  /// at next, for people to read.
+  func rememberPatience(with source: String, _ outcome: Outcome, _ retryAfter: Duration?) async throws {
+    let now = configuration.now()
+    let elapsed = stopwatch.elapsed
+    let peer = state.withLock { $0.sources[source] }
+    var patience = peer?.asked
+    if patience == nil, case .unavailable = outcome, let peer, peer.attempts.notBefore > elapsed {
+      patience = SourceHealth.Patience(
+        since: now, until: now.addingTimeInterval((peer.attempts.notBefore - elapsed).timeInterval),
+        failures: peer.attempts.failures, isAskedFor: false)
+    }
+    patience?.failures = peer?.attempts.failures ?? 0
+    try await store.noteHealth(of: source, at: now) { [patience] in $0.patience = patience }
+  }
+}
+
+extension SourceHealth {
+  /// What the last look came to, as far as it was written down.
+  fileprivate var standing: Reconciler.Outcome {
+    if let lastError { return .unavailable(BackendError(lastError.code, lastError.message)) }
+    if let absent { return .absent(absent) }
+    return .unavailable(BackendError(.busy, "the source asked to be left alone for a while"))
+  }
+}
