@@ -6,8 +6,11 @@ import Glibc
 /// Where results go: standard output, one line at a time, for people or with `--json` for programs.
 struct Output: Sendable {
   let isJSON: Bool
+  /// Whether only trouble is told, because the result is something else than events.
+  var isQuiet = false
 
   func write(_ event: EventLine) {
+    if isQuiet, ["fetched", "verified"].contains(event.event) { return }
     guard isJSON else { return Self.line(event.text) }
     // Encoding a value of strings and numbers cannot fail.
     if let line = try? JSON.line(event) { Self.line(line) }

@@ -1,5 +1,5 @@
-import ArgumentParser
-import DesiredState
+public import ArgumentParser
+public import DesiredState
 
 /// When a follower looks, and when it applies.
 struct ScheduleOptions: ParsableArguments {

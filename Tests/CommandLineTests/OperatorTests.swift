@@ -29,6 +29,14 @@ struct OperatorTests {
       #expect(diff.contains("\"change\":\"\(change)\"") && diff.contains("\"document\":\"\(document)\""))
     }
     #expect(try await run("diff", "--from", "2", "--to", "1").output.contains("+ b"))
+    try await site.publishByHand(version: "3", documents: [("c", "1"), ("d", "1")], keys: [key])
+    let ahead = try await Tool.run(
+      Tool.desiredState, ["diff", site.drop, "--trust", site.trust, "--store", site.store, "--json"])
+    #expect(ahead.status == 0 && ahead.output.split(separator: "\n").count == 2, "\(ahead)")
+    #expect(ahead.output.contains("\"document\":\"d\"") && ahead.output.contains("\"change\":\"removed\""))
+    let nothing = try await Tool.run(Tool.desiredState, ["diff", site.drop, "--trust", site.trust])
+    #expect(nothing.output.split(separator: "\n").allSatisfy { $0.hasPrefix("+ ") }, "\(nothing)")
+    try await site.publishByHand(version: "2", documents: [("a", "2"), ("c", "1")], keys: [key])
     #expect(try await run("rollback").status == 0)
     #expect(try await site.status().adopted?.version == 1)
     #expect(try await run("status").output.contains("not up to date: rolled back from version 2 to version 1"))

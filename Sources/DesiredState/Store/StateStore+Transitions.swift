@@ -60,7 +60,8 @@ extension StateStore {
   ///
   /// - Parameter isOnTrial: whether it must prove itself before it counts as good; not if the device went back to it.
   public func markApplied(
-    _ state: AdoptedState, at time: Date, isOnTrial: Bool = false, acknowledging acknowledgements: [Acknowledgement] = []
+    _ state: AdoptedState, at time: Date, isOnTrial: Bool = false,
+    acknowledging acknowledgements: [Acknowledgement] = []
   ) throws {
     let kept = kept(adopted: record.adopted, applied: state.revision)
     try change(saying: acknowledgements) { record in
