@@ -1,5 +1,6 @@
 import DesiredStateTesting
 import Foundation
+import Synchronization
 import Testing
 
 @testable import DesiredState
@@ -25,20 +26,27 @@ struct KeepingTests {
 
   @Test("What a failed and superseded state brought is removed by the next one, and can be read for that")
   func touched() async throws {
-    try await adopt(["a": "1"])
-    agent.fault.withLock { $0 = BackendError(.busy, "no room") }
-    backend.publish(["a": "1", "b": "brought by version 2"])
-    #expect(try await cycle() == "apply failed")
-    backend.publish(["a": "1", "c": "brought by version 3"])
-    #expect(try await cycle() == "apply failed")
-    agent.fault.withLock { $0 = nil }
-    try await adopt(["a": "1"])
-    let update = try #require(agent.updates.withLock { $0.last })
-    #expect(Set(update.removed.map(\.id)) == ["b", "c"])
-    for document in update.removed {
-      #expect(try await String(decoding: document.contents(), as: UTF8.self).hasPrefix("brought by"))
+    let removed = Mutex<[String: String]>([:])
+    let reconciler = Reconciler(
+      sources: [backend], store: try await StateStore.open(agent.path),
+      configuration: .init(
+        policy: backend.policy, device: "press-42", clock: agent.clock, now: { [agent] in agent.clock.date })
+    ) { update in
+      if update.version == 2 || update.version == 3 { throw BackendError(.busy, "no room") }
+      for document in update.removed {
+        let text = String(decoding: try await document.contents(), as: UTF8.self)
+        removed.withLock { $0[document.id] = text }
+      }
     }
-    #expect(update.added.isEmpty && update.modified.isEmpty)
+    backend.publish(["a": "1"])
+    #expect(try await reconciler.runOnce().word == "current")
+    for (document, version) in [("b", 2), ("c", 3)] {
+      backend.publish(["a": "1", document: "brought by version \(version)"])
+      #expect(try await reconciler.runOnce().word == "apply failed")
+    }
+    backend.publish(["a": "1"])
+    #expect(try await reconciler.runOnce().word == "current")
+    #expect(removed.withLock { $0 } == ["b": "brought by version 2", "c": "brought by version 3"])
   }
 
   @Test("A document of the applied state that goes can still be read") func removedBytes() async throws {
@@ -146,7 +154,7 @@ struct KeepingTests {
     try await adopt(["a": "1"])
     var largest = 0
     for round in 1...5 {
-      backend.publish(["big": "\(round)" + String(repeating: "x", count: 100_000), "wrong": "\(round)"])
+      backend.publish(["big": "\(round)" + String(repeating: "x", count: 100_000), "wrong": "wrong \(round)"])
       backend.corrupt(.document("wrong"))
       #expect(try await cycle() == "rejected digest-mismatch")
       largest = max(largest, try blobs.count)

@@ -45,7 +45,7 @@ struct RecordTests {
   func wrongType(_ name: String) async throws {
     _ = try await StateStore.open(agent.path).close()
     let path = agent.path + "/" + name
-    try FileManager.default.removeItem(atPath: path)
+    if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
     if name.contains(".") || name == "lock" {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
     } else {
