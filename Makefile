@@ -10,7 +10,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 ip
 NESTED := --scratch-path .build-nested
 
 .DEFAULT_GOAL := help
-.PHONY: help requirements build test demo serve examples reference-server articles lint format bench torture sanitize clean
+.PHONY: help requirements build test demo serve examples reference-server articles lint docs graphs format bench torture simulate sanitize clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,19 +23,19 @@ build: requirements ## build everything, with debug information
 
 # The kit and the endurance tests count their process's memory and descriptors, the kill tests keep the disk busy, others
 # keep servers busy or measure how soon a cancellation takes effect: each has a process to itself.
-KIT := 'ConformanceTests|MutantTests|ConformanceTableTests'
+KIT := DesiredStateTestingTests
 SERVED := CommandLineTests|HTTPTransportTests|RESTBackendTests|GitBackendTests
 RUN := $(SWIFT) test --skip-build
 
 test: requirements ## install what is missing, build, and run every test
 	$(SWIFT) build --build-tests
-	$(RUN) --skip $(KIT) --skip '$(SERVED)|Endurance'
+	$(RUN) --skip '$(KIT)|$(SERVED)|Conformance|Endurance'
 	$(RUN) --filter CommandLineTests
 	$(RUN) --filter HTTPTransportTests
 	for target in RESTBackendTests GitBackendTests; do $(RUN) --filter $$target --skip 'Conformance|Endurance' || exit; done
 	for target in FileBackendTests RESTBackendTests GitBackendTests; do $(RUN) --filter "$$target.*Endurance" || exit; done
-	$(RUN) --filter $(KIT) --skip '$(SERVED)'
-	for target in RESTBackendTests GitBackendTests; do $(RUN) --filter "$$target.*Conformance" || exit; done
+	$(RUN) --filter $(KIT)
+	for target in FileBackendTests RESTBackendTests GitBackendTests; do $(RUN) --filter "$$target.*Conformance" || exit; done
 	$(MAKE) examples reference-server articles
 
 demo: ## a signed drop, followed end to end, as a story
@@ -48,8 +48,19 @@ serve: ## a reference fleet manager with a demo client, on 127.0.0.1:8080 (PORT,
 	$(SWIFT) build $(NESTED) --package-path ReferenceServer --product reference-server
 	@Scripts/serve "$$($(SWIFT) build $(NESTED) --package-path ReferenceServer --show-bin-path)/reference-server"
 
-lint: ## check formatting and style
+# The symbols that a user of the libraries sees, as JSON; made from a build that is up to date.
+GRAPHS = $$($(SWIFT) build --show-bin-path)/../symbolgraph
+
+lint: graphs ## check formatting, the documentation of every public symbol, and the English
 	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks/Sources ReferenceServer
+	Scripts/check-documentation "$(GRAPHS)"
+	Scripts/measure-english --check 1
+
+docs: graphs ## build the documentation of every library, into .build/documentation
+	Scripts/build-documentation "$(GRAPHS)" .build/documentation
+
+graphs: requirements
+	$(SWIFT) package dump-symbol-graph --minimum-access-level public > /dev/null
 
 format: ## format all sources in place
 	$(SWIFT) format --in-place --recursive Sources Tests Benchmarks/Sources ReferenceServer
@@ -71,6 +82,13 @@ bench: requirements ## measure against the peers, as ratios
 torture: requirements ## fail or kill the agent at every system call that touches store, target and drop
 	$(SWIFT) build --product desired-state
 	Scripts/torture "$$($(SWIFT) build --show-bin-path)/desired-state"
+
+SEED ?= 1
+SEEDS ?= 2000
+
+simulate: requirements ## years of devices on a virtual clock, from seeds (SEED, SEEDS)
+	$(SWIFT) build --build-tests
+	SIMULATION_SEED=$(SEED) SIMULATION_SEEDS=$(SEEDS) $(RUN) --filter SimulationTests
 
 sanitize: requirements ## run the tests under the thread and address sanitizers
 	TSAN_OPTIONS=suppressions=$(CURDIR)/Scripts/thread-sanitizer.suppressions \

@@ -2,7 +2,7 @@
 import PackageDescription
 
 // One place for what every target is compiled with. Warnings are errors in this package;
-// SwiftPM ignores that setting when the package is somebody's dependency.
+// SwiftPM ignores that setting when the package is a dependency.
 let settings: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("InternalImportsByDefault"),
@@ -70,7 +70,7 @@ let package = Package(
         "DesiredState", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: settings),
-    // Reading .tar.gz archives that nobody vouches for.
+    // Reading .tar.gz archives from anywhere.
     .target(
       name: "DropArchive",
       dependencies: ["DesiredState", "DesiredStateSupport", "CArchive"],
@@ -82,7 +82,10 @@ let package = Package(
     // The orchestrator's side: writes and signs drops, to a disk, an archive, a repository.
     .target(
       name: "DropPublisher",
-      dependencies: ["CArchive", "DesiredState", "DesiredStateSupport", "FileBackend", "GitBackend"],
+      dependencies: [
+        "CArchive", "DesiredState", "DesiredStateSupport", "FileBackend", "GitBackend",
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: settings),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),
     .target(
@@ -143,7 +146,21 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "DesiredStateTests",
-      dependencies: ["DesiredState", "DesiredStateSupport", "DesiredStateTesting"],
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "DesiredStateServiceTests",
+      dependencies: [
+        "DesiredState", "DesiredStateService", "DesiredStateTesting",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "DesiredStateSupportTests",
+      dependencies: ["DesiredStateSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "SSHSignaturesTests",

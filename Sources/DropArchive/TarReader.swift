@@ -113,7 +113,7 @@ package final class TarReader {
     return bytes
   }
 
-  /// Passes over what is left of the current entry.
+  /// Passes over the rest of the current entry.
   ///
   /// - Returns: false if the deadline came first; call again then.
   package func skip(until deadline: ContinuousClock.Instant) throws -> Bool {
@@ -137,7 +137,7 @@ package final class TarReader {
   /// Text compresses ten to thirty times, and deflate manages a thousand at most: an archive that inflates 250-fold
   /// beyond the first 64 MiB was made to be one that inflates.
   private func checkInflation() throws(VerificationError) {
-    // archive_util(3): archive_filter_bytes counts what has passed a filter; -1 is the file, 0 the tar stream.
+    // archive_util(3): archive_filter_bytes counts the bytes that passed a filter; -1 is the file, 0 the tar stream.
     let packed = archive_filter_bytes(archive, -1)
     let unpacked = archive_filter_bytes(archive, 0)
     guard unpacked <= 64 << 20 + 250 * packed else {
@@ -159,7 +159,7 @@ package final class TarReader {
     let type = mode_t(archive_entry_filetype(entry))
     guard type == S_IFREG || type == S_IFDIR else { throw malformed("\(shown) is \(Self.kind(type))") }
     guard archive_entry_sparse_count(entry) == 0 else {
-      throw malformed("\(shown) is a sparse file; pack it without --sparse")
+      throw malformed("\(shown) is a sparse file; pack it as a plain one")
     }
     let size = type == S_IFREG ? archive_entry_size(entry) : 0
     guard size >= 0 else { throw malformed("\(shown) has a negative size") }
@@ -195,7 +195,7 @@ package final class TarReader {
     guard status == ARCHIVE_OK else { throw failure() }
   }
 
-  /// What the last call failed at: the disk, the end of the file, or what is in it.
+  /// The cause of the last failure: the disk, the end of the file, or its contents.
   private func failure() -> any Error {
     if let failure = input.failure { return failure }
     let error = ArchiveError(lastOf: archive)
@@ -217,7 +217,7 @@ package final class TarReader {
     }
   }
 
-  /// A bundle that ends in the middle is one that is being copied, as far as anybody can tell: `document-missing`, which
+  /// A bundle that ends in the middle may be one that is being copied: `document-missing`, which
   /// is looked at again at every poll.
   package static func truncated(_ name: String) -> VerificationError {
     VerificationError(

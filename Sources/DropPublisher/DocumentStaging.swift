@@ -19,7 +19,7 @@ struct DocumentStaging: ~Copyable {
 
   /// Copies a file, unless the drop has its content already.
   ///
-  /// If the file changes meanwhile, the copy counts: what is published is what was digested.
+  /// If the file changes meanwhile, the copy counts: the digested bytes are the published ones.
   mutating func stage(_ document: DocumentFile) throws -> DocumentReference {
     let source = SharedFile(try Self.open(document, limits))
     var digest = Digest.of([])
@@ -61,7 +61,7 @@ struct DocumentStaging: ~Copyable {
     try Files.synchronizeDirectory(folder)
   }
 
-  /// Removes what was staged and not published.
+  /// Removes the staged files that were not published.
   func discard() {
     for file in staged { unlink(file.temporary) }
   }
@@ -103,8 +103,8 @@ struct DocumentStaging: ~Copyable {
       return file
     } catch let error as FileError {
       switch error.code {
-      case ELOOP: throw PublicationError("\(document.path) is a symbolic link; publish the file it leads to")
-      case EINVAL, ENXIO: throw PublicationError("\(document.path) is not a regular file")
+      case ELOOP: throw PublicationError(.document, "\(document.path) is a symbolic link; publish the file it leads to")
+      case EINVAL, ENXIO: throw PublicationError(.document, "\(document.path) is not a regular file")
       default: throw error
       }
     }
@@ -122,7 +122,8 @@ struct DocumentStaging: ~Copyable {
       size += UInt64(bytes.count)
       guard size <= limits.documentSize else { throw tooLarge(file.path, limits) }
       guard size <= expected else {
-        throw PublicationError("\(file.path) grows while it is being read; publish again when it is finished")
+        throw PublicationError(
+          .document, "\(file.path) grows while it is being read; publish again when it is finished")
       }
       try take(bytes)
     }

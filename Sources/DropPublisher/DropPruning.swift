@@ -2,7 +2,7 @@ import DesiredState
 import DesiredStateSupport
 import Glibc
 
-/// Removes from a drop what nobody needs any more; never anything that this package did not name.
+/// Removes from a drop the files that no manifest needs any more; never one that this package did not name.
 enum DropPruning {
   /// Removes documents, signatures and bundles that the manifest in place does not name.
   static func prune(_ root: String, keeping manifest: StateManifest, revision: Revision) throws(FileError) {
@@ -16,7 +16,7 @@ enum DropPruning {
     }
   }
 
-  /// Removes the temporary files of publishers that were killed. Only whoever holds the lock may: then they are dead.
+  /// Removes the temporary files of publishers that were killed. Only the holder of the lock may: then they are dead.
   static func removeTemporaries(of root: String) throws(FileError) {
     for folder in [DropLayout.documents, DropLayout.signatures, DropLayout.bundles] {
       try remove(in: Files.join(root, folder), where: isTemporary)

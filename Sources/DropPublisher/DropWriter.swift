@@ -37,7 +37,7 @@ public struct DropWriter: Sendable {
 
   /// Publishes documents as the next version; none at all is a state too, an explicitly empty one.
   ///
-  /// - Returns: what was published; it is durable.
+  /// - Returns: the publication; it is durable.
   /// - Throws: ``PublicationError``; ``VerificationError`` if ids or limits would be refused by every device;
   ///   ``FileError``; what the signer throws; `CancellationError`.
   public func publish(
@@ -56,9 +56,9 @@ public struct DropWriter: Sendable {
         .limitExceeded, "\(documents.count) documents are more than the limit of \(limits.documentCount)")
     }
     try DocumentID.check(documents.map(\.id))
-    guard options.version != 0 else { throw PublicationError("version 0 is none; versions start at 1") }
+    guard options.version != 0 else { throw PublicationError(.options, "versions start at 1, not at 0") }
     if let expires = options.expires, expires <= options.issued {
-      throw PublicationError("the state would expire before it is issued; no device would adopt it")
+      throw PublicationError(.options, "the state would expire before it is issued; no device would adopt it")
     }
   }
 
@@ -70,7 +70,7 @@ public struct DropWriter: Sendable {
     let prepared = try await worker.run { try prepareDirectory(documents, options) }
     let signatures = try await sign(prepared, signer)
     try await worker.run {
-      // Held to the last; and given up here, because nobody says when a closure that was run is let go.
+      // Held to the last; and given up here, because a closure that was run may be let go at any time.
       defer { prepared.lock.release() }
       if let signatures { try writeSignatures(signatures, of: prepared.revision) }
       try writeManifest(prepared.bytes)
@@ -146,7 +146,7 @@ public struct DropWriter: Sendable {
     _ documents: [DocumentFile], _ options: PublicationOptions, _ signer: (any ManifestSigner)?
   ) async throws -> Publication {
     guard !options.bundle else {
-      throw PublicationError("\(path) is a bundle itself; a bundle in it is of no use")
+      throw PublicationError(.options, "\(path) is a bundle itself; a bundle in it is of no use")
     }
     let prepared = try await worker.run { try prepareFile(documents, options) }
     let signatures = try await sign(prepared, signer)
@@ -220,7 +220,8 @@ public struct DropWriter: Sendable {
 
   private func lock(_ directory: String) throws -> FileLock {
     guard let lock = try FileLock(directory) else {
-      throw PublicationError("somebody else is publishing in \(directory) at the moment; try again when they are done")
+      throw PublicationError(
+        .busy, "another publisher is at work in \(directory); try again when it has finished")
     }
     return lock
   }
@@ -229,7 +230,7 @@ public struct DropWriter: Sendable {
     guard let signer else { return nil }
     do {
       let signatures = try await signer.sign(prepared.bytes)
-      guard !signatures.isEmpty else { throw PublicationError("the signer gave no signature") }
+      guard !signatures.isEmpty else { throw PublicationError(.unsigned, "the signer gave no signature") }
       guard signatures.count <= limits.evidenceSize else {
         throw VerificationError(
           .limitExceeded, "the signatures have \(signatures.count) bytes, the limit is \(limits.evidenceSize)")
@@ -254,7 +255,9 @@ public struct DropWriter: Sendable {
     } catch {
       guard let version = options.version else {
         throw PublicationError(
-          "the version published at \(path) cannot be read (\(error)); say which version this is to be (--version)")
+          .unreadable,
+          "the version published at \(path) cannot be read (\(error)); say which version this is to be",
+          underlying: error)
       }
       return version
     }
@@ -262,12 +265,12 @@ public struct DropWriter: Sendable {
     if let version = options.version {
       guard version > current else {
         throw PublicationError(
-          "version \(version) is not above version \(current), which is published; devices would refuse it")
+          .options, "version \(version) is not above version \(current), which is published; devices would refuse it")
       }
       return version
     }
     guard current < UInt64.max else {
-      throw PublicationError("version \(current) is published, and there is none above it")
+      throw PublicationError(.options, "version \(current) is published, and there is none above it")
     }
     return current + 1
   }
@@ -276,10 +279,10 @@ public struct DropWriter: Sendable {
   private func checkOutside(_ document: DocumentFile) throws(PublicationError) {
     guard let root = realpath(path, nil) else { return }  // not there yet
     defer { free(root) }
-    guard let file = realpath(document.path, nil) else { return }  // said better by whoever opens it
+    guard let file = realpath(document.path, nil) else { return }  // the reader of the document says so better
     defer { free(file) }
     guard String(cString: file).hasPrefix(String(cString: root) + "/") else { return }
-    throw PublicationError("\(document.path) lies in the drop itself; keep documents and drop apart")
+    throw PublicationError(.document, "\(document.path) lies in the drop itself; keep documents and drop apart")
   }
 
   /// The first reference of each digest: equal documents are stored once.

@@ -5,7 +5,7 @@ import GitBackend
 /// Publishes a drop in a repository: a commit on top of a branch, pushed, without a working tree.
 public struct GitDropPublisher: Sendable {
   private let branch: GitBranch
-  /// The repository with what is published in it, without a user's name.
+  /// The repository and the place in it, without a user's name.
   public var source: String { branch.source }
 
   /// - Parameter address: as a source's, with `ref=` naming a branch, which need not exist yet, and `path=` the drop.

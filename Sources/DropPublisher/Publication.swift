@@ -17,15 +17,16 @@ public struct DocumentFile: Sendable, Hashable {
   /// Where the file is.
   public var path: String
 
+  /// The file at a path, as the document with this id.
   public init(id: String, path: String) {
     self.id = id
     self.path = path
   }
 }
 
-/// What a publication should be like.
+/// The options of a publication.
 public struct PublicationOptions: Sendable {
-  /// The version; nil for the one after what is published already, or 1.
+  /// The version; nil for the one after the published one, or 1.
   public var version: UInt64?
   /// The only device that may adopt the state; nil for any.
   public var device: String?
@@ -39,6 +40,7 @@ public struct PublicationOptions: Sendable {
   /// A device that is in the middle of adopting the state before will have to look again.
   public var prune: Bool
 
+  /// Options; without arguments, those of the next version for every device, without an end.
   public init(
     version: UInt64? = nil, device: String? = nil, issued: Date = Date(), expires: Date? = nil, bundle: Bool = false,
     prune: Bool = false
@@ -52,7 +54,7 @@ public struct PublicationOptions: Sendable {
   }
 }
 
-/// What was published.
+/// A state as it was published.
 public struct Publication: Sendable {
   /// The digest of the manifest.
   public let revision: Revision
@@ -60,11 +62,4 @@ public struct Publication: Sendable {
   public let manifest: StateManifest
   /// Whether signatures were written with it.
   public let isSigned: Bool
-}
-
-/// Nothing was published, or what was published before still stands.
-public struct PublicationError: Error, Sendable, CustomStringConvertible {
-  /// What is wrong and what to do about it.
-  public let description: String
-  public init(_ description: String) { self.description = description }
 }

@@ -44,7 +44,7 @@ final class TarWriter {
     try end()
   }
 
-  /// Adds a document, read anew, which must still be what it was when it was digested.
+  /// Adds a document, read anew, which must still have the bytes that were digested.
   ///
   /// - Throws: ``PublicationError`` if it changed in the meantime.
   func add(_ name: String, from file: borrowing OpenFile, digest: Digest, size: UInt64) throws {
@@ -60,7 +60,7 @@ final class TarWriter {
       try append(bytes)
     }
     guard count == size, hasher.finalize() == digest else {
-      throw PublicationError("\(file.path) changed while it was being packed; publish again")
+      throw PublicationError(.document, "\(file.path) changed while it was being packed; publish again")
     }
     try end()
   }

@@ -19,6 +19,6 @@ struct Access: Sendable {
     }
   }
 
-  /// How long one call may work before it lets others have the thread and looks whether anybody still waits for it.
+  /// How long one call may work before it lets others have the thread and looks whether a caller still waits for it.
   static let slice = Duration.milliseconds(250)
 }

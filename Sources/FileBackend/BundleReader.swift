@@ -7,7 +7,7 @@ import Synchronization
 final class BundleReader: DocumentReader {
   private let access: Access
   private let bundle: Bundle
-  /// A position in the archive that nobody is reading at.
+  /// A position in the archive without a reader.
   private let idle = Mutex<BundleCursor?>(nil)
 
   init(access: Access, bundle: Bundle) {
@@ -74,7 +74,7 @@ final class BundleReader: DocumentReader {
 /// A position in a bundle that only moves forward.
 ///
 /// Sound: everything but `init` and `deinit` runs on the one serial queue of the reader's worker, and `init` and `deinit`
-/// run when nobody else has the cursor.
+/// run when no other reader has the cursor.
 final class BundleCursor: @unchecked Sendable {
   private let bundle: Bundle
   private var reader: TarReader?

@@ -3,7 +3,7 @@ import DesiredStateSupport
 import DropArchive
 import Glibc
 
-/// What is in a bundle, found out in one pass over all of it, slice by slice.
+/// The contents of a bundle, found out in one pass over all of it, slice by slice.
 ///
 /// Every entry is looked at before anything of the bundle is used: one that has no place in it condemns the whole,
 /// wherever it stands, and a bundle that is still being copied is not begun with.

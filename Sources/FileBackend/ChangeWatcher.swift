@@ -21,7 +21,7 @@ final class ChangeWatcher: Sendable {
 
   /// A stream of hints, or nil if this system has no inotify or none left for this user.
   ///
-  /// - Parameter seen: the fingerprint of what was there at the last look. If something else is there when the watch
+  /// - Parameter seen: the fingerprint of the state at the last poll. If something else is there when the watch
   ///   begins, that is the first hint.
   static func hints(at source: String, seen: @escaping @Sendable () -> String?) -> AsyncStream<Void>? {
     let descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
@@ -84,7 +84,7 @@ final class ChangeWatcher: Sendable {
     }
   }
 
-  /// A pipe of which the writing end is closed once, to wake whoever polls the reading end.
+  /// A pipe of which the writing end is closed once, to wake the poller of the reading end.
   private final class Pipe: Sendable {
     let reading: Int32
     private let writing: Mutex<Int32?>

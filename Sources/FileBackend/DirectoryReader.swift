@@ -6,7 +6,7 @@ import Glibc
 /// Reads documents that are files below a directory: of a drop, or of a plain directory.
 struct DirectoryReader: DocumentReader {
   let access: Access
-  /// The directory's absolute path. It is opened anew for each document: a state that somebody holds on to must not
+  /// The directory's absolute path. It is opened anew for each document: a state that is still held must not
   /// keep a disk from being unmounted.
   let root: String
   /// Whether the directory is a drop, whose documents are where the manifest says; otherwise an id is a path.

@@ -19,7 +19,7 @@ public final class FileBackend: DesiredStateBackend {
   /// The absolute path. Symbolic links in it stand as they are.
   public let source: String
 
-  /// Fetches and receipts on one thread, documents on another: a long read does not keep anybody from looking.
+  /// Fetches and receipts on one thread, documents on another: a long read does not delay a poll.
   private let looking = Worker("desired-state.file.look")
   private let reading = Worker("desired-state.file.read")
   private let memory: Mutex<Memory>
@@ -34,7 +34,7 @@ public final class FileBackend: DesiredStateBackend {
     }
   }
 
-  /// What is remembered from one look to the next; touched on the `looking` thread only.
+  /// The memory between two polls; touched on the `looking` thread only.
   private struct Memory {
     var plain: PlainDirectory
     /// A bundle that one slice was not enough for. Its scan goes on at the next look, also after a timeout: a large
@@ -95,12 +95,12 @@ public final class FileBackend: DesiredStateBackend {
   /// Looks at the path once. If the source is unchanged, `manifest.json` is read and digested and nothing else opened.
   ///
   /// - Throws: ``BackendError`` with `unreachable` if nothing is there, `forbidden`, or `timeout` if the file system does
-  ///   not answer; ``VerificationError`` if what is there is over a limit or no state; `CancellationError`.
+  ///   not answer; ``VerificationError`` if the state is over a limit or cannot be read; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let began = ContinuousClock.now
     let access = Access(worker: looking, timeout: request.timeout, source: source)
     while true {
-      // In slices, so that whoever gave up is noticed, and others have their turn.
+      // In slices, so that a caller that gave up is noticed, and others have their turn.
       if let result = try await access.run({ [self] in try look(request, began: began) }) { return result }
       guard ContinuousClock.now - began < request.timeout else {
         throw BackendError(

@@ -18,7 +18,7 @@ enum ReceiptWriter {
       if try directory.contents(of: name, limit: receipt.bytes.count) != receipt.bytes {
         try directory.replace(name, with: receipt.bytes)
       }
-      // Also when it was there: whoever wrote it may have been stopped before this.
+      // Also when it was there: its writer may have been stopped before this.
       try directory.synchronize()
     } catch {
       throw failure(error)
@@ -50,7 +50,7 @@ extension OpenDirectory {
     if mkdirat(descriptor, name, 0o755) == 0 {
       try synchronize()
     } else if errno != EEXIST {
-      // EROFS comes before EEXIST on some file systems: what is there can be used all the same.
+      // EROFS comes before EEXIST on some file systems: the present one can be used all the same.
       let error = FileError("create directory", path)
       guard faccessat(descriptor, name, F_OK, 0) == 0 else { throw error }
     }

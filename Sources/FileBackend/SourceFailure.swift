@@ -2,7 +2,7 @@ import DesiredState
 import DesiredStateSupport
 import Glibc
 
-/// What a failed file operation at the source means to whoever asked.
+/// The meaning of a failed file operation at the source for the caller.
 enum SourceFailure {
   /// The source as a whole cannot be read.
   static func unreachable(_ error: FileError, source: String) -> BackendError {

@@ -11,7 +11,7 @@ struct Watches {
     case documents
     /// The manifest, a signature or a bundle.
     case state
-    /// What is watched is not what should be watched any more.
+    /// The watches no longer fit the directories.
     case structure
 
     static func < (left: Change, right: Change) -> Bool { left.rawValue < right.rawValue }
@@ -26,7 +26,7 @@ struct Watches {
   /// Whether the source was a drop when the watches were set.
   private var isDrop = false
 
-  /// What a directory is watched for.
+  /// The reason for which a directory is watched.
   private enum Role: Equatable {
     /// The source appears in it, or is replaced, under this name. A bundle is also written to under this name.
     case above(name: String)
@@ -51,18 +51,18 @@ struct Watches {
   /// Whether another directory or file is at the path than when the watches were set: something was mounted there.
   func isElsewhere() -> Bool { Self.identity(Self.status(source)) != Self.identity(root) }
 
-  /// Sets the watches that fit what is there now, and removes those that do not.
+  /// Sets the watches that fit the present directories, and removes the others.
   mutating func arm(_ inotify: Int32) {
     var next: [Int32: Role] = [:]
     func watch(_ path: String, _ role: Role, _ mask: Int32) -> Bool {
       // inotify_add_watch(2): the same directory again gives the same descriptor, with the new mask.
       let descriptor = inotify_add_watch(inotify, path, UInt32(mask) | Self.always)
       guard descriptor >= 0 else { return false }
-      // A directory has one role; what is watched as the root is not also watched as what is above it.
+      // A directory has one role; the root is not also watched as a directory above it.
       if next[descriptor] == nil { next[descriptor] = role }
       return true
     }
-    // The root first. What is made in a directory between listing it and watching it must not be missed, so each
+    // The root first. A file that is made in a directory between listing it and watching it must not be missed, so each
     // directory is watched before it is listed.
     root = Self.status(source)
     if watch(source, .root, Self.contents) {
@@ -85,7 +85,7 @@ struct Watches {
     while attempts < 1000 {
       attempts += 1
       if watch(directory, .above(name: name), Self.contents) {
-        // What has come to be in the meantime is nearer.
+        // A directory that was made in the meantime is nearer.
         let below = Files.join(directory, name)
         guard below != source, Files.isDirectory(below) else { return }
         name = String(source.dropFirst(below.utf8.count + 1).prefix { $0 != "/" })
@@ -122,7 +122,7 @@ struct Watches {
     return folders
   }
 
-  /// Reads what has happened, all of it, and says what it means.
+  /// Reads all events, and says what they mean.
   mutating func read(_ inotify: Int32) -> Change {
     var change = Change.none
     // inotify(7): events come whole; a buffer of one header and NAME_MAX + 1 bytes holds at least one.

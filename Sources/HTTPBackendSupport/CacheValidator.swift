@@ -48,7 +48,7 @@ package struct CacheValidator: Sendable, Equatable {
     return fields[.lastModified].map { (.lastModified, $0) }
   }
 
-  /// Reads a marker; nil if it is none, or stands for another revision than the device has.
+  /// Reads a marker; nil if it cannot be read, or stands for another revision than the device has.
   package init?(marker: Substring.UTF8View?, current: Revision?) {
     // By bytes and not by characters: this is part of every poll.
     guard let current, let marker, case let name = "\(current) ".utf8, marker.starts(with: name) else { return nil }

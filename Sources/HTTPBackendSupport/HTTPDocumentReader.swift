@@ -1,6 +1,5 @@
 package import DesiredState
 import DesiredStateSupport
-import FoundationEssentials
 package import HTTPTransport
 import HTTPTypes
 
@@ -98,8 +97,7 @@ package final class HTTPDocumentReader: DocumentReader {
     }
   }
 
-  /// Asked for of a document that was wrong. A cache may have been repaired without a change of its validator, so the
-  /// answer changes with time as well: small documents are read again after half a minute, large ones after ten.
+  /// Asked for of a document that was wrong: from then on, caches on the way are not to answer for it.
   package func fingerprint(of document: DocumentReference) async -> String? {
     state.withLock { _ = $0.suspected.insert(document.digest) }
     guard let address = try? locations.document(document),
@@ -107,8 +105,7 @@ package final class HTTPDocumentReader: DocumentReader {
         address.request(.head, headerFields: [.cacheControl: "no-cache"]), deadline: .now + timeout),
       exchange.response.status == .ok, let validator = CacheValidator.settled(exchange.response.headerFields)?.1
     else { return nil }
-    let pause = min(600, max(30, Double(document.advisorySize ?? 0) / 32768))
-    return "\(address.origin) \(validator) \(Int(Date().timeIntervalSince1970 / pause))"
+    return "\(address.origin) \(validator)"
   }
 
   /// The bundle, if it is worth fetching for these documents.

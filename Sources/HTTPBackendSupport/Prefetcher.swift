@@ -60,6 +60,7 @@ package final class Prefetcher: Sendable {
 
   /// Says that these documents will be read next, in this order.
   package func announce(_ documents: [DocumentReference]) {
+    pacer.startOver()
     let left = state.withLock { state in
       defer { state = State(order: documents, window: state.window, isCautious: state.isCautious) }
       return state.underWay.values
@@ -97,7 +98,7 @@ package final class Prefetcher: Sendable {
       } catch {
         ahead.cancel()
         guard let failure = error as? BackendError, failure.isRetryable, failure.code != .timeout,
-          failure.code != .rateLimited
+          !pacer.hasGivenUp
         else { throw error }
         // Too much at once for this server or this line, perhaps: less from now on, and this one on its own.
         state.withLock { state in

@@ -31,6 +31,12 @@ package final class RequestPacer: Sendable {
 
   package init() {}
 
+  /// Nothing more is asked in this look.
+  var hasGivenUp: Bool { state.withLock { $0.pausesInARow >= Self.mostPausesInARow } }
+
+  /// A new look has the patience of the first.
+  func startOver() { state.withLock { $0.pausesInARow = 0 } }
+
   /// Whether requests have been refused lately.
   var isHeldBack: Bool { state.withLock { $0.spacing > .zero } }
 
@@ -68,12 +74,9 @@ package final class RequestPacer: Sendable {
   /// - Returns: whether to begin again; false if the server asks for more patience than there is.
   func refused(_ ticket: Ticket, retryAfter: Duration?, longest: Duration) -> Bool {
     state.withLock { state in
-      if let retryAfter, retryAfter > longest { return false }
+      if let retryAfter, retryAfter > longest { state.pausesInARow = Self.mostPausesInARow }
+      guard state.pausesInARow < Self.mostPausesInARow else { return false }
       guard ticket.pauses == state.pauses else { return true }
-      guard state.pausesInARow < Self.mostPausesInARow else {
-        state.pausesInARow = 0
-        return false
-      }
       let pause = retryAfter ?? min(.seconds(1 << state.pausesInARow), longest)
       state.pauses += 1
       state.pausesInARow += 1

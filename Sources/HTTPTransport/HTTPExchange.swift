@@ -71,7 +71,7 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
         handle.transfer.cancel()
         throw handle.transfer.beyondLimit(Int64(limit), decoded: Int64(whole.count + chunk.count))
       }
-      guard !handle.transfer.expandsBeyondReason(whole.count + chunk.count) else {
+      guard !handle.transfer.isExpanding(Int64(whole.count + chunk.count)) else {
         handle.transfer.cancel()
         throw .expanding(handle.transfer.plan)
       }

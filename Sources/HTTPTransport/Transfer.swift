@@ -257,10 +257,8 @@ final class Transfer: Sendable {
   }
 
   /// Whether so much, decoded, is more than 100 times what it was made of, and worth a thought.
-  func expandsBeyondReason(_ decoded: Int) -> Bool { decoded > 1 << 20 && isExpanding(Int64(decoded)) }
-
-  private func isExpanding(_ decoded: Int64) -> Bool {
-    decoding.withLock { state in state.decoder.map { decoded / 100 > $0.consumed } ?? false }
+  func isExpanding(_ decoded: Int64) -> Bool {
+    decoded > 1 << 20 && decoding.withLock { state in state.decoder.map { decoded / 100 > $0.consumed } ?? false }
   }
 }
 

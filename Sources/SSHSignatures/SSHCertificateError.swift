@@ -24,7 +24,7 @@ public struct SSHCertificateError: Error, Hashable, Sendable, CustomStringConver
 
   /// What kind of reason it was.
   public let code: Code
-  /// What is wrong and what to do about it.
+  /// The fault and the remedy.
   public let message: String
   /// What is wrong with a key, when that is the reason.
   public let underlyingError: SSHPublicKeyError?

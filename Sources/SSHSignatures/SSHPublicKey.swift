@@ -158,7 +158,7 @@ extension SSHPublicKeyError {
     SSHPublicKeyError(code: .malformed, message: "the public key \(predicate)")
   }
 
-  /// The error for a type that is none of the supported ones.
+  /// The error for a type that is not supported.
   static func unsupported(_ type: SSHPublicKey.KeyType) -> SSHPublicKeyError {
     let name = type.rawValue
     if name.contains("-cert-v0") {

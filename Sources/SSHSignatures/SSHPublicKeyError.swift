@@ -20,7 +20,7 @@ public struct SSHPublicKeyError: Error, Hashable, Sendable, CustomStringConverti
 
   /// What kind of reason it was.
   public let code: Code
-  /// What is wrong and what to do about it.
+  /// The fault and the remedy.
   public let message: String
 
   public var description: String { message }

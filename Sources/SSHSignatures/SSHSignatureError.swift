@@ -36,7 +36,7 @@ public struct SSHSignatureError: Error, Hashable, Sendable, CustomStringConverti
 
   /// What kind of reason it was.
   public let code: Code
-  /// What is wrong and what to do about it.
+  /// The fault and the remedy.
   public let message: String
   /// What is wrong with the key, when that is the reason.
   public let underlyingError: SSHPublicKeyError?

@@ -14,7 +14,7 @@ struct FollowCommand: AsyncParsableCommand {
       """)
 
   @Argument(help: "Where desired state is published.") var sources: [String]
-  @Option(help: "The directory that keeps what is adopted; created if it is not there.") var store: String
+  @Option(help: "The directory that keeps the adopted state; created if it is not there.") var store: String
   @Option(help: "Keep DIR/current, a symbolic link to a directory with each document as a file named by its id.")
   var into: String?
   @Option(

@@ -39,7 +39,7 @@ struct OnboardCommand: AsyncParsableCommand {
         key: try TransportSettings.requestKey(transport.settings)!,
         transport: try TransportSettings.transport(transport.settings, to: base),
         allowsPlainHTTP: transport.insecureHttp, timeout: agent.timeout.duration)
-      Output.line(json ? try JSON.line(["clientId": id]) : id)
+      Output.line(json ? try JSON.line(["clientId": id]) : printable(id))
     } catch let error as SourceAddressError {
       throw ValidationError(Flags.added(to: error.description))
     } catch let error as BackendError {

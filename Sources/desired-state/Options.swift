@@ -21,7 +21,7 @@ struct TrustOptions: ParsableArguments {
   @Flag(help: "Trust the channel: what an authenticated source says counts without signatures.")
   var trustChannel = false
 
-  @Flag(help: "Accept states without any evidence: whoever can write to the source decides what this device runs.")
+  @Flag(help: "Accept states without any evidence: every writer to the source decides what this device runs.")
   var acceptUnsigned = false
 
   func validate() throws {
@@ -32,7 +32,7 @@ struct TrustOptions: ParsableArguments {
         """
         choose what to trust: --trust ALLOWED_SIGNERS (signatures by those keys; a line is \
         'ops@plant.example namespaces="desired-state" ssh-ed25519 AAAA…'), --trust-channel (an authenticated source), \
-        or --accept-unsigned (anybody who can write to the source).
+        or --accept-unsigned (every writer to the source).
         """)
     default: throw ValidationError("choose one of --trust, --trust-channel and --accept-unsigned, not several.")
     }

@@ -21,7 +21,7 @@ struct PublishCommand: AsyncParsableCommand {
   @Option(
     help: "The drop: a directory, a .tar.gz file that holds the whole of one, or a Git repository (with ?ref=BRANCH).")
   var to: String
-  @Option(help: "The version. (default: one more than what is published, or 1)") var version: UInt64?
+  @Option(help: "The version. (default: one more than the published one, or 1)") var version: UInt64?
   @Option(
     help: "Sign with this SSH key, by ssh-keygen; a public key if an agent or token has the private one. Repeatable.")
   var key: [String] = []
@@ -48,7 +48,10 @@ struct PublishCommand: AsyncParsableCommand {
           event: "published", source: to, revision: published.revision, version: published.manifest.version,
           documents: published.manifest.documents.count))
     } catch is CancellationError {
-      Output.complain("interrupted; look at what is published, and publish again if it is not this")
+      Output.complain("interrupted; check the published state, and publish again if it is not this one")
+      throw ExitCode.failure
+    } catch let error as PublicationError where error.code == .unreadable {
+      Output.complain("\(error) (--version)")
       throw ExitCode.failure
     } catch let error where !(error is ExitCode || error is ValidationError) {
       Output.complain("\(error)")
@@ -89,7 +92,9 @@ struct PublishCommand: AsyncParsableCommand {
         return "Publish version \(publication.manifest.version ?? 0)"
       }
     }
-    guard let publication = published.withLock({ $0 }) else { throw PublicationError("nothing was published") }
+    guard let publication = published.withLock({ $0 }) else {
+      throw PublicationError(.options, "nothing was published")
+    }
     return publication
   }
 }

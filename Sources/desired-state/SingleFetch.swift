@@ -81,7 +81,7 @@ struct VerifyCommand: AsyncParsableCommand {
 
 struct FetchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "fetch", abstract: "Looks at a source once, without a store, and verifies what is there.",
+    commandName: "fetch", abstract: "Polls a source once, without a store, and verifies its state.",
     discussion: "Without a store nothing is known of earlier versions: a rollback is not noticed.")
 
   @Argument(help: "Where desired state is published.") var source: String

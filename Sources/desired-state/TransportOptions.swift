@@ -1,7 +1,7 @@
 import ArgumentParser
 import DesiredState
 
-/// How sources on other machines are reached. Each source uses what it has a use for.
+/// How sources on other machines are reached. Each source takes the ones it uses.
 struct TransportOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Believe only servers certified by these authorities (PEM).", valueName: "file"))
   var tlsCa: String?
@@ -48,7 +48,7 @@ struct TransportOptions: ParsableArguments {
   var author: String?
   @Flag(name: .customLong("allow-tls-1.2"), help: "Allow TLS 1.2, for servers and proxies that have no 1.3.")
   var allowTLS12 = false
-  @Flag(help: "Allow http: to other machines: everybody on the way sees and can change what is sent.")
+  @Flag(help: "Allow http: to other machines: every machine on the way sees and can change the bytes.")
   var insecureHttp = false
 
   func validate() throws {

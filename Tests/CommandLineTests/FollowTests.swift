@@ -222,7 +222,7 @@ struct FollowTests {
     #expect(receipt.contains("DeploymentStatusManifest"))
     #expect(receipt.contains("\"state\" : \"installed\""))
     #expect(receipt.contains("\"adoptedManifestVersion\" : 1"))
-    // A file where the folder should be: what a read-only drop is to everybody, and to root as well.
+    // A file where the folder should be: like a read-only drop, also for root.
     try site.remove(site.drop + "/acknowledgements")
     try site.write("", to: site.drop + "/acknowledgements")
     let waiting = try await Tool.run(

@@ -190,7 +190,7 @@ import Testing
     #expect(stuck.status == 4 && stuck.events.map(\.code) == ["unsupported"], "\(stuck)")
     let sent = try await acknowledge(url + "?receipts=acknowledgements/")
     #expect(sent.status == 0, "\(sent)")
-    // The same names as on a disk: what is encoded in them is not encoded away.
+    // The same names as on a disk: percent signs in them stay.
     let receipt = try site.read("drop/acknowledgements/press-42/documents/line%2fbelt.yaml.json")
     #expect(receipt.contains("\"installed\""))
     #expect(try await site.status().outbox.waiting == 0)
@@ -214,7 +214,7 @@ import Testing
     #expect(first.count == 3 && first.last?.hasPrefix("/drop/bundles/") == true, "\(first)")
     #expect(try site.files(below: site.current).count == 42)
 
-    // One that is not what the manifest says does no harm: what is in the state is what was signed.
+    // A wrong one does no harm: the state has the signed bytes.
     try site.remove(site.store)
     let bundle = try #require(FileManager.default.contentsOfDirectory(atPath: site.drop + "/bundles").first)
     try site.write("not a bundle", to: "drop/bundles/" + bundle)

@@ -6,7 +6,7 @@ import Testing
 struct KillTests {
   let site = try! Site()
 
-  /// System calls at whose entry the process is killed: all that change what is on the disk.
+  /// System calls at whose entry the process is killed: all that change the disk.
   private static let calls = [
     "openat", "write", "fsync", "syncfs", "rename", "link", "symlink", "unlink", "rmdir", "mkdir", "utimensat",
   ]

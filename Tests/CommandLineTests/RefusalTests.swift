@@ -269,7 +269,7 @@ struct RefusalTests {
 
   @Test("A manifest of 1 GB of garbage costs neither memory nor time") func hugeManifest() async throws {
     try await refused("limit-exceeded") { _ in
-      // Sparse: a gigabyte to whoever reads it.
+      // Sparse: a gigabyte to its reader.
       try await Tool.succeed("truncate", ["-s", "1G", site.drop + "/manifest.json"])
     }
     let run = try await Tool.run(

@@ -4,7 +4,7 @@ import Testing
 
 @testable import DesiredState
 
-/// Where statements wait until somebody takes them.
+/// A place where acknowledgements wait until they are taken.
 @Suite struct OutboxTests {
   /// Refuses every statement, and asks for patience.
   private final class Tired: DesiredStateBackend {

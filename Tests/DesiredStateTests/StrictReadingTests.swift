@@ -106,7 +106,7 @@ struct StrictReadingTests {
   }
 
   @Test("Times are read as Foundation writes them, over centuries") func manyTimes() {
-    // From 1621 on: Foundation writes what was before 1582 in the Julian calendar, which RFC 3339 does not know.
+    // From 1621 on: Foundation writes dates before 1582 in the Julian calendar, which RFC 3339 does not know.
     for step in 0..<2000 {
       let date = Date(timeIntervalSince1970: Double(step) * 86_400 * 36.531 - 11_000_000_000 + Double(step * 7919))
       let whole = Date(timeIntervalSince1970: date.timeIntervalSince1970.rounded())

@@ -12,7 +12,7 @@ struct ChangeHintTests {
   let folder = TemporaryDirectory()
   var drop: HandMadeDrop { .small(at: folder["drop"]) }
 
-  /// Looks until what is there is as expected, once a hint has come; the time limit fails a test for which none comes.
+  /// Polls until the state is as expected, once a hint has come; the time limit fails a test for which none comes.
   private func follow(
     _ backend: FileBackend, _ hints: inout AsyncStream<Void>.Iterator,
     until expected: (FetchResult?) -> Bool
@@ -27,7 +27,7 @@ struct ChangeHintTests {
   private func begin(_ backend: FileBackend) async throws -> AsyncStream<Void>.Iterator {
     let stream = try #require(backend.changeHints())
     var hints = stream.makeAsyncIterator()
-    // Nothing was fetched, so what is there is the first hint; otherwise a receipt-like probe is not needed.
+    // Nothing was fetched, so the present state is the first hint; otherwise a receipt-like probe is not needed.
     await hints.next()
     return hints
   }
@@ -221,9 +221,9 @@ struct ChangeHintTests {
     for round in 0..<300 {
       // A user may have 128 of them; those that have ended but whose thread has not noticed yet count.
       var offered = backend.changeHints()
-      while offered == nil {
-        try await Task.sleep(for: .milliseconds(1))
-        offered = backend.changeHints()
+      try await until("another watch is free") {
+        if offered == nil { offered = backend.changeHints() }
+        return offered != nil
       }
       let stream = offered!
       offered = nil
@@ -239,8 +239,7 @@ struct ChangeHintTests {
       }
     }
     // The threads end by themselves, soon; other tests have a few of their own.
-    for _ in 0..<500 where Self.watchers() >= 30 { try await Task.sleep(for: .milliseconds(10)) }
-    #expect(Self.watchers() < 30)
+    try await until("the watches are gone") { Self.watchers() < 30 }
   }
 
   /// Inotify descriptors this process has open.

@@ -73,6 +73,7 @@ private final class DropFixture: ConformanceFixture {
     state.withLock { $0.stalled = stalled }
   }
 
+  func waitUntilStalled() async throws { try await state.withLock { $0.stalled }?.untilOpenWaits() }
   func resume() async throws { state.withLock { $0.stalled = nil } }
 
   // A file with a hole of a terabyte.
@@ -139,6 +140,7 @@ private final class BundleFixture: ConformanceFixture {
     stalled.withLock { $0 = directory }
   }
 
+  func waitUntilStalled() async throws { try await stalled.withLock { $0 }?.untilOpenWaits() }
   func resume() async throws { stalled.withLock { $0 = nil } }
   func tearDown() async { stalled.withLock { $0 = nil } }
 
@@ -226,6 +228,7 @@ private final class PlainDirectoryFixture: ConformanceFixture {
     stalled.withLock { $0 = directory }
   }
 
+  func waitUntilStalled() async throws { try await stalled.withLock { $0 }?.untilOpenWaits() }
   func resume() async throws { stalled.withLock { $0 = nil } }
   func traffic() async throws -> SourceTraffic { SourceTraffic(bytes: bytesRead()) }
   func askForPatience(_ duration: Duration) async throws { throw NotPossible("a disk cannot ask for patience") }

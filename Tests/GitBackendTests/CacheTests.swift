@@ -5,7 +5,7 @@ import Testing
 
 @testable import GitBackend
 
-/// What is kept of a remote repository: bounded, and rebuilt whenever it is not right.
+/// The cache of a remote repository: bounded, and rebuilt whenever it is not right.
 @Suite(.timeLimit(.minutes(3))) struct CacheTests {
   private func packs(in cache: TemporaryDirectory) -> [String] {
     names(in: cache.path).flatMap { folder in names(in: cache["\(folder)/pack"]).map { "\(folder)/pack/\($0)" } }
@@ -63,7 +63,7 @@ import Testing
       try FileManager.default.removeItem(atPath: cache.path)
       try write("no directory", to: cache.path)
     }
-    // Another process, which knows what was adopted; and one that knows nothing.
+    // Another process, which knows the adopted commit; and one that knows nothing.
     for current in [false, true] {
       let device = try Device(repository, over: road, cache: cache.path)
       #expect(try await device.look()?["press"] == "1", "current: \(current)")

@@ -8,7 +8,7 @@ import Testing
 
 /// That a commit's signature and history count through any decorator as they do without one.
 @Suite(.timeLimit(.minutes(2))) struct DecorationTests {
-  /// What a backend is wrapped in.
+  /// The wrapping of a backend.
   enum Wrapping: CaseIterable, Sendable {
     case nothing, passThrough, flaky, both
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import GitBackend
 
-/// Servers that say nothing, stop, go on for ever, or send what is none.
+/// Servers that say nothing, stop, go on for ever, or send nonsense.
 @Suite(.timeLimit(.minutes(2))) struct HostileServerTests {
   /// Over SSH, whatever program the server runs instead of git's.
   private func device(running command: String, _ repository: OperatorRepository) async throws -> (
@@ -43,7 +43,7 @@ import Testing
 
   @Test func `a list of references without end is given up`() async throws {
     let repository = try await OperatorRepository()
-    // Names that go on after what was asked for, 100 bytes each.
+    // Names that go on after the requested ones, 100 bytes each.
     let program = repository.folder["server"]
     try write(
       """

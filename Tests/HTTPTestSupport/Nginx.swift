@@ -43,7 +43,7 @@ package final class Nginx: Sendable {
       \(getuid() == 0 ? "user root;" : "")
       events { worker_connections 512; }
       http {
-        # For servers that are asked what was asked of them.
+        # For servers that are asked for their requests.
         log_format lines '$connection $request_method $status $bytes_sent $request_length $request_uri';
         access_log off;
         default_type application/octet-stream;

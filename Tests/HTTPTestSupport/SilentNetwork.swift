@@ -42,7 +42,7 @@ package final class SilentNetwork {
     guard code == 0 else { throw ChildProcess.Failure(description: "bind") }
   }
 
-  /// Waits until somebody asks the name server something.
+  /// Waits until the name server is asked.
   package func waitForQuestion() {
     var buffer = [UInt8](repeating: 0, count: 512)
     recv(socket, &buffer, buffer.count, 0)

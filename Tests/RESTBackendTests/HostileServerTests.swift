@@ -43,7 +43,7 @@ import Testing
     Fault("endless-trailer", .unavailable(.protocolViolation)),
     Fault("endless", .refused(.limitExceeded)),
     Fault("announced,size=900000", .refused(.limitExceeded)),
-    Fault("bomb,encoding=gzip,size=64", .unavailable(.protocolViolation)),
+    Fault("bomb,encoding=gzip,size=64", .refused(.limitExceeded)),
     Fault("encoded,encoding=br", .unavailable(.protocolViolation)),
     Fault("cut-gzip", .unavailable(.protocolViolation)),
     Fault("bad-gzip", .unavailable(.protocolViolation)),
@@ -63,7 +63,7 @@ import Testing
     Fault("refuse,code=503", .unavailable(.serverError)),
     Fault("refuse,code=511", .unavailable(.protocolViolation)),
     Fault("refuse,code=204", .unavailable(.protocolViolation)),
-    // Nobody sent a condition.
+    // No condition was sent.
     Fault("refuse,code=304", .unavailable(.protocolViolation)),
   ]
 

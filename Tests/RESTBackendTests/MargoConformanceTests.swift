@@ -71,6 +71,7 @@ private final class MargoFixture: ConformanceFixture {
   }
 
   func stall() async throws { site.freeze() }
+  func waitUntilStalled() async throws { try await untilClientWaits(atPort: site.port) }
   func resume() async throws { site.thaw() }
 
   func makeEndless(_ part: TestPublication.Part) async throws {

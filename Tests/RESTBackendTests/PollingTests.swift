@@ -8,7 +8,7 @@ import RESTBackend
 import TestSupport
 import Testing
 
-/// What a look costs that finds nothing new, and that it never overlooks what is.
+/// The cost of a poll that finds nothing new, and that it never overlooks news.
 @Suite struct `Looking again` {
   /// A look of a device that has adopted what the look before found.
   func look(_ backend: RESTBackend, _ current: Revision?, _ marker: String?) async throws -> FetchResult {
@@ -53,7 +53,7 @@ import Testing
     let backend = try site.backend()
     try site.publish(.version(5))
     let marker = try await look(backend, nil, nil).marker
-    // Another source, or somebody with a stick, has brought another state meanwhile.
+    // Another source, a stick perhaps, has brought another state meanwhile.
     let result = try await look(backend, TestPublication.version(4).revision, marker)
     guard case .changed(let state) = result.outcome else { throw ChildProcess.Failure(description: "\(result)") }
     #expect(state.revision == TestPublication.version(5).revision)

@@ -8,7 +8,7 @@ import RESTBackend
 import TestSupport
 import Testing
 
-/// Documents are fetched before they are asked for, and that is all anybody notices of it.
+/// Documents are fetched before they are asked for, and nothing else is noticed of it.
 @Suite struct `Reading ahead` {
   static func many(_ count: Int, size: Int = 2000, version: UInt64 = 1) -> [String: [UInt8]] {
     Dictionary(
@@ -106,7 +106,7 @@ import Testing
       Self.lying((0..<1000).map { ("document-\($0)", Digest.of(Array("\($0)".utf8)), "long") }))
     #expect(try await site.backend().sight() == .refused(.digestMismatch))
     let requests = try await site.requests().filter { $0.path == "/drop/long" }
-    // The first is read to its end, as nobody knew that it was wrong; of the others, what was under way.
+    // The first is read to its end, as its fault was not known; of the others, the part under way.
     #expect(requests.count < 300)
     let bytes = requests.map(\.sent).reduce(0, +)
     // Of 8 GiB. A server sends on for as long as it takes to be told that it need not.

@@ -53,6 +53,7 @@ private final class DropFixture: ConformanceFixture {
   }
 
   func stall() async throws { site.freeze() }
+  func waitUntilStalled() async throws { try await untilClientWaits(atPort: site.port) }
   func resume() async throws { site.thaw() }
 
   // A file with a hole of 64 GiB; nginx compresses it while it sends, so that nothing says beforehand how long it is.

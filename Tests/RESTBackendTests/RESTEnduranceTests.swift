@@ -16,7 +16,7 @@ import Testing
     let site = try await HostileSite.start()
     let agent = try await Agent([try site.backend(target, behaviour)])
     let following = Task { await agent.reconciler.run() }
-    while !site.server.log.contains("/\(behaviour)/\(target.rawValue)") { try await Task.sleep(for: .milliseconds(2)) }
+    try await until("the request has come") { site.server.log.contains("/\(behaviour)/\(target.rawValue)") }
     let began = ContinuousClock.now
     following.cancel()
     await following.value

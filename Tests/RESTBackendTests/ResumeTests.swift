@@ -12,7 +12,7 @@ import Testing
   static let content = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 12) }
 
   func site() async throws -> HostileSite {
-    try await HostileSite.start(TestPublication(version: 5, documents: ["large": Self.content]))
+    try await HostileSite.start(TestPublication(version: 5, documents: ["large": Self.content], withSizes: true))
   }
 
   /// The ranges that documents were asked for, in order; "" for all of one.

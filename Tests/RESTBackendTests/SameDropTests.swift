@@ -7,7 +7,7 @@ import Testing
 
 /// The same directory, untouched, followed from the disk and from nginx.
 @Suite struct `The same drop from disk and from nginx` {
-  /// What is done to the drop, and what both roads make of it.
+  /// A change to the drop, and the outcome over both transports.
   struct Case: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let expected: Sight

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SSHSignatures
 
-/// What ssh-keygen says of a signature with a certificate is said here, but for what is stricter by intention.
+/// The verdict of ssh-keygen on a signature with a certificate is the verdict here, but for intended strictness.
 @Suite("OpenSSH certificates")
 struct SSHCertificateTests {
   private let keygen: SSHKeygen
@@ -33,7 +33,7 @@ struct SSHCertificateTests {
       armor(blob), of: message, allowedSigners: signers, principal: name, namespace: "desired-state", time: time)
   }
 
-  /// What is refused here and not by `ssh-keygen -Y verify`, each for a reason.
+  /// Refusals here that `ssh-keygen -Y verify` does not share, each for a reason.
   private func intended(_ refusal: String) -> String? {
     let reasons = [
       "which is not for signatures": "critical options that are not known are refused (PROTOCOL.certkeys)",

@@ -44,7 +44,7 @@ struct SSHSignatureTests {
     }
   }
 
-  /// The namespace is part of what is signed: writing another one into the signature does not help.
+  /// The namespace is part of the signed bytes: writing another one into the signature does not help.
   @Test func `A signature with its namespace rewritten does not hold`() throws {
     let keygen = try SSHKeygen()
     let key = try keygen.makeKey()

@@ -3,7 +3,7 @@ import Foundation
 
 @testable import SSHSignatures
 
-/// A FIDO security key in software: signs what PROTOCOL.u2f says, as if somebody had touched it or not.
+/// A FIDO security key in software: signs what PROTOCOL.u2f says, as if it was touched or not.
 struct SoftwareSecurityKey {
   enum Kind: CaseIterable {
     case ed25519

@@ -7,7 +7,7 @@ package enum Endpoint: Sendable {
   /// A socket in the file system.
   case path(String)
 
-  /// A port that is given to nobody else, by any program of this machine, until this process ends.
+  /// A port that no other program of this machine is given until this process ends.
   ///
   /// A socket that is bound and does not listen holds it (socket(7), `SO_REUSEADDR`): the server that it is for, which
   /// sets the same option as servers do, can listen there; no bind(2) or connect(2) that leaves the choice to the
@@ -25,7 +25,7 @@ package enum Endpoint: Sendable {
     }
   }
 
-  /// Whether somebody listens there.
+  /// Whether a server listens there.
   package var isServed: Bool {
     let family = if case .port = self { AF_INET } else { AF_UNIX }
     let descriptor = socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)

@@ -9,7 +9,7 @@ package struct Holdings: CustomStringConvertible {
   package var memory: Int
   package var peakMemory: Int
 
-  /// Not under the address sanitizer, which keeps what is freed.
+  /// Not under the address sanitizer, which keeps freed memory.
   package static var countsMemory: Bool { dlsym(nil, "__asan_init") == nil }
 
   package init() {
@@ -30,7 +30,7 @@ package struct Holdings: CustomStringConvertible {
   }
 }
 
-/// Shown with the tests' output, for whoever wants to know more than that a bound was kept.
+/// Shown with the tests' output, for readers who want more than a kept bound.
 package func measured(_ text: String) {
   FileHandle.standardError.write(Data("measured: \(text)\n".utf8))
 }

@@ -8,7 +8,7 @@ import Testing
 package func run(
   _ arguments: [String], in directory: String? = nil, input: [UInt8]? = nil, environment: [String: String] = [:]
 ) async throws -> String {
-  // Whoever runs the tests has a configuration of git of their own, and an agent.
+  // The user who runs the tests may have a configuration of git, and an agent.
   var changes: [Environment.Key: String?] = [
     "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "SSH_AUTH_SOCK": nil, "GIT_TERMINAL_PROMPT": "0",
   ]

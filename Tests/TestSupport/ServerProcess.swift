@@ -17,8 +17,8 @@ package final class ServerProcess: Sendable {
 
   /// - Parameters:
   ///   - arguments: the program, which does not go to the background, and its arguments.
-  ///   - endpoints: where it listens when it is ready. Nobody else may listen there: see ``Endpoint/reservedPort()``.
-  ///   - output: the file that what it prints is added to.
+  ///   - endpoints: where it listens when it is ready. No other server may listen there: see ``Endpoint/reservedPort()``.
+  ///   - output: the file that its output is added to.
   package init(_ arguments: [String], listeningAt endpoints: [Endpoint], output: String) {
     self.arguments = arguments
     self.endpoints = endpoints

@@ -2,7 +2,7 @@ import DesiredStateTesting
 import Foundation
 import Glibc
 
-/// Makes everybody who opens a directory, or a file in it, wait until this goes away: the disk that does not answer.
+/// Makes every open of a directory, or of a file in it, wait until this goes away: the disk that does not answer.
 ///
 /// The kernel asks a listener before each such open, fanotify(7) `FAN_OPEN_PERM`, and this one never answers.
 package final class StalledDirectory: Sendable {
@@ -34,6 +34,15 @@ package final class StalledDirectory: Sendable {
     }
   }
 
-  // Whoever waits is let through when the listener is gone.
+  /// Returns when an open waits; at the latest after a tenth of a second, because it may be open already.
+  package func untilOpenWaits() async throws {
+    try? await until("an open waits", within: .milliseconds(100)) {
+      var question = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      return poll(&question, 1, 0) > 0
+    }
+    try Task.checkCancellation()
+  }
+
+  // An open that waits is let through when the listener is gone.
   deinit { close(descriptor) }
 }

@@ -5,7 +5,7 @@ import Glibc
 package final class TemporaryDirectory: Sendable {
   package let path: String
 
-  /// Everything of this process, gone at its end with what is shared by its tests.
+  /// Everything of this process, gone at its end with everything that its tests share.
   private static let base: String = {
     atexit { try? FileManager.default.removeItem(atPath: "\(NSTemporaryDirectory())desired-state-\(getpid())") }
     return "\(NSTemporaryDirectory())desired-state-\(getpid())/"

@@ -75,7 +75,7 @@ struct FetchOnly: DesiredStateBackend {
   }
 }
 
-/// What a backend is asked in the course of looks, without a store: fetch, verify, read what is new.
+/// The questions to a backend in the course of polls, without a store: fetch, verify, read the new documents.
 struct Follower {
   let backend: GitBackend
   let verifier: Verifier

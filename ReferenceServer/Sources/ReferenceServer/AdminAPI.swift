@@ -1,15 +1,15 @@
 import HTTPTypes
 import Hummingbird
 
-/// What whoever runs the server may look at and switch, on a port of its own that only this machine reaches.
+/// The operator's view and switches, on a port of its own that only this machine reaches.
 struct AdminAPI: Sendable {
   let fleet: Fleet
   let switchboard: Switchboard
 
-  /// What is known of a client.
+  /// The server's knowledge of a client.
   private struct Client: Encodable {
     var client: String
-    /// Of what it was served last; null if nothing was published for it.
+    /// Of what it was served last; null without a publication for it.
     var manifestVersion: UInt64?
   }
 

@@ -2,7 +2,7 @@ import DesiredState
 import HTTPTypes
 import Hummingbird
 
-/// What is served under a digest: a manifest, a document or a bundle.
+/// Bytes that are served under a digest: a manifest, a document or a bundle.
 struct Artifact {
   static let immutable = "private, max-age=31536000, immutable"
 

@@ -3,11 +3,11 @@ import DropPublisher
 import FileBackend
 import FoundationEssentials
 
-/// What one client is to run: read from the operator's directory, and published from there into a drop of the server's
+/// The state for one client: read from the operator's directory, and published from there into a drop of the server's
 /// own, whose manifest's version goes up with every change and survives a restart.
 ///
 /// An operator's drop keeps its version, which has to be above the last one served. A plain directory has none and gets
-/// the next. A directory that is empty publishes nothing, and what was published before stands: an explicitly empty
+/// the next. A directory that is empty publishes nothing, and the earlier publication stands: an explicitly empty
 /// state is an empty drop.
 actor Assignment {
   private let source: FileBackend
@@ -15,7 +15,7 @@ actor Assignment {
   private let drop: String
   private let staging: String
   private var published: StateManifest?
-  /// What the source had when it was last compared with what is published.
+  /// The source's state when it was last compared with the publication.
   private var seen: Revision?
   private var newest: Task<StateManifest?, any Error>?
 
@@ -83,7 +83,7 @@ actor Assignment {
       && wanted.expires == published.expires
   }
 
-  /// Documents are copied first: what is served must not change while somebody edits the original.
+  /// Documents are copied first: the served bytes must not change while the original is edited.
   private func publish(_ wanted: StateManifest, from state: FetchedState) async throws -> StateManifest {
     let original = try StateManifest(parsing: state.manifest, requiresVersion: false).documents
     var files: [DocumentFile] = []

@@ -52,7 +52,7 @@ public struct ReferenceServerConfiguration: Sendable {
 
 /// A server that cannot start.
 public struct ReferenceServerError: Error, Sendable, CustomStringConvertible {
-  /// What is wrong and what to do about it.
+  /// The fault and the remedy.
   public let description: String
   init(_ description: String) { self.description = description }
 }

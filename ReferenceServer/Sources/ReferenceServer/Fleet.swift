@@ -4,8 +4,8 @@ import Synchronization
 
 /// The clients of this fleet manager, and where everything about them is.
 ///
-/// `clients/<client>/` is the operator's: its existence is the policy that accepts the client, and what is in it is what
-/// the client is to run. `server/<client>/` is the server's: what it made of that, and what the client said.
+/// `clients/<client>/` is the operator's: its existence is the policy that accepts the client, and its contents are the
+/// client's state. `server/<client>/` is the server's: its drop of that state, and the client's reports.
 final class Fleet: Sendable {
   private let dataDirectory: String
   private let assignments = Mutex<[String: Assignment]>([:])
@@ -28,7 +28,7 @@ final class Fleet: Sendable {
     }
   }
 
-  /// What the client is to run.
+  /// The state for the client.
   func assignment(of client: String) -> Assignment {
     assignments.withLock { assignments in
       if let known = assignments[client] { return known }
@@ -38,7 +38,7 @@ final class Fleet: Sendable {
     }
   }
 
-  /// What the client has reported.
+  /// The client's reports.
   func reports(of client: String) -> Reports { Reports(client: client, directory: records(of: client)) }
 
   // MARK: - Certificates
@@ -72,7 +72,7 @@ final class Fleet: Sendable {
 enum DigestText {
   static func hexadecimal(of text: String) -> String { Digest.of(Array(text.utf8)).hexadecimal }
 
-  /// A UUID that follows from bytes: version 8 of RFC 9562, whose content is up to whoever makes it.
+  /// A UUID that follows from bytes: version 8 of RFC 9562, whose content is up to its maker.
   static func identifier(of bytes: [UInt8]) -> String {
     var digits = Array(Digest.of(bytes).hexadecimal.prefix(32))
     digits[12] = "8"

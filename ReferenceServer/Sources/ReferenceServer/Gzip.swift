@@ -1,6 +1,6 @@
 import CDeflate
 
-/// gzip (RFC 1952) of what is at hand in memory.
+/// gzip (RFC 1952) of bytes in memory.
 enum Gzip {
   static func compress(_ bytes: [UInt8]) -> [UInt8] {
     var stream = z_stream()

@@ -136,7 +136,7 @@ struct ManagementAPI: Sendable {
 
   // MARK: - Each request
 
-  /// Who asks, and what is to go wrong: a fault, or the answer that it gives in place of the right one.
+  /// The caller, and the fault to play: a fault, or the answer that it gives in place of the right one.
   private func begin(
     _ request: Request, _ context: ManagementContext, _ form: Form, _ operation: Operation, body: [UInt8] = []
   ) async throws -> (client: String, fault: Fault?, instead: Response?) {

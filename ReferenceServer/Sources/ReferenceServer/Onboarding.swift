@@ -24,7 +24,7 @@ struct Onboarding: Sendable {
 
   /// `POST /api/v1/onboarding`.
   func onboard(_ request: Request, body: [UInt8], _ authenticator: Authenticator) async throws -> Response {
-    guard configuration.allowsOnboarding else { throw Problem.notAuthorized("This server onboards nobody.") }
+    guard configuration.allowsOnboarding else { throw Problem.notAuthorized("This server does not onboard.") }
     let wanted = try JSONText.request(OnboardingRequest.self, from: body)
     guard wanted.kind == "OnboardingRequest" else {
       throw Problem.semanticError([.init(field: "kind", message: "is not OnboardingRequest")])
@@ -34,7 +34,7 @@ struct Onboarding: Sendable {
     guard now >= certificate.notValidBefore, now <= certificate.notValidAfter else {
       throw Problem.notAuthorized("The certificate is not valid at this time.")
     }
-    // Signed by the key of the very certificate: whoever onboards it has its key.
+    // Signed by the key of the very certificate: the caller has its key.
     try await authenticator.checkSignature(of: request, body: body, required: configuration.requiresSignatures) {
       certificate
     }

@@ -63,7 +63,7 @@ struct Problem: Error, Encodable {
     .notAcceptable, "server-cannot-generate-response", "Server Cannot Generate Response",
     "Manifests are served as application/vnd.margo.manifest.v1+json, which the request does not accept.")
 
-  /// What the specification has no type for.
+  /// A problem without a type in the specification.
   static func other(_ status: HTTPResponse.Status, _ detail: String, retryAfter: Int? = nil) -> Problem {
     Problem(status, nil, status.reasonPhrase, detail, retryAfter: retryAfter)
   }
@@ -80,7 +80,7 @@ struct Problem: Error, Encodable {
   }
 }
 
-/// Turns every error into problem details. What is not meant for clients goes to the log alone.
+/// Turns every error into problem details. The details that are not for clients go to the log alone.
 struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
   func handle(
     _ request: Request, context: Context, next: (Request, Context) async throws -> Response
@@ -122,7 +122,7 @@ enum JSONText {
     init(from decoder: any Decoder) {}
   }
 
-  /// Reads a request's body: what is no JSON is an invalid request, what is other JSON a semantic error.
+  /// Reads a request's body: anything but JSON is an invalid request, other JSON a semantic error.
   static func request<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {
     do {
       return try decode(type, from: bytes)

@@ -1,7 +1,7 @@
 import FoundationEssentials
 import Synchronization
 
-/// What a client has reported, one file each: statuses of deployments and capabilities of devices.
+/// The reports of a client, one file each: statuses of deployments and capabilities of devices.
 struct Reports: Sendable {
   let client: String
   let directory: String

@@ -10,7 +10,7 @@ struct ReferenceServerCommand: AsyncParsableCommand {
     commandName: "reference-server",
     abstract: "A reference Margo fleet manager, for tests and demonstrations.",
     discussion: """
-      DATA/clients/CLIENT/ holds what the client is to run: a drop, or a plain directory of documents. A client is \
+      DATA/clients/CLIENT/ holds the client's state: a drop, or a plain directory of documents. A client is \
       accepted if its directory is there. The admin API, with the switchboard of faults, is on 127.0.0.1 only.
       """)
 
@@ -23,7 +23,7 @@ struct ReferenceServerCommand: AsyncParsableCommand {
   @Option(help: "Clients need a certificate of this authority (PEM).") var clientCA: String?
   @Flag(help: "Refuse requests of the client-id form that are not signed (RFC 9421).") var requireSignatures = false
   @Option(help: "Who a caller without a certificate is in the form of 1.0.0-rc.3.") var assumeClient: String?
-  @Flag(help: "Onboard nobody.") var noOnboarding = false
+  @Flag(help: "Do not onboard.") var noOnboarding = false
   @Option(help: "The root certificate to hand out to clients (PEM).") var rootCertificate: String?
 
   func validate() throws {

@@ -38,7 +38,7 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
   public enum Outcome: Sendable, Equatable, Codable {
     /// The state as a whole was verified and is durable on the device.
     case adopted
-    /// A state on offer was refused; the device keeps what it had.
+    /// A state on offer was refused; the device keeps its own.
     case rejected(Rejection)
     /// The device went back to an earlier state: the acknowledgement's own `revision`.
     case rolledBack(Departure)
@@ -110,7 +110,7 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
     }
   }
 
-  /// What this acknowledgement is about.
+  /// The subject of this acknowledgement.
   public var subject: Subject {
     switch outcome {
     case .adopted, .rejected, .rolledBack, .failed, .reset: .state
@@ -132,6 +132,7 @@ public struct DocumentStatus: Sendable, Equatable, Codable {
   /// The state of each component, if the agent knows components.
   public var components: [Component]
 
+  /// The status of a document.
   public init(documentID: String, state: State, error: Failure? = nil, components: [Component] = []) {
     self.documentID = documentID
     self.state = state
@@ -141,7 +142,18 @@ public struct DocumentStatus: Sendable, Equatable, Codable {
 
   /// Margo's deployment states.
   public enum State: String, Sendable, Codable, CaseIterable {
-    case pending, installing, installed, failed, removing, removed
+    /// Known, and nothing is done yet.
+    case pending
+    /// Being installed.
+    case installing
+    /// In place.
+    case installed
+    /// Not in place; the error says why.
+    case failed
+    /// Being removed.
+    case removing
+    /// Gone.
+    case removed
   }
 
   /// Margo's error object.
@@ -153,6 +165,7 @@ public struct DocumentStatus: Sendable, Equatable, Codable {
     /// What a person should know.
     public var message: String
 
+    /// A failure with a code of the agent's own.
     public init(code: String, source: String? = nil, message: String) {
       self.code = code
       self.source = source
@@ -162,10 +175,14 @@ public struct DocumentStatus: Sendable, Equatable, Codable {
 
   /// One component's state.
   public struct Component: Sendable, Equatable, Codable {
+    /// The component's name.
     public var name: String
+    /// How far it has come.
     public var state: State
+    /// Why it failed; given when `state` is `failed`.
     public var error: Failure?
 
+    /// The status of a component.
     public init(name: String, state: State, error: Failure? = nil) {
       self.name = name
       self.state = state

@@ -24,7 +24,7 @@ public struct Receipt: Sendable {
     bytes = try JSON.file(Wire(acknowledgement))
   }
 
-  /// A name that is safe on any file system and different for different texts: what is not a letter, a digit, `-`, `_`
+  /// A name that is safe on any file system and different for different texts: everything but a letter, a digit, `-`, `_`
   /// or a dot inside is percent-encoded, and what would be too long is named by its digest.
   static func fileName(for text: String) -> String {
     var name = ""

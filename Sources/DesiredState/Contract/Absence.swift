@@ -20,9 +20,10 @@ public struct Absence: Sendable, Hashable, Codable, CustomStringConvertible {
 
   /// Which part is missing.
   public let part: Part
-  /// What is missing and what to do about it, in words. Text from outside in it is made safe to show.
+  /// The missing part and the remedy, in words. Text from outside in it is made safe to show.
   public let reason: String
 
+  /// The absence of a part, and the reason.
   public init(_ part: Part, _ reason: String) {
     self.part = part
     self.reason = printable(reason)

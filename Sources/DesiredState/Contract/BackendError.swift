@@ -33,16 +33,19 @@ public struct BackendError: Error, Sendable, CustomStringConvertible {
     public static let unsupported = Code(rawValue: "unsupported")
   }
 
+  /// What kind of failure.
   public var code: Code
   /// What happened and what to do about it, in words. Text from outside in it is made safe to show.
   public let message: String
-  /// Whether the same call may succeed later without anybody changing anything on this device.
+  /// Whether the same call may succeed later although nothing is changed on this device.
   public var isRetryable: Bool
   /// How long the source asked to wait.
   public var retryAfter: Duration?
   /// What caused it, if another error did.
   public var underlying: (any Error)?
 
+  /// An error with this code. By default it may be retried unless a person has to change something first: the
+  /// credentials, the permissions, the trusted certificates.
   public init(
     _ code: Code, _ message: String, isRetryable: Bool? = nil, retryAfter: Duration? = nil,
     underlying: (any Error)? = nil
@@ -56,8 +59,8 @@ public struct BackendError: Error, Sendable, CustomStringConvertible {
 
   public var description: String { "\(code): \(message)" }
 
-  /// An error of a backend as the contract has it: what is not one of the contract's own becomes a
-  /// ``Code/protocolViolation``. Of a foreign error only the type is shown, because nobody knows what its text holds.
+  /// An error of a backend as the contract has it: one of another kind becomes a
+  /// ``Code/protocolViolation``. Of a foreign error only the type is shown, because its text may hold anything.
   static func contractual(_ error: any Error, of source: String) -> any Error {
     if error is BackendError || error is VerificationError || error is CancellationError { return error }
     return BackendError(

@@ -15,6 +15,7 @@ public struct BackendRegistry: Sendable {
 
   private var entries: [String: Entry] = [:]
 
+  /// A registry that serves no scheme yet.
   public init() {}
 
   /// Lets a factory serve a scheme, given without the colon and in lower case; the last registration counts.
@@ -72,13 +73,14 @@ public struct BackendRegistry: Sendable {
   private func entry(for address: SourceAddress) throws(SourceAddressError) -> Entry {
     guard let entry = entries[address.scheme] else {
       throw SourceAddressError(
-        "nothing here serves '\(address.scheme):' (\(schemes.map { $0 + ":" }.joined(separator: ", ")) are served)")
+        "nothing here serves '\(address.scheme):' (\(schemes.map { $0 + ":" }.joined(separator: ", ")) are served)",
+        code: .unserved)
     }
     return entry
   }
 }
 
-/// What a backend is given besides its address.
+/// The part of a backend's configuration that is not in its address.
 public struct BackendContext: Sendable {
   /// This device's name, as receipts and requests bear it.
   public var device: String

@@ -14,7 +14,7 @@ public struct BackendSetting<Value: Sendable>: Sendable {
   public init(_ name: String, _ words: String) { key = BackendSettings.Key(name: name, words: words) }
 }
 
-/// The values of settings, by ``BackendSetting``. What is not there is as the backend has it by itself.
+/// The values of settings, by ``BackendSetting``. A setting that is left out has the backend's own default.
 ///
 ///     var settings = BackendSettings()
 ///     settings[.trustedAuthorities] = "/etc/agent/plant-ca.pem"

@@ -10,14 +10,14 @@ public protocol DesiredStateBackend: Sendable {
   /// store remembers the source, so it must be the same for the same configuration.
   var source: String { get }
 
-  /// What this backend can do beyond fetching. What is not declared is never silently dropped: acknowledgements wait for
+  /// What this backend can do beyond fetching. Nothing undeclared is silently dropped: acknowledgements wait for
   /// a backend that takes them.
   var capabilities: BackendCapabilities { get }
 
   /// Looks at the source once.
   ///
   /// - Throws: ``BackendError`` if the source cannot be reached or makes no sense, before `request.timeout` has passed;
-  ///   ``VerificationError`` if what is there breaks a limit or cannot be read as a state; `CancellationError`.
+  ///   ``VerificationError`` if the state breaks a limit or cannot be read; `CancellationError`.
   func fetch(_ request: FetchRequest) async throws -> FetchResult
 
   /// Turns a fetched state into a verified one, or says why not.
@@ -40,8 +40,10 @@ public protocol DesiredStateBackend: Sendable {
 }
 
 extension DesiredStateBackend {
+  /// Nothing beyond fetching.
   public var capabilities: BackendCapabilities { [] }
 
+  /// Weighs the evidence of the state, and checks everything else: ``Verifier/admit(_:)``.
   public func verify(_ state: FetchedState, with verifier: Verifier) async throws -> VerifiedState {
     try verifier.admit(state)
   }
@@ -51,6 +53,7 @@ extension DesiredStateBackend {
     throw BackendError(.unsupported, "\(source) cannot take acknowledgements")
   }
 
+  /// No hints.
   public func changeHints() -> AsyncStream<Void>? { nil }
 
   public func reload() {}

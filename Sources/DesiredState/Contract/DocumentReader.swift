@@ -1,6 +1,6 @@
 /// Reads the documents of one fetched state, on demand and in pieces, so that memory stays flat whatever their size.
 public protocol DocumentReader: Sendable {
-  /// The bytes of a document in pieces, in order, as the source has them now; whoever reads checks the digest.
+  /// The bytes of a document in pieces, in order, as the source has them now; the reader checks the digest.
   ///
   /// - Throws: ``VerificationError`` with `document-missing` if the source does not have it (here or while iterating);
   ///   ``BackendError`` if the source cannot be reached; `CancellationError`.
@@ -16,13 +16,15 @@ public protocol DocumentReader: Sendable {
   /// The same documents in the order in which the source reads them most cheaply (an archive is read front to back).
   func readingOrder(of documents: [DocumentReference]) -> [DocumentReference]
 
-  /// What tells whether the source's copy of a document has changed since it was last refused (a file's identity and
+  /// A text that tells whether the source's copy of a document has changed since it was last refused (a file's identity and
   /// change time, an ETag); nil if nothing does.
   func fingerprint(of document: DocumentReference) async -> String?
 }
 
 extension DocumentReader {
+  /// The order in which they are given.
   public func readingOrder(of documents: [DocumentReference]) -> [DocumentReference] { documents }
+  /// Nothing tells.
   public func fingerprint(of document: DocumentReference) async -> String? { nil }
 
   public func open(
@@ -61,10 +63,11 @@ struct DocumentTail: AsyncSequence {
 
 /// A document's bytes that are at hand in memory, as a sequence of pieces.
 public struct DocumentBytes: AsyncSequence, Sendable {
-  /// Bytes of a piece: whoever reads may rely on pieces that are small compared with a document.
+  /// Bytes of a piece: a reader may rely on pieces that are small compared with a document.
   static let pieceSize = 256 << 10
 
   private let bytes: [UInt8]
+  /// The bytes of one document.
   public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   public struct AsyncIterator: AsyncIteratorProtocol {

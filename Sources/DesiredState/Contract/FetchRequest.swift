@@ -1,4 +1,4 @@
-/// What a backend is told when it is asked to look.
+/// The question of one poll.
 public struct FetchRequest: Sendable {
   /// The revision the device has; nil if it has none, or wants this one looked at as if it had none.
   public var current: Revision?
@@ -20,6 +20,7 @@ public struct FetchRequest: Sendable {
   /// weigh it early, and throw its refusal before anything else is fetched. Nil: it is weighed later, as always.
   public var verifier: Verifier?
 
+  /// A request; without arguments, that of a device that has nothing yet.
   public init(
     current: Revision? = nil, marker: String? = nil, adoptedMarker: String? = nil, held: HeldDocuments = .none,
     limits: Limits = Limits(), timeout: Duration = .seconds(30), verifier: Verifier? = nil
@@ -61,6 +62,7 @@ public struct Limits: Sendable, Hashable {
   /// Bytes of all documents of one state. Default 16 GiB.
   public var totalSize: UInt64
 
+  /// The default limits, some of them changed.
   public init(
     manifestSize: Int = 64 << 20, evidenceSize: Int = 1 << 20, documentCount: Int = 100_000,
     documentSize: UInt64 = 4 << 30, totalSize: UInt64 = 16 << 30

@@ -23,6 +23,7 @@ public struct Origin: Sendable, Hashable, Codable {
   /// When the source says that the state was made: a commit's time, `Last-Modified`, a file's modification time.
   public let time: Date?
 
+  /// An origin with the parts that its source knows.
   public init(
     path: String? = nil, url: String? = nil, entityTag: String? = nil, reference: String? = nil,
     commit: String? = nil, author: String? = nil, subject: String? = nil, time: Date? = nil

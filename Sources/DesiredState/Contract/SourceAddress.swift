@@ -101,10 +101,3 @@ public struct SourceAddress: Sendable, Hashable {
     return values
   }
 }
-
-/// A source's address cannot be used.
-public struct SourceAddressError: Error, Sendable, CustomStringConvertible {
-  /// What is wrong and what to write instead. The address itself is not repeated: it may hold a password.
-  public let description: String
-  public init(_ description: String) { self.description = description }
-}

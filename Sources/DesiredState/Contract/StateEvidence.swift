@@ -30,6 +30,7 @@ public struct AuthenticatedChannel: StateEvidence, Hashable {
   /// How the source proved who it is, in words for the operator.
   public let description: String
 
+  /// A channel that gave the state with this revision.
   public init(_ description: String, gave revision: Revision) {
     self.revision = revision
     self.description = description

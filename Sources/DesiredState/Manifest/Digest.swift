@@ -109,6 +109,7 @@ public struct Digest: Hashable, Sendable {
   public struct Hasher: Sendable {
     private var state = SHA256()
 
+    /// A hasher that was given nothing yet.
     public init() {}
 
     /// Adds the bytes that come next.

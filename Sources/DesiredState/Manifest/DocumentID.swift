@@ -19,7 +19,7 @@ public enum DocumentID {
         throw VerificationError(.unsafeDocumentID, "document id \(shown(id)) cannot be a file name: \(fault)")
       }
     }
-    // In the order of their parts, twins are neighbours, and a directory is followed at once by what is in it.
+    // In the order of their parts, twins are neighbours, and a directory is followed at once by its contents.
     let keys = ids.map(sortKey)
     let order = ids.indices.sorted { keys[$0] < keys[$1] }
     for (one, other) in zip(order, order.dropFirst()) {
@@ -33,7 +33,7 @@ public enum DocumentID {
 
   /// An id without its case, with NUL in the place of slashes.
   ///
-  /// Swift compares strings by canonical equivalence (Unicode normalisation), which is just what is wanted here, and in
+  /// Swift compares strings by canonical equivalence (Unicode normalisation), which is right here, and in
   /// the order of their characters, of which NUL is the first; no mark can combine with it, as with a slash.
   private static func sortKey(_ id: String) -> String {
     // Nearly all ids are like this one, and need no copy.

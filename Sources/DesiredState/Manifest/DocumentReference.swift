@@ -11,6 +11,7 @@ public struct DocumentReference: Hashable, Sendable {
   /// `url`: where the document is, relative to the manifest. Nil if the manifest leaves it out.
   public var url: String?
 
+  /// A reference to the document with this digest.
   public init(id: String, digest: Digest, advisorySize: UInt64? = nil, url: String? = nil) {
     self.id = id
     self.digest = digest

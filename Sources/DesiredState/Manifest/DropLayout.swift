@@ -1,11 +1,16 @@
 import DesiredStateSupport
 
-/// Where things are in a drop, relative to its root, on every road.
+/// The places of a drop's files, relative to its root, over every transport.
 public enum DropLayout {
+  /// The manifest, which is put in place last.
   public static let manifest = "manifest.json"
+  /// The directory of documents.
   public static let documents = "documents"
+  /// The directory of signatures.
   public static let signatures = "signatures"
+  /// The directory of bundles.
   public static let bundles = "bundles"
+  /// The directory of receipts.
   public static let acknowledgements = "acknowledgements"
 
   /// The directories of a drop, which alone do not make a state.
@@ -27,8 +32,8 @@ public enum DropLayout {
   /// has nothing but a drop's folders, or has documents or signatures as only a drop names them.
   ///
   /// - Parameters:
-  ///   - names: what is in the directory.
-  ///   - list: what is in the folder of that name; nil if it is no directory.
+  ///   - names: the names in the directory.
+  ///   - list: lists the folder of that name; nil if it is no directory.
   public static func isUnpublished<Failure>(
     holding names: [String], listing list: (String) throws(Failure) -> [String]?
   ) throws(Failure) -> Bool {
@@ -51,7 +56,7 @@ public enum DropLayout {
   /// The `url` is a relative reference (RFC 3986 section 4.2) of which only the path is of use here. It can only lead
   /// down: no scheme, no authority, no `..`, nothing that decodes to one.
   ///
-  /// - Throws: ``VerificationError`` with `document-missing`: what is not below the root is not in the drop.
+  /// - Throws: ``VerificationError`` with `document-missing`: a place that is not below the root is not in the drop.
   public static func path(of document: DocumentReference) throws(VerificationError) -> String {
     guard let url = document.url else { return Self.document(document.digest) }
     switch path(relative: url) {
@@ -87,7 +92,7 @@ public enum DropLayout {
     var path: [String] = []
     for (index, segment) in url.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).enumerated()
     {
-      // RFC 3986 section 4.2: a colon in the first segment makes what is before it a scheme.
+      // RFC 3986 section 4.2: a colon in the first segment ends a scheme.
       guard index > 0 || !segment.contains(UInt8(ascii: ":")) else { return .failure(Fault("it names a scheme")) }
       guard let name = PercentEncoding.decode(segment) else {
         return .failure(Fault("its percent-encoding cannot be read"))

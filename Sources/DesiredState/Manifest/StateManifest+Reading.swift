@@ -2,7 +2,7 @@ import DesiredStateSupport
 import FoundationEssentials
 
 extension StateManifest {
-  /// Reads a manifest from its bytes, in memory that follows from what is kept of it.
+  /// Reads a manifest from its bytes, in memory that follows from the part that is kept.
   ///
   /// - Parameters:
   ///   - requiresVersion: false only for a manifest this package synthesised itself.
@@ -13,7 +13,7 @@ extension StateManifest {
   ) throws(VerificationError) {
     self.init(version: nil, documents: [])
     var isComplete = false
-    // What is not about JSON's form has a code of its own.
+    // A fault beyond JSON's form has a code of its own.
     var refusal: VerificationError?
     do throws(JSONReader.Failure) {
       var reader = try JSONReader(bytes)

@@ -37,7 +37,9 @@ extension Reconciler {
     } catch let error as VerificationError {
       var error = error
       error.version = state.manifest.version
-      if let document = error.document { error.fingerprint = await state.fingerprint(of: document) }
+      if !error.isRepeated, let document = error.document {
+        error.fingerprint = await state.fingerprint(of: document)
+      }
       throw error
     } catch {
       throw BackendError.contractual(error, of: source.source)
@@ -87,15 +89,19 @@ extension Reconciler {
     }
   }
 
-  /// A document whose bytes were wrong is not read again as long as its source shows no sign that they changed.
+  /// A document whose bytes were wrong is not read again for a while, as long as its source shows no sign that they
+  /// changed.
   private func checkNotSpoiled(_ state: VerifiedState, _ source: any DesiredStateBackend) async throws {
     guard let refused = await store.record.refusals[source.source], refused.revision == state.revision,
       let spoiled = refused.spoiled,
       let document = state.manifest.documents.first(where: { $0.digest == spoiled.digest }),
+      (0..<spoiled.pause(size: document.advisorySize)).contains(
+        configuration.now().timeIntervalSince(spoiled.readAt)),
       await state.fingerprint(of: document) == spoiled.fingerprint
     else { return }
     var error = VerificationError(refused.code, refused.reason, evidence: refused.evidence)
     error.document = document
+    error.isRepeated = true
     throw error
   }
 
@@ -106,8 +112,12 @@ extension Reconciler {
     var refused = RefusedState(
       revision: revision, version: error.version, code: error.code, reason: error.reason, evidence: error.evidence,
       source: source.source, origin: origin, at: configuration.now())
-    if let document = error.document, let fingerprint = error.fingerprint {
-      refused.spoiled = .init(digest: document.digest, fingerprint: fingerprint)
+    if error.isRepeated {
+      refused.spoiled = before?.spoiled
+    } else if let document = error.document, let fingerprint = error.fingerprint {
+      let known = before?.spoiled.flatMap { $0.digest == document.digest ? $0.readings : nil } ?? 0
+      refused.spoiled = .init(
+        digest: document.digest, fingerprint: fingerprint, readAt: configuration.now(), readings: known + 1)
     }
     let isKnown = before.map { refused.tellsTheSame(as: $0) } ?? false
     if let before, isKnown {

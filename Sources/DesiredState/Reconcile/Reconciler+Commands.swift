@@ -50,7 +50,8 @@ extension Reconciler {
       if let adopted { supersede(by: adopted.revision, isOrdered: true) }
       if let rollback = await store.rollback, let adopted {
         let left = Acknowledgement.Departure(
-          revision: rollback.from.revision, version: rollback.from.version, code: rollback.code, reason: rollback.reason)
+          revision: rollback.from.revision, version: rollback.from.version, code: rollback.code, reason: rollback.reason
+        )
         emit(.rolledBack(left), adopted.source, adopted.revision, adopted.version, adopted.origin)
       }
     case .reset:

@@ -14,7 +14,7 @@ extension Reconciler {
     }
     do {
       try await store.moveStatements()
-    } catch where !(error is CancellationError) {
+    } catch  where !(error is CancellationError) {
       // They stay in the record; what is in the outbox already is no worse for it.
       reportTrouble(error, "outbox")
     }
@@ -41,7 +41,14 @@ extension Reconciler {
   /// the next, so that a server that is gone costs one timeout and not one a statement.
   private final class Attempt: DesiredStateBackend {
     let base: any DesiredStateBackend
-    private let state = Mutex<(failure: BackendError?, wasReached: Bool)>((nil, false))
+    private struct State {
+      /// Why nothing more is tried in this delivery.
+      var failure: BackendError?
+      /// Why one acknowledgement was refused, while others may be taken.
+      var refusal: BackendError?
+      var wasReached = false
+    }
+    private let state = Mutex(State())
 
     private let configuration: Configuration
 
@@ -53,6 +60,7 @@ extension Reconciler {
     var source: String { base.source }
     var capabilities: BackendCapabilities { base.capabilities }
     var failure: BackendError? { state.withLock { $0.failure } }
+    var refusal: BackendError? { state.withLock { $0.refusal } }
     var wasReached: Bool { state.withLock { $0.wasReached } }
 
     func fetch(_ request: FetchRequest) async throws -> FetchResult { try await base.fetch(request) }
@@ -73,6 +81,8 @@ extension Reconciler {
           state.withLock {
             $0.failure = failure ?? BackendError(.protocolViolation, "\(type(of: error))", underlying: error)
           }
+        } else {
+          state.withLock { $0.refusal = failure }
         }
         throw error
       }
@@ -89,14 +99,16 @@ extension Reconciler {
 
   private func note(_ attempt: Attempt, at now: Date) async throws {
     let source = attempt.source
-    guard let failure = attempt.failure else {
+    guard let failure = attempt.failure ?? attempt.refusal else {
       if attempt.wasReached { state.withLock { $0.recipients[source] = nil } }
       if await store.health.delivery.patience[source] != nil {
         try await store.noteDelivery(at: now) { $0.patience[source] = nil }
       }
       return
     }
-    let backoff = configuration.schedule.backoff(for: failure.isRetryable ? .waiting : .person)
+    // Where others are taken, credentials are right, and it is about one acknowledgement.
+    let isForPerson = !failure.isRetryable && !attempt.wasReached
+    let backoff = configuration.schedule.backoff(for: isForPerson ? .person : .waiting)
     let (failures, wait) = state.withLock { state in
       var peer = state.recipients[source] ?? LoopState.Peer()
       peer.attempts.fail(at: stopwatch.elapsed, waiting: backoff, random: configuration.random())
@@ -123,9 +135,10 @@ extension Reconciler {
     situations.note(error?.code.rawValue ?? "\(type(of: failure))", of: "delivery") {
       log(.warning, "an acknowledgement waits: \(failure)", attempts.first?.source)
     }
-    emit(.acknowledgementFailed(failure), attempts.first { $0.failure != nil }?.source)
+    emit(.acknowledgementFailed(failure), attempts.first { $0.failure != nil || $0.refusal != nil }?.source)
     try await store.noteDelivery(at: now) {
-      $0.lastError = .init(code: error?.code ?? .protocolViolation, message: error?.message ?? "\(type(of: failure))", at: now)
+      $0.lastError = .init(
+        code: error?.code ?? .protocolViolation, message: error?.message ?? "\(type(of: failure))", at: now)
     }
   }
 

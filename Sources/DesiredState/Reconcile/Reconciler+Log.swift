@@ -23,8 +23,8 @@ extension Reconciler {
     _ level: Logger.Level, _ message: String, _ source: String? = nil, _ revision: Revision? = nil,
     _ version: UInt64? = nil, code: String? = nil
   ) {
-    var metadata: Logger.Metadata = ["device": "\(configuration.device)"]
-    if let source { metadata["source"] = "\(source)" }
+    var metadata: Logger.Metadata = ["device": "\(printable(configuration.device))"]
+    if let source { metadata["source"] = "\(printable(source))" }
     if let revision { metadata["revision"] = "\(revision)" }
     if let version { metadata["version"] = "\(version)" }
     if let code { metadata["code"] = "\(code)" }

@@ -121,7 +121,11 @@ extension Reconciler {
     while !Task.isCancelled {
       var wait: Duration?
       await trying("delivery") { wait = try await deliveries.run(deliver) }
-      if let wait { await deliveryBell.wait(atMost: wait, clock: configuration.clock) } else { await deliveryBell.wait() }
+      if let wait {
+        await deliveryBell.wait(atMost: wait, clock: configuration.clock)
+      } else {
+        await deliveryBell.wait()
+      }
     }
   }
 

@@ -23,7 +23,8 @@ extension Reconciler {
     let elapsed = stopwatch.elapsed
     return state.withLock { state in
       guard let peer = state.sources[source] else { return .zero }
-      let asked = peer.asked.map { $0.holds(at: now) ? Duration.seconds($0.until.timeIntervalSince(now)) : .zero } ?? .zero
+      let asked =
+        peer.asked.map { $0.holds(at: now) ? Duration.seconds($0.until.timeIntervalSince(now)) : .zero } ?? .zero
       return max(asked, peer.attempts.notBefore - elapsed)
     }
   }

@@ -83,7 +83,9 @@ extension Reconciler {
       }
       if case .current? = outcome, let floor = await store.floor?.version,
         candidate.state.manifest.version.map({ $0 < floor }) ?? true
-      { continue }
+      {
+        continue
+      }
       let result = try await adopt(candidate)
       note(result, of: candidate.source.source, nil)
       consider(result)

@@ -38,9 +38,12 @@ extension Reconciler {
       try await failTrial(of: adopted, error)
       return .rolledBack(error)
     }
-    let passed = configuration.now().timeIntervalSince(begun.since)
-    // A clock that was set back must not make a trial endless: then it begins anew.
-    if passed < 0 { try await store.restartTrial(at: configuration.now()) }
+    var passed = configuration.now().timeIntervalSince(begun.since)
+    if passed < 0 {
+      // A clock that was set back must not make a trial endless: it begins anew.
+      try await store.restartTrial(at: configuration.now())
+      passed = 0
+    }
     guard passed < trial.duration.timeInterval else {
       try await store.endTrial(at: configuration.now())
       state.withLock { $0.nextCheck = [:] }
@@ -48,7 +51,7 @@ extension Reconciler {
       emit(.proven, applied.source, applied.revision, applied.version, applied.origin)
       return .settled()
     }
-    let wait = min(trial.interval, max(.milliseconds(1), trial.duration - .seconds(max(passed, 0))))
+    let wait = min(trial.interval, max(.milliseconds(1), trial.duration - .seconds(passed)))
     state.withLock { $0.nextCheck = [applied.revision: stopwatch.elapsed + wait] }
     return .settled(again: wait)
   }

@@ -55,7 +55,10 @@ public struct Schedule: Sendable, Hashable {
   /// How long a source is left alone after an error.
   func backoff(for remedy: Remedy) -> Backoff {
     switch remedy {
-    case .person: Backoff(first: min(interval * 8, max(interval, longestBackoffForPerson)), longest: max(interval, longestBackoffForPerson))
+    case .person:
+      Backoff(
+        first: min(interval * 8, max(interval, longestBackoffForPerson)),
+        longest: max(interval, longestBackoffForPerson))
     case .waiting, .waitingFor, .nothing: Backoff(first: interval, longest: max(interval, longestBackoff))
     }
   }

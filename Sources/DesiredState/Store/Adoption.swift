@@ -58,6 +58,8 @@ extension StateStore {
         missing.append(document)
       }
     }
+    let isMissing = Set(missing.map(\.digest))
+    try blobs.removeDrafts { isMissing.contains($0) }
     if !missing.isEmpty {
       // What an earlier try at another state left is not kept for ever.
       try? await collectGarbage(sparing: state.manifest)
@@ -88,7 +90,7 @@ extension StateStore {
       // An adoption that was cancelled may no longer be waited for, and touches nothing that a later one may be at.
       if Task.isCancelled { throw error }
       if (error as? FileError)?.isNoSpace ?? false {
-        for digest in drafted { blobs.discard(digest) }
+        try? blobs.removeDrafts()
       } else if !(error is FileError) {
         // What was read is right; only this one is not. Kept, so that another try reads the rest only.
         try blobs.commit(drafted)
@@ -138,10 +140,28 @@ extension StateStore {
     _ document: DocumentReference, of state: VerifiedState, atMost limit: UInt64, alreadyHeld: UInt64,
     room: UInt64, _ progress: ReadingProgress
   ) async throws -> UInt64 {
+    for continuing in [true, false] {
+      if let size = try await draft(
+        document, of: state, atMost: limit, alreadyHeld: alreadyHeld, continuing: continuing, progress)
+      {
+        return size
+      }
+    }
+    return 0
+  }
+
+  /// - Returns: its size; nil if what an earlier try left was not the beginning of it after all.
+  nonisolated private func draft(
+    _ document: DocumentReference, of state: VerifiedState, atMost limit: UInt64, alreadyHeld: UInt64,
+    continuing: Bool, _ progress: ReadingProgress
+  ) async throws -> UInt64? {
+    var size: UInt64 = 0
+    var isContinued = false
     do {
-      let draft = try blobs.draft(document.digest)
-      var size: UInt64 = 0
-      var bytes = try await state.open(document).makeAsyncIterator()
+      let draft = try blobs.draft(document.digest, continuing: continuing)
+      size = draft.head.count
+      isContinued = size > 0
+      var bytes = try await state.open(document, after: draft.head).makeAsyncIterator()
       while let chunk = try await bytes.next() {
         try Task.checkCancellation()
         progress.advance()
@@ -155,7 +175,13 @@ extension StateStore {
       progress.advance()
       return size
     } catch {
-      blobs.discard(document.digest)
+      if isContinued, (error as? VerificationError)?.code == .digestMismatch {
+        blobs.discard(document.digest)
+        return nil
+      }
+      // A line that broke, or a reader that was given up: the next try goes on from here.
+      let isInterrupted = error is BackendError || error is CancellationError
+      if !isInterrupted || size < BlobStore.smallestContinued { blobs.discard(document.digest) }
       throw error
     }
   }

@@ -12,7 +12,7 @@ import Glibc
 /// before a blob is placed it must have been digested by this process, and unchanged since (``DigestedBlobs``).
 struct BlobStore: Sendable {
   let directory: String
-  /// Where blobs are written before they are whole. Emptied whenever a store is opened.
+  /// Where blobs are written before they are whole. What is left of large ones is continued at the next try.
   let incoming: String
   private let digested = DigestedBlobs()
 
@@ -119,12 +119,44 @@ struct BlobStore: Sendable {
   /// A blob on its way in.
   struct Draft: ~Copyable {
     fileprivate let file: OpenFile
+    /// What an earlier try left of it.
+    let head: DocumentHead
+
     func write(_ bytes: [UInt8]) throws(FileError) { try file.write(bytes) }
   }
 
-  /// Begins to write the blob with this digest; the caller checks that the bytes have it.
-  func draft(_ digest: Digest) throws(FileError) -> Draft {
-    Draft(file: try OpenFile(incomingPath(of: digest), O_WRONLY | O_CREAT | O_TRUNC, mode: 0o444))
+  /// Below this many bytes a document is read again from its beginning, which costs no more than continuing it.
+  static let smallestContinued = 1 << 20
+
+  /// Begins to write the blob with this digest, or goes on with what an earlier try left of it; the caller checks that the
+  /// bytes have the digest.
+  func draft(_ digest: Digest, continuing: Bool = false) throws(FileError) -> Draft {
+    let path = incomingPath(of: digest)
+    var head = DocumentHead()
+    if continuing, let status = try Files.status(of: path), isContinued(status) {
+      // Blobs are read-only from the beginning, so that none is by mistake written to later.
+      chmod(path, 0o600)
+      defer { chmod(path, 0o444) }
+      let file = try OpenFile(path, O_RDWR | O_NOFOLLOW)
+      while case let bytes = try file.read(upTo: 1 << 18), !bytes.isEmpty { head.add(bytes) }
+      return Draft(file: file, head: head)
+    }
+    return Draft(file: try OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o444), head: head)
+  }
+
+  private func isContinued(_ status: FileStatus) -> Bool { status.isRegular && status.size >= Self.smallestContinued }
+
+  /// Removes what earlier tries left, except of these blobs, and of those what is too little to be continued.
+  func removeDrafts(except wanted: (Digest) -> Bool = { _ in false }) throws(FileError) {
+    for name in try Files.names(in: incoming) {
+      let path = Files.join(incoming, name)
+      if let digest = Digest(fileName: name), wanted(digest), let status = try Files.status(of: path),
+        isContinued(status)
+      {
+        continue
+      }
+      try Files.remove(path)
+    }
   }
 
   func discard(_ digest: Digest) { unlink(incomingPath(of: digest)) }

@@ -60,8 +60,9 @@ public actor StateStore {
         try Files.replace(layout.state, with: record.encoded(for: layout.state))
         try Files.synchronizeDirectory(Files.parent(path))
       }
-      // What an interrupted adoption left is not known to be on the disk.
-      for name in try Files.names(in: layout.incoming) { try Files.remove(Files.join(layout.incoming, name)) }
+      // What an interrupted adoption left of a large document is continued by the next; its digest will tell whether all of
+      // it reached the disk.
+      try BlobStore(directory: layout.blobs, incoming: layout.incoming).removeDrafts { _ in true }
       try layout.removeTemporaryFiles()
       if Files.isDirectory(layout.outbox) { Outbox(directory: layout.outbox).tidy() }
       return StateStore(

@@ -7,17 +7,17 @@ public struct TrustPolicy: Sendable {
   enum Requirement: Sendable {
     /// Signatures by at least `threshold` distinct keys that `signers` allows.
     case signatures(AllowedSigners, threshold: Int)
-    /// A channel that proved who the source is, such as verified TLS. A directory is none.
+    /// A channel that proved who the source is, such as verified TLS. A directory has none.
     case channel
-    /// Nothing. Only when asked for by name: anybody who can write to the source decides what this device runs.
+    /// Nothing. Only when asked for by name: every writer to the source decides what this device runs.
     case unsigned
   }
 
   let requirement: Requirement
   /// The largest version a device without any adopts. Default 2^63.
   public var maximumFirstVersion: UInt64
-  /// The largest step from one version to the next. Default 2^40. Without it, whoever once holds a key could publish
-  /// version 2^64-1 and no later version would ever be accepted again.
+  /// The largest step from one version to the next. Default 2^40. Without it, a key that is stolen once could publish
+  /// version 2^64-1, and no later version would ever be accepted again.
   public var maximumVersionStep: UInt64
 
   private init(_ requirement: Requirement) {
@@ -35,7 +35,7 @@ public struct TrustPolicy: Sendable {
   /// No evidence at all.
   public static var unsigned: TrustPolicy { TrustPolicy(.unsigned) }
 
-  /// Whether signatures are what counts. Evidence that is none need not be weighed then, and signatures not otherwise.
+  /// Whether signatures decide. Other evidence need not be weighed then, and signatures only then.
   public var requiresSignatures: Bool {
     if case .signatures = requirement { true } else { false }
   }

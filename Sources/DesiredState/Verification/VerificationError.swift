@@ -12,7 +12,7 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
     public static let signatureMissing = Code(rawValue: "signature-missing")
     /// A signature does not fit the manifest, or cannot be read.
     public static let signatureInvalid = Code(rawValue: "signature-invalid")
-    /// The signature is good, but nobody trusts its key for this, now.
+    /// The signature is good, but its key is not trusted for this, now.
     public static let signerUntrusted = Code(rawValue: "signer-untrusted")
     /// Too few distinct trusted keys signed.
     public static let thresholdNotMet = Code(rawValue: "threshold-not-met")
@@ -32,7 +32,7 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
     public static let timeJump = Code(rawValue: "time-jump")
     /// The manifest names another device.
     public static let wrongDevice = Code(rawValue: "wrong-device")
-    /// The manifest is not one.
+    /// The manifest cannot be read as one.
     public static let manifestMalformed = Code(rawValue: "manifest-malformed")
     /// A count or size is over its limit.
     public static let limitExceeded = Code(rawValue: "limit-exceeded")
@@ -48,10 +48,11 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
     public static let versionJump = Code(rawValue: "version-jump")
   }
 
+  /// Why the state was refused.
   public var code: Code
   /// What was found and what to do about it, in words. Text from outside in it is made safe to show.
   public let reason: String
-  /// What was looked at when the decision fell: the keys that signed, for instance. Empty if nothing.
+  /// What the decision rests on: the keys that signed, for instance.
   public var evidence: [String] { didSet { evidence = evidence.map { printable($0) } } }
   /// The version the manifest claims, where it was read.
   public var version: UInt64?
@@ -59,7 +60,10 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
   /// The document whose bytes were refused, and what its source said tells them from others.
   package var document: DocumentReference?
   var fingerprint: String?
+  /// Nothing was read: what was found before still stands.
+  var isRepeated = false
 
+  /// A refusal with this code.
   public init(_ code: Code, _ reason: String, evidence: [String] = [], version: UInt64? = nil) {
     self.code = code
     self.reason = printable(reason)

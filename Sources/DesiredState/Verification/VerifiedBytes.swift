@@ -5,13 +5,14 @@ public struct VerifiedBytes: AsyncSequence {
   let document: DocumentReference
   let bytes: any AsyncSequence<[UInt8], any Error>
   let limit: UInt64
+  /// What came before, if the document is continued.
+  var head = DocumentHead()
 
   public struct AsyncIterator: AsyncIteratorProtocol {
     let document: DocumentReference
     let limit: UInt64
     var bytes: any AsyncIteratorProtocol<[UInt8], any Error>
-    var hasher = Digest.Hasher()
-    var count: UInt64 = 0
+    var head: DocumentHead
 
     public mutating func next() async throws -> [UInt8]? {
       try await next(isolation: nil)
@@ -25,7 +26,7 @@ public struct VerifiedBytes: AsyncSequence {
         throw BackendError.contractual(error, of: "document \(quoted(document.id))")
       }
       guard let chunk = next else {
-        let digest = hasher.finalize()
+        let digest = head.hasher.finalize()
         guard digest == document.digest else {
           throw refusal(
             .digestMismatch,
@@ -33,11 +34,10 @@ public struct VerifiedBytes: AsyncSequence {
         }
         return nil
       }
-      count += UInt64(chunk.count)
-      guard count <= limit else {
+      head.add(chunk)
+      guard head.count <= limit else {
         throw refusal(.limitExceeded, "document \(quoted(document.id)) is longer than the limit of \(limit) bytes")
       }
-      hasher.update(chunk)
       return chunk
     }
 
@@ -49,6 +49,6 @@ public struct VerifiedBytes: AsyncSequence {
   }
 
   public func makeAsyncIterator() -> AsyncIterator {
-    AsyncIterator(document: document, limit: limit, bytes: bytes.makeAsyncIterator())
+    AsyncIterator(document: document, limit: limit, bytes: bytes.makeAsyncIterator(), head: head)
   }
 }

@@ -2,6 +2,7 @@ import DesiredStateSupport
 
 /// A state that passed every check. Only ``Verifier/admit(_:)`` makes one.
 public struct VerifiedState: Sendable {
+  /// The digest of the manifest.
   public let revision: Revision
   /// The manifest, parsed from `manifestBytes`.
   public let manifest: StateManifest
@@ -40,6 +41,18 @@ public struct VerifiedState: Sendable {
   public func open(_ document: DocumentReference) async throws -> VerifiedBytes {
     do {
       return VerifiedBytes(document: document, bytes: try await reader.open(document), limit: limits.documentSize)
+    } catch {
+      throw BackendError.contractual(error, of: "document \(quoted(document.id))")
+    }
+  }
+
+  /// The rest of a document of which the first bytes are here. At the end the digest is that of both together.
+  func open(_ document: DocumentReference, after head: DocumentHead) async throws -> VerifiedBytes {
+    guard head.count > 0 else { return try await open(document) }
+    do {
+      return VerifiedBytes(
+        document: document, bytes: try await reader.open(document, from: head.count), limit: limits.documentSize,
+        head: head)
     } catch {
       throw BackendError.contractual(error, of: "document \(quoted(document.id))")
     }

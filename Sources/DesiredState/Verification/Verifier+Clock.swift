@@ -12,7 +12,7 @@ extension Verifier {
   public static let earliestPlausibleTime: Date =
     day(String(cString: desired_state_build_date())) ?? Date(timeIntervalSince1970: 1_790_000_000)
 
-  /// The time at which a day begins where it begins first, 14 hours before UTC; nil if the text is none in the format of
+  /// The time at which a day begins where it begins first, 14 hours before UTC; nil if the text is not in the format of
   /// C's `__DATE__`.
   static func day(_ text: String) -> Date? {
     let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Lets one task sleep until another rings. A ring while nobody listens is kept, several count as one.
+/// Lets one task sleep until another rings. A ring without a listener is kept, several count as one.
 package final class AsyncSignal: Sendable {
   private struct State {
     var isRung = false

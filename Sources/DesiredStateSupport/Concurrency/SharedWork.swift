@@ -55,7 +55,7 @@ package final class SharedWork<Value: Sendable>: Sendable {
     Task { answer.give(await task.result) }
     do {
       return try await answer.value()
-    } catch where Task.isCancelled {
+    } catch  where Task.isCancelled {
       if run.leave() {
         task.cancel()
         _ = await task.result

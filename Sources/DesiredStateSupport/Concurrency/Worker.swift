@@ -2,7 +2,7 @@ import Dispatch
 
 /// A thread for calls that block, so that none ever runs on Swift's cooperative pool.
 ///
-/// One call runs at a time. Whoever waits is let go at once by cancellation, and by the time limit, even if the call
+/// One call runs at a time. A waiting caller is let go at once by cancellation, and by the time limit, even if the call
 /// itself is stuck in the kernel (a network file system whose server is gone); what it returns later is dropped.
 package final class Worker: Sendable {
   private let queue: DispatchQueue
@@ -15,7 +15,7 @@ package final class Worker: Sendable {
   /// Runs `work` on the thread and returns what it returns.
   ///
   /// On a ``BlockingThread`` it runs at once and where it is: moving thousands of small reads from thread to thread
-  /// costs more than the reads. Whoever started that thread watches over the time.
+  /// costs more than the reads. The caller that started that thread watches over the time.
   ///
   /// - Throws: what `work` throws; `CancellationError`; ``WorkerTimeout`` when `timeout` has passed.
   package func run<Value: Sendable>(

@@ -1,13 +1,16 @@
 import Glibc
+import SystemPackage
 
 /// A file operation failed on this device's own disk.
 public struct FileError: Error, Sendable, CustomStringConvertible {
-  /// What was being done, in words: "write", "rename".
+  /// The operation, in words: "write", "rename".
   public let operation: String
   /// The path it was done to.
   public let path: String
-  /// The error number of errno(3).
+  /// The error number of errno(3), which says what kind of trouble.
   public let code: Int32
+  /// The error number as an error.
+  public var underlying: (any Error)? { Errno(rawValue: code) }
 
   package init(_ operation: String, _ path: String, code: Int32 = errno) {
     self.operation = operation
@@ -15,7 +18,8 @@ public struct FileError: Error, Sendable, CustomStringConvertible {
     self.code = code
   }
 
-  public var description: String {
+  /// What happened and what to do about it, in words. Text from outside in it is made safe to show.
+  public var message: String {
     var text = "cannot \(operation) \(path): \(String(cString: strerror(code)))"
     switch code {
     case ENOSPC, EDQUOT: text += "; free some space there, nothing that was adopted is lost"
@@ -23,6 +27,8 @@ public struct FileError: Error, Sendable, CustomStringConvertible {
     case EACCES, EPERM: text += "; check its owner and permissions"
     default: break
     }
-    return text
+    return printable(text)
   }
+
+  public var description: String { message }
 }

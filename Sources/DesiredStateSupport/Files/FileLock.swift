@@ -38,7 +38,7 @@ package final class FileLock: Sendable {
     self.descriptor = descriptor
   }
 
-  /// Gives the lock up now, whoever may still hold on to this value.
+  /// Gives the lock up now, even if this value is still held.
   ///
   /// Closing would not do: a child process that has been forked and has not executed yet shares the open file, and
   /// the lock with it.

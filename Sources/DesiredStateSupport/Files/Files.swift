@@ -26,7 +26,7 @@ package enum Files {
   package static func read(_ file: borrowing OpenFile, limit: Int) throws(FileError) -> [UInt8]? {
     let size = try file.status().size
     guard size <= limit else { return nil }
-    // One byte more than the size, so that the end is seen with the first read of a file that nobody is writing to.
+    // One byte more than the size, so that the end is seen with the first read of a file without a writer.
     var bytes = try file.read(upTo: size + 1)
     while true {
       guard bytes.count <= limit else { return nil }
@@ -49,7 +49,7 @@ package enum Files {
     }
   }
 
-  /// What is at a path, a symbolic link itself and not where it leads; nil if nothing is there.
+  /// The kind of the file at a path, a symbolic link itself and not where it leads; nil if nothing is there.
   ///
   /// - Throws: ``FileError`` for every other reason not to know: a disk that does not answer is no proof of absence.
   package static func status(of path: String) throws(FileError) -> FileStatus? {
@@ -65,7 +65,7 @@ package enum Files {
     return stat(path, &buffer) == 0 && FileStatus(buffer).isDirectory
   }
 
-  /// Makes a new directory for nobody but this user, below `TMPDIR` or `/tmp`. Whoever asked removes it.
+  /// Makes a new directory for this user alone, below `TMPDIR` or `/tmp`. The caller removes it.
   package static func temporaryDirectory(_ prefix: String) throws(FileError) -> String {
     let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array(join(parent, "\(prefix)-XXXXXX").utf8) + [0]
@@ -151,7 +151,7 @@ package enum Files {
     guard syncfs(directory.descriptor) == 0 else { throw FileError("sync the file system of", path) }
   }
 
-  /// Removes a file, or a directory with all it holds; what is not there is removed already. Symbolic links are
+  /// Removes a file, or a directory with all it holds; a missing one is removed already. Symbolic links are
   /// removed, never followed.
   package static func remove(_ path: String) throws(FileError) {
     guard let status = try status(of: path) else { return }

@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// A directory held open, so that what is opened below it is below it, whatever symbolic links say.
+/// A directory held open, so that a file opened below it is below it, whatever symbolic links say.
 package struct OpenDirectory: ~Copyable {
   package let descriptor: Int32
   package let path: String
@@ -31,14 +31,14 @@ package struct OpenDirectory: ~Copyable {
   /// Opens for reading what must be a regular file below the directory, without waiting for a FIFO's other end.
   ///
   /// - Throws: ``FileError`` with `EXDEV` if the path leads out of the directory, `ELOOP` for a symbolic link that is not
-  ///   followed or goes round in a circle, `EINVAL` or `ENXIO` for what is no regular file.
+  ///   followed or goes round in a circle, `EINVAL` or `ENXIO` for anything but a regular file.
   package func file(at relative: String, links: SymlinkPolicy = .below) throws(FileError) -> OpenFile {
     let file = try open(relative, O_RDONLY | O_NONBLOCK | O_NOCTTY, links: links)
     guard try file.status().isRegular else { throw FileError("read", file.path, code: EINVAL) }
     return file
   }
 
-  /// What is at a path below the directory; nothing is opened for reading.
+  /// The status of a path below the directory; nothing is opened for reading.
   package func status(at relative: String, links: SymlinkPolicy = .below) throws(FileError) -> FileStatus {
     try open(relative, Self.pathOnly, links: links).status()
   }

@@ -97,7 +97,7 @@ package struct FileStatus: Sendable, Equatable {
     changed = buffer.st_ctim
   }
 
-  /// The status of what is at a path, a symbolic link itself and not where it leads; nil if nothing is there.
+  /// The status of the file at a path, a symbolic link itself and not where it leads; nil if nothing is there.
   package init?(at path: String) {
     var buffer = stat()
     guard lstat(path, &buffer) == 0 else { return nil }

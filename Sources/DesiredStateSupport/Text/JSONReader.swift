@@ -3,16 +3,16 @@
 ///
 /// Refused are a key that is given twice in one object, anything but UTF-8, a byte-order mark, comments, trailing
 /// commas, numbers and escapes that the grammar does not have, and nesting beyond ``maximumDepth``. An integer is an
-/// integer: `7.0` and `7e0` are none.
+/// integer, which `7.0` and `7e0` are not.
 package struct JSONReader {
   /// How deep values may be nested.
   package static let maximumDepth = 64
   /// How many keys an object may have.
   package static let maximumKeyCount = 4096
 
-  /// What is wrong, and where.
+  /// The fault and its place.
   package struct Failure: Error, CustomStringConvertible {
-    /// What is wrong with the value at `path`.
+    /// The fault of the value at `path`.
     package var message: String
     /// Where it is, as in `deployments[1].digest`; empty for the whole.
     package var path = ""

@@ -5,7 +5,7 @@ package enum Timestamp {
   /// In UTC, to the second: `2026-11-22T10:00:00Z`.
   package static func text(_ date: Date) -> String { Date.ISO8601FormatStyle().format(date) }
 
-  /// Any RFC 3339 date-time, with or without a fraction of a second; nil if it is none, if more follows it, or if no
+  /// Any RFC 3339 date-time, with or without a fraction of a second; nil if it is not of that form, if more follows it, or if no
   /// calendar has it.
   ///
   /// Section 5.6 allows `t` and `z` in lower case. A leap second counts as the second after it.

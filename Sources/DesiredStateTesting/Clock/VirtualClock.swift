@@ -70,7 +70,7 @@ public final class VirtualClock: Clock, Sendable {
   /// How many sleep right now.
   public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
 
-  /// When the next sleeper wakes; nil if nobody sleeps.
+  /// When the next sleeper wakes; nil without a sleeper.
   public var nextWakeUp: Instant? { state.withLock { $0.sleepers.values.map(\.deadline).min() } }
 
   /// Sleeps until the clock has been moved to `deadline`.
@@ -111,9 +111,9 @@ public final class VirtualClock: Clock, Sendable {
     }
   }
 
-  /// Moves the clock and wakes everybody whose time has come, in the order of their deadlines.
+  /// Moves the clock and wakes every sleeper whose time has come, in the order of their deadlines.
   ///
-  /// Whoever sleeps again after waking counts from the new time. To pass through several sleeps of one task, advance
+  /// A task that sleeps again after waking counts from the new time. To pass through several sleeps of one task, advance
   /// several times, with ``waitForSleepers(_:)`` between.
   public func advance(by duration: Duration) {
     precondition(duration >= .zero, "a clock does not run backwards; set date to correct the wall clock")
@@ -130,7 +130,7 @@ public final class VirtualClock: Clock, Sendable {
 
   /// Moves the clock to when the next sleeper wakes, and wakes it.
   ///
-  /// - Returns: how far the clock was moved; nil if nobody sleeps, and the clock stands where it was.
+  /// - Returns: how far the clock was moved; nil without a sleeper, and the clock stands where it was.
   @discardableResult public func advanceToNextWakeUp() -> Duration? {
     guard let next = nextWakeUp else { return nil }
     let step = max(.zero, now.duration(to: next))
@@ -138,7 +138,7 @@ public final class VirtualClock: Clock, Sendable {
     return step
   }
 
-  /// Adds whoever waits, or resumes at once: with an error if cancelled already, without one if there is nothing to
+  /// Adds a waiting task, or resumes at once: with an error if cancelled already, without one if there is nothing to
   /// wait for (`wait` returns false then).
   private func enter(
     _ id: Int, _ continuation: CheckedContinuation<Void, any Error>, _ wait: (inout State) -> Bool

@@ -9,7 +9,7 @@ public struct Conformance: Sendable {
   /// Who signs every publication of the kit.
   public static let signer = TestSigner("conformance@desired-state.example")
 
-  /// What the backend is called in reports.
+  /// The backend's name in reports.
   public let name: String
   /// How long a single operation may take that nothing holds up.
   public let operationTimeout: Duration
@@ -18,7 +18,7 @@ public struct Conformance: Sendable {
   private let makeFixture: @Sendable () async throws -> any ConformanceFixture
 
   /// - Parameters:
-  ///   - name: what the backend is called in reports.
+  ///   - name: the backend's name in reports.
   ///   - operationTimeout: how long a single operation may take that nothing holds up; a backend that takes longer hangs.
   ///   - table: the file in which the backend's column is checked when every law was tried under Swift Testing.
   ///   - fixture: makes a fixture, anew for each law.
@@ -108,6 +108,7 @@ extension ConformanceCase {
     case .leaks: try await tryLeaks()
     case .decoration: try await tryDecoration()
     case .repair: try await tryRepair()
+    case .resuming: try await tryResuming()
     }
   }
 }

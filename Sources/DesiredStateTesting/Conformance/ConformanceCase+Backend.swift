@@ -87,7 +87,23 @@ extension ConformanceCase {
     return Seen(fetched: state, verified: verified, marker: result.marker)
   }
 
-  /// Whether a verified state is what was published.
+  /// Fetch must answer unchanged, and every document of the current state must be readable.
+  ///
+  /// - Throws: ``Violation`` otherwise.
+  func expectUsable(_ backend: any DesiredStateBackend, after seen: Seen, when: String) async throws {
+    let expected = "\(when), the backend works as before"
+    do {
+      let result = try await fetch(backend, after: seen)
+      guard case .unchanged = result.outcome else {
+        throw Violation(expected: expected, happened: "fetch with the current revision answered \(result.words)")
+      }
+      for document in seen.documents { _ = try await bytes(of: document, in: seen.verified) }
+    } catch let error where error is BackendError || error is VerificationError || error is CancellationError {
+      throw Violation(expected: expected, happened: "an operation threw \(error)")
+    }
+  }
+
+  /// Whether a verified state is the published one.
   func matches(_ state: VerifiedState, _ publication: TestPublication) -> Bool {
     let documents = Dictionary(state.manifest.documents.map { ($0.id, $0.digest) }) { first, _ in first }
     guard state.manifest.version == nil || state.manifest.version == publication.version else { return false }

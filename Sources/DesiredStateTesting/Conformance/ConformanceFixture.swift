@@ -25,7 +25,7 @@ public protocol ConformanceFixture: Sendable {
   /// Brings the source back as it was.
   func makeReachable() async throws
 
-  /// Changes a byte of what is published; ``TestPublication/corrupted(_:)`` does it to bytes at hand.
+  /// Changes a byte of the publication; ``TestPublication/corrupted(_:)`` does it to bytes at hand.
   func corrupt(_ part: TestPublication.Part) async throws
 
   /// Every secret the backend's configuration holds (a token, a password), so that the kit can look for it where it must
@@ -66,14 +66,14 @@ public protocol ConformanceFixture: Sendable {
   /// Ends ``stall()``. By default nothing.
   func resume() async throws
 
-  /// Makes a part of what is published so long that it has no end in practice: bytes after bytes. By default not
+  /// Makes a part of the publication so long that it has no end in practice: bytes after bytes. By default not
   /// possible.
   func makeEndless(_ part: TestPublication.Part) async throws
 
   /// Makes the source ask, with its next answer, not to be polled again for that long. By default not possible.
   func askForPatience(_ duration: Duration) async throws
 
-  /// What was read from the source since the fixture was made. By default the source cannot tell.
+  /// The traffic of the source since the fixture was made. By default the source cannot tell.
   func traffic() async throws -> SourceTraffic
 
   /// The acknowledgements the source holds, oldest first; of a source that keeps the newest of each subject, those. By

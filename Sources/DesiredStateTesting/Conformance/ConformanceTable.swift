@@ -30,7 +30,7 @@ public struct ConformanceTable: Sendable {
   /// Holds a report against its column, or writes the column.
   ///
   /// - Parameter isRecording: whether to write.
-  /// - Returns: what is wrong with the column, in words; nil if it is as it should be.
+  /// - Returns: the difference to the column, in words; nil if there is no difference.
   /// - Throws: an error of the file system.
   public func check(_ report: ConformanceReport, isRecording: Bool) throws -> String? {
     try Self.writing.withLock { _ in
@@ -95,7 +95,7 @@ public struct ConformanceTable: Sendable {
       var lines = [
         "# Backends and laws",
         "",
-        "What the conformance kit found, law by law. Written from a run of the tests with `RECORD_CONFORMANCE=1` in the environment; the tests fail when it is out of date.",
+        "The findings of the conformance kit, law by law. Written from a run of the tests with `RECORD_CONFORMANCE=1` in the environment; the tests fail when it is out of date.",
         "",
         "| Law | \(names.joined(separator: " | ")) |",
         "| --- |\(names.map { _ in " --- |" }.joined())",
@@ -104,7 +104,7 @@ public struct ConformanceTable: Sendable {
         let cells = names.map { byName[$0]?.outcomes[index] ?? "" }
         lines.append("| \(law.number). \(law.statement) | \(cells.joined(separator: " | ")) |")
       }
-      lines += ["", "What was not tried, and why:", ""]
+      lines += ["", "Not tried, and why:", ""]
       for name in names { lines += byName[name]?.gaps.map { "- \(name): \($0)" } ?? [] }
       return lines.joined(separator: "\n") + "\n"
     }

@@ -36,8 +36,10 @@ public enum Law: Int, CaseIterable, Sendable, Hashable, Codable, Comparable {
   case leaks
   /// Evidence and origin survive decoration: a backend wrapped in a pass-through decorator gives the same verdicts.
   case decoration
-  /// Absent says what is missing; a corrupted byte that is repaired at the source heals, whatever validators it shows.
+  /// Absent names the missing part; a corrupted byte that is repaired at the source heals, whatever validators it shows.
   case repair
+  /// A document is read from any offset; a source that declares that it resumes is not read from the beginning for it.
+  case resuming
 
   /// Its number in the contract, from 1.
   public var number: Int { rawValue }
@@ -69,7 +71,9 @@ public enum Law: Int, CaseIterable, Sendable, Hashable, Codable, Comparable {
     case .decoration:
       "Evidence and origin survive decoration: a backend wrapped in a pass-through decorator gives the same verdicts."
     case .repair:
-      "Absent says what is missing; a corrupted byte that is repaired at the source heals, whatever validators it shows."
+      "Absent names the missing part; a corrupted byte that is repaired at the source heals, whatever validators it shows."
+    case .resuming:
+      "A document is read from any offset; a source that declares that it resumes is not read from the beginning for it."
     }
   }
 
@@ -99,6 +103,7 @@ extension Law: CustomStringConvertible {
       case .leaks: "leaks"
       case .decoration: "decoration"
       case .repair: "repair"
+      case .resuming: "resuming"
       }
     return "law \(number), \(name)"
   }

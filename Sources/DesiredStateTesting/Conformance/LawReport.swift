@@ -17,7 +17,7 @@ public struct LawReport: Sendable, Equatable {
   public enum Outcome: Sendable, Equatable {
     /// Everything the law asks for was tried, and found.
     case kept
-    /// What was tried was found; the list says what was not tried, and why.
+    /// The tried part was kept; the list names the rest, and why it was not tried.
     case keptInPart([String])
     /// Nothing could be tried, and why.
     case notTried(String)
@@ -27,7 +27,7 @@ public struct LawReport: Sendable, Equatable {
     case undecided(String)
   }
 
-  /// Whether a test of this law must fail. What was not tried does not fail, and is no pass either.
+  /// Whether a test of this law must fail. An untried law does not fail, and does not pass either.
   public var isFailure: Bool {
     switch outcome {
     case .broken, .undecided: true
@@ -35,7 +35,7 @@ public struct LawReport: Sendable, Equatable {
     }
   }
 
-  /// What was not tried, and why.
+  /// The parts that were not tried, and why.
   public var gaps: [String] {
     switch outcome {
     case .keptInPart(let gaps): gaps
@@ -46,7 +46,7 @@ public struct LawReport: Sendable, Equatable {
 }
 
 extension LawReport: CustomStringConvertible {
-  /// The law and what came of it, in words for whoever has to mend the backend.
+  /// The law and the outcome, in words for the developer of the backend.
   public var description: String {
     switch outcome {
     case .kept: "\(law): kept"
@@ -84,7 +84,7 @@ public struct ConformanceReport: Sendable, Equatable {
 }
 
 extension ConformanceReport: CustomStringConvertible {
-  /// A table of the laws, and below it what was not tried and what was broken.
+  /// A table of the laws, and below it the gaps and the broken laws.
   public var description: String {
     var lines = ["\(name): the laws of a desired-state backend"]
     for report in laws {

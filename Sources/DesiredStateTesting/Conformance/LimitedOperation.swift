@@ -3,7 +3,7 @@ import Dispatch
 /// Runs other people's code so that it cannot hang the kit, whatever it does.
 ///
 /// It runs on threads of its own: a backend that blocks the thread it is called on takes none of Swift's cooperative pool
-/// with it. Whoever waits is let go at the limit, also if the code ignores its cancellation; it is left behind then.
+/// with it. A waiting case is let go at the limit, also if the code ignores its cancellation; it is left behind then.
 enum Limited {
   /// The code did not end in time.
   struct Exceeded: Error { let limit: Duration }
@@ -34,12 +34,12 @@ enum Limited {
 
     /// What the code returned or threw. To be asked for once.
     ///
-    /// - Throws: ``Exceeded``; what the code throws; `CancellationError` if whoever asks is cancelled.
+    /// - Throws: ``Exceeded``; what the code throws; `CancellationError` if the caller is cancelled.
     func value(within limit: Duration) async throws -> Value {
       let answer = answer
       let alarm = DispatchWorkItem {
         Threads.whenTimersWork(atMost: limit * 4) {
-          // What was late because of others has this long to come.
+          // An answer that is late because of others has this long to come.
           Threads.alarms.asyncAfter(deadline: .now() + limit.seconds / 2) {
             answer.yield(.failure(Exceeded(limit: limit)))
           }
@@ -64,8 +64,8 @@ enum Limited {
 
     /// Calls back when Swift's own pool has a thread to spare, or at the latest after some time.
     ///
-    /// Sleeping tasks are woken there. While other tests of this process block all of its threads, nobody is woken, and
-    /// nobody can be blamed for being late.
+    /// Sleeping tasks are woken there. While other tests of this process block all of its threads, no sleeper is woken, and
+    /// no backend can be blamed for being late.
     static func whenTimersWork(atMost limit: Duration, _ work: @escaping @Sendable () -> Void) {
       let (answers, answer) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingOldest(1))
       Task.detached { answer.yield() }

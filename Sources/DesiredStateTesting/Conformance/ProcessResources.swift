@@ -4,8 +4,8 @@ import Glibc
 
 /// What this process holds: open files, threads and resident memory by proc(5), and what malloc(3) has given out.
 ///
-/// Both kinds of memory are looked at: what is leaked may fit into memory that was used before, and does not show in what
-/// is resident then; what is mapped does not show in what malloc gave out.
+/// Both kinds of memory are looked at: a leak may fit into memory that was used before, and does not show in the
+/// resident size then; mapped memory does not show in malloc's own count.
 struct ProcessResources: CustomStringConvertible {
   var descriptors = 0
   var threads = 0
@@ -19,7 +19,7 @@ struct ProcessResources: CustomStringConvertible {
     // proc_pid_statm(5): size, resident, ... in pages.
     let statm = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
     resources.resident = (statm.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * Int(getpagesize())
-    // mallinfo(3): uordblks is what is in use, hblkhd what large allocations have mapped.
+    // mallinfo(3): uordblks counts bytes in use, hblkhd those that large allocations map.
     let heap = mallinfo2()
     resources.allocated = Int(heap.uordblks + heap.hblkhd)
     return resources

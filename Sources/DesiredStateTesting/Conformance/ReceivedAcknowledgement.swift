@@ -3,7 +3,7 @@ import FoundationEssentials
 
 /// An acknowledgement as a source received it, reduced to what the kit compares.
 public struct ReceivedAcknowledgement: Sendable, Hashable {
-  /// What it is about.
+  /// Its subject.
   public var subject: Acknowledgement.Subject
   /// What it says of it: `adopted` or `rejected` of the state, a state such as `installed` of a document.
   public var state: String
@@ -28,7 +28,7 @@ public struct ReceivedAcknowledgement: Sendable, Hashable {
 
   /// Reads a receipt, as a drop or a repository holds it under `acknowledgements`.
   ///
-  /// - Throws: `DecodingError` if it is none.
+  /// - Throws: `DecodingError` if it cannot be read as one.
   public init(receipt bytes: [UInt8]) throws {
     struct Wire: Decodable {
       struct Status: Decodable { var state: String }

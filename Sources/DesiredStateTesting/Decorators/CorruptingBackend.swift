@@ -1,6 +1,6 @@
 public import DesiredState
 
-/// Makes any backend's bytes go bad: now and then one bit of a manifest, a signature or a document is not what was sent.
+/// Makes any backend's bytes go bad: now and then one bit of a manifest, a signature or a document is wrong.
 public struct CorruptingBackend<Base: DesiredStateBackend>: BackendDecorator {
   public let base: Base
   private let probability: Double
@@ -20,7 +20,7 @@ public struct CorruptingBackend<Base: DesiredStateBackend>: BackendDecorator {
       let wrapped = WrappedReader(base: state.documents) { document, reader in
         WrappedBytes(base: try await reader.open(document)) { mayChange($0) }
       }
-      // What is synthesised here was never on a wire.
+      // A synthesised manifest was never on a wire.
       guard !state.isSynthesised else { return state.replacing(documents: wrapped) }
       return state.replacing(
         manifest: mayChange(state.manifest), signatures: state.signatures.map(mayChange), documents: wrapped)

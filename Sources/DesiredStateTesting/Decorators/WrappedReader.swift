@@ -7,8 +7,21 @@ struct WrappedReader: DocumentReader {
   let opening: @Sendable (DocumentReference, any DocumentReader) async throws -> Bytes
 
   func open(_ document: DocumentReference) async throws -> Bytes { try await opening(document, base) }
+  func open(_ document: DocumentReference, from offset: UInt64) async throws -> Bytes {
+    try await opening(document, OffsetReader(base: base, offset: offset))
+  }
   func readingOrder(of documents: [DocumentReference]) -> [DocumentReference] { base.readingOrder(of: documents) }
   func fingerprint(of document: DocumentReference) async -> String? { await base.fingerprint(of: document) }
+}
+
+/// A reader whose documents begin at an offset.
+private struct OffsetReader: DocumentReader {
+  let base: any DocumentReader
+  let offset: UInt64
+
+  func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
+    try await base.open(document, from: offset)
+  }
 }
 
 /// A document's bytes, each piece changed or refused on its way.

@@ -56,7 +56,7 @@ extension MockBackend {
     remote.publish(publication, leavingOut: [part])
   }
 
-  /// Changes one byte of a part of what is published.
+  /// Changes one byte of a part of the publication.
   public func corrupt(_ part: TestPublication.Part) { remote.corrupt(part) }
 
   /// Puts the published bytes of a part back where ``corrupt(_:)`` changed them.
@@ -126,10 +126,10 @@ extension MockBackend {
     return nil
   }
 
-  /// What was asked of the source so far.
+  /// The questions to the source so far.
   public var counts: Counts { remote.counts }
 
-  /// What is published now.
+  /// The present publication.
   public var publication: TestPublication? { remote.published?.publication }
 
   /// How often the source was asked for what.

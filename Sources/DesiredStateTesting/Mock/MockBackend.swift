@@ -11,7 +11,7 @@ import Synchronization
 ///     backend.publish(["press": "recipe: 7"])
 ///     let result = try await backend.fetch(FetchRequest())
 ///
-/// What it publishes is signed by ``signers``; `backend.policy` trusts them.
+/// Its publications are signed by ``signers``; `backend.policy` trusts them.
 public final class MockBackend: DesiredStateBackend {
   /// What an agent can ask of a backend, as far as a test can make it slow or fail.
   public enum Operation: Hashable, Sendable, CaseIterable {
@@ -25,7 +25,7 @@ public final class MockBackend: DesiredStateBackend {
 
   public let source: String
   public let capabilities: BackendCapabilities
-  /// Who signs what is published; nobody if empty. Set at the beginning.
+  /// The signers of every publication; unsigned if empty. Set at the beginning.
   public let signers: [TestSigner]
   let remote: MockSource
 
@@ -33,11 +33,11 @@ public final class MockBackend: DesiredStateBackend {
   ///
   /// - Parameters:
   ///   - source: its name, as logs and the store know it.
-  ///   - capabilities: what it declares; what is missing it refuses to do.
+  ///   - capabilities: what it declares; it refuses to do the rest.
   ///   - signers: who signs what it publishes.
   ///   - clock: what delays and timeouts pass by; give the ``VirtualClock`` of the test.
   public init(
-    source: String = "mock:", capabilities: BackendCapabilities = [.acknowledges, .hintsAtChanges],
+    source: String = "mock:", capabilities: BackendCapabilities = [.acknowledges, .hintsAtChanges, .resumes],
     signers: [TestSigner] = [TestSigner()], clock: any Clock<Duration> = ContinuousClock()
   ) {
     self.source = source
@@ -90,6 +90,6 @@ public final class MockBackend: DesiredStateBackend {
 }
 
 extension MockBackend {
-  /// Trusts who signs here: what an agent under test is configured with. Unsigned if nobody signs.
+  /// Trusts the signers here: the policy for an agent under test. Unsigned without signers.
   public var policy: TrustPolicy { TestSigner.policy(signers) }
 }

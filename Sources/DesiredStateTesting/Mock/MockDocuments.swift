@@ -6,12 +6,18 @@ struct MockDocuments: DocumentReader {
   let timeout: Duration
 
   func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
+    try await open(document, from: 0)
+  }
+
+  func open(
+    _ document: DocumentReference, from offset: UInt64
+  ) async throws -> any AsyncSequence<[UInt8], any Error> {
     try await remote.pass(.read, timeout: timeout)
     guard let content = remote.content(of: document.digest) else {
       throw VerificationError(
         .documentMissing, "document '\(document.id)' is not at the source; if it is being copied it will be seen later")
     }
-    return MockDocument(content: content, remote: remote, timeout: timeout)
+    return MockDocument(content: content, offset: Int(clamping: offset), remote: remote, timeout: timeout)
   }
 }
 
@@ -23,12 +29,13 @@ struct MockDocument: AsyncSequence, Sendable {
   }
 
   let content: Content
+  var offset = 0
   let remote: MockSource
   let timeout: Duration
 
   struct AsyncIterator: AsyncIteratorProtocol {
     let document: MockDocument
-    var offset = 0
+    var offset: Int
 
     mutating func next() async throws -> [UInt8]? {
       try await document.remote.pass(.read, timeout: document.timeout)
@@ -46,5 +53,5 @@ struct MockDocument: AsyncSequence, Sendable {
     }
   }
 
-  func makeAsyncIterator() -> AsyncIterator { AsyncIterator(document: self) }
+  func makeAsyncIterator() -> AsyncIterator { AsyncIterator(document: self, offset: offset) }
 }

@@ -1,9 +1,9 @@
 import DesiredState
 import Synchronization
 
-/// The far end of a ``MockBackend``: what is published, what goes wrong, and what was asked.
+/// The far end of a ``MockBackend``: its publication, its faults, and its record of requests.
 final class MockSource: Sendable {
-  /// What is published: the bytes that are there, which need not be those that should be.
+  /// The publication: the bytes that are there, which need not be the right ones.
   struct Published {
     var publication: TestPublication
     var manifest: [UInt8]

@@ -16,7 +16,7 @@ final class MockStall: Sendable {
 
   func stall(_ operations: Set<MockBackend.Operation>) { state.withLock { $0.stalled.formUnion(operations) } }
 
-  /// Lets everybody go, and nobody wait any more.
+  /// Lets every operation go, and none wait any more.
   func resume() {
     let released = state.withLock { state in
       defer { state.waiting = [:] }

@@ -30,7 +30,7 @@ public struct TestPublication: Sendable, Hashable {
   public let documents: [String: [UInt8]]
   /// The manifest's exact bytes.
   public let manifest: [UInt8]
-  /// The armored signatures over ``manifest``, one after the other in one file; empty if nobody signed.
+  /// The armored signatures over ``manifest``, one after the other in one file; empty without a signer.
   public let signatures: [UInt8]
 
   /// Puts a state together as `desired-state publish` does.

@@ -46,7 +46,7 @@ struct LibGit2Error: Error, CustomStringConvertible {
     !isNotFound
       && [GIT_ERROR_OBJECT, GIT_ERROR_TREE, GIT_ERROR_TAG, GIT_ERROR_INVALID].contains { $0.rawValue == area }
   }
-  /// A pack on its way in is none.
+  /// A pack on its way in is not counted.
   var isOfPack: Bool { area == GIT_ERROR_INDEXER.rawValue }
   /// It was told to stop.
   var isCancelled: Bool { code == GIT_EUSER.rawValue }

@@ -2,14 +2,14 @@ import DesiredStateTesting
 
 /// A broken backend: an honest ``MockBackend`` with one plausible mistake, which breaks exactly one law.
 ///
-/// They prove that the kit finds what it is there to find. Add one for every mistake met in the field.
+/// They prove that the kit finds mistakes. Add one for every mistake met in the field.
 enum Mutant: String, CaseIterable, Sendable, Hashable {
-  /// Waits for news of publications and never looks at what is there already.
+  /// Waits for news of publications and never polls the present one.
   case watchesWithoutLooking
 
   /// Reads every document to find out that nothing has changed.
   case readsToSayUnchanged
-  /// Knows what the device has by its own marker only, and not by the revision.
+  /// Knows the device's state by its own marker only, and not by the revision.
   case needsItsMarker
 
   /// Offers the states of the past one after the other, as an event log does, and not the newest.
@@ -69,7 +69,7 @@ enum Mutant: String, CaseIterable, Sendable, Hashable {
   /// Calls a bad signature trouble with the line.
   case mistakesTamperingForFailure
 
-  /// Delivers what it was given again under another name.
+  /// Delivers an acknowledgement again under another name.
   case acknowledgesTwice
   /// Delivers an acknowledgement after the next one.
   case swapsAcknowledgements
@@ -78,7 +78,7 @@ enum Mutant: String, CaseIterable, Sendable, Hashable {
   /// Declares nothing, takes acknowledgements all the same, and drops them.
   case dropsAcknowledgements
 
-  /// Keeps what it was asked for in a place that all callers share.
+  /// Keeps the question in a place that all callers share.
   case mixesUpReaders
   /// Serves one caller, and throws at the others.
   case servesOneCallerOnly
@@ -113,10 +113,15 @@ enum Mutant: String, CaseIterable, Sendable, Hashable {
   /// Makes the state anew when it verifies, and forgets where it came from.
   case losesOriginWhenVerifying
 
-  /// Says that nothing is published, and not what is missing.
+  /// Says that nothing is published, and not which part is missing.
   case saysNothingOfAbsence
   /// Keeps the bytes of a document that it never checked, and gives them for ever.
   case keepsWrongBytes
+
+  /// Says that it resumes, and reads from the beginning.
+  case restartsFromNothing
+  /// Begins one byte too late.
+  case resumesAtTheWrongPlace
 
   /// The one law that it breaks.
   var breaks: Law {
@@ -141,6 +146,7 @@ enum Mutant: String, CaseIterable, Sendable, Hashable {
     case .leaksDescriptors, .leaksThreads, .leaksMemory: .leaks
     case .hidesEvidenceInItsReader, .dropsOrigin, .losesOriginWhenVerifying: .decoration
     case .saysNothingOfAbsence, .keepsWrongBytes: .repair
+    case .restartsFromNothing, .resumesAtTheWrongPlace: .resuming
     }
   }
 }

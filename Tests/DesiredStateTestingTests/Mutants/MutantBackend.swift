@@ -2,7 +2,7 @@ import DesiredState
 
 @testable import DesiredStateTesting
 
-/// What a mutant does in place of the honest backend. What is not changed is passed on.
+/// The changes that a mutant makes to the honest backend. Everything else is passed on.
 struct Mutation: Sendable {
   typealias Bytes = any AsyncSequence<[UInt8], any Error>
 
@@ -72,7 +72,9 @@ struct MutantFixture: ConformanceFixture {
   }
   func stall() async throws { try await honest.stall() }
   // A mutant may not come to the source at all, and a wait for it would have no end.
-  func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(20)) }
+  func waitUntilStalled() async throws {
+    try? await withTimeout(.milliseconds(100)) { [honest] in try await honest.waitUntilStalled() }
+  }
   func resume() async throws { try await honest.resume() }
   func makeEndless(_ part: TestPublication.Part) async throws { try await honest.makeEndless(part) }
   func askForPatience(_ duration: Duration) async throws { try await honest.askForPatience(duration) }

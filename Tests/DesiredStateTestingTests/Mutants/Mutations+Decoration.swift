@@ -2,7 +2,7 @@ import DesiredState
 
 @testable import DesiredStateTesting
 
-// Mistakes in how evidence, origin and absence are handed on, and in what is remembered: laws 17 and 18.
+// Mistakes in how evidence, origin and absence are handed on, and in memory: laws 17 to 19.
 extension Mutation {
   static func hidingEvidence() -> Mutation {
     Mutation(
@@ -51,6 +51,31 @@ extension Mutation {
       kept.value.withLock { [bytes] in $0[document.digest] = bytes }
       return DocumentBytes(bytes)
     })
+  }
+}
+
+extension Mutation {
+  static func resuming(_ reader: @escaping @Sendable (any DocumentReader) -> any DocumentReader) -> Mutation {
+    Mutation(finish: { state in state.replacing(documents: reader(state.documents)) })
+  }
+}
+
+/// A reader that resumes as it should not.
+private struct ResumingReader: DocumentReader {
+  let base: any DocumentReader
+  let isRestarting: Bool
+
+  func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
+    try await base.open(document)
+  }
+
+  func open(
+    _ document: DocumentReference, from offset: UInt64
+  ) async throws -> any AsyncSequence<[UInt8], any Error> {
+    guard isRestarting else { return try await base.open(document, from: offset == 0 ? 0 : offset + 1) }
+    var bytes: [UInt8] = []
+    for try await piece in try await base.open(document) { bytes += piece }
+    return DocumentBytes(Array(bytes.dropFirst(Int(clamping: offset))))
   }
 }
 

@@ -55,6 +55,8 @@ extension Mutant {
     case .losesOriginWhenVerifying: .losingOrigin()
     case .saysNothingOfAbsence: .sayingNothingOfAbsence()
     case .keepsWrongBytes: .keepingWrongBytes()
+    case .restartsFromNothing: .resuming { ResumingReader(base: $0, isRestarting: true) }
+    case .resumesAtTheWrongPlace: .resuming { ResumingReader(base: $0, isRestarting: false) }
     }
   }
 }

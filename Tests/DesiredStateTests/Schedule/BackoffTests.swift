@@ -7,7 +7,8 @@ struct BackoffTests {
   @Test("Each failure doubles the wait up to the limit, and chance takes at most half of it") func doubling() {
     let backoff = Backoff(first: .seconds(30), longest: .seconds(300))
     let longest = (0...12).map { backoff.wait(afterFailures: $0, random: 1) }
-    #expect(longest[0...6] == [.zero, .seconds(30), .seconds(60), .seconds(120), .seconds(240), .seconds(300), .seconds(300)])
+    #expect(
+      longest[0...6] == [.zero, .seconds(30), .seconds(60), .seconds(120), .seconds(240), .seconds(300), .seconds(300)])
     #expect(backoff.wait(afterFailures: 3, random: 0) == .seconds(60))
     #expect(backoff.wait(afterFailures: .max, random: 1) == .seconds(300))
     #expect(Backoff(first: .zero, longest: .zero).wait(afterFailures: 1, random: 1) > .zero)

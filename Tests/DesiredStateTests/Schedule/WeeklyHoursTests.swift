@@ -29,7 +29,8 @@ struct WeeklyHoursTests {
       ("Mon-Fri 12:00-13:00", "2026-11-27T12:30:00Z", true), ("Mon-Fri 12:00-13:00", "2026-11-28T12:30:00Z", false),
       ("Sat,Sun 00:00-24:00", "2026-11-29T23:59:59Z", true), ("Sat,Sun 00:00-24:00", "2026-11-30T00:00:00Z", false),
       ("fri-mon 8:00-9:00", "2026-11-30T08:00:00Z", true), ("fri-mon 8:00-9:00", "2026-12-01T08:00:00Z", false),
-      ("06:00-07:00;18:00-19:00", "2026-11-30T18:30:00Z", true), ("06:00-07:00;18:00-19:00", "2026-11-30T12:30:00Z", false),
+      ("06:00-07:00;18:00-19:00", "2026-11-30T18:30:00Z", true),
+      ("06:00-07:00;18:00-19:00", "2026-11-30T12:30:00Z", false),
       ("09:00-09:00", "2026-11-30T03:00:00Z", true),
     ])
   func texts(_ text: String, _ time: String, _ isIn: Bool) throws {
@@ -38,7 +39,10 @@ struct WeeklyHoursTests {
 
   @Test(
     "What is no time of the week is refused, and says what to write",
-    arguments: ["", "22-04", "22:00", "24:30-01:00", "22:60-23:00", "Foo 22:00-23:00", "22:00-23:00;", "22:00 -23:00", "-1:00-02:00"])
+    arguments: [
+      "", "22-04", "22:00", "24:30-01:00", "22:60-23:00", "Foo 22:00-23:00", "22:00-23:00;", "22:00 -23:00",
+      "-1:00-02:00",
+    ])
   func refused(_ text: String) {
     #expect { try WeeklyHours(text) } throws: { "\($0)".contains("22:00-04:00") }
   }
@@ -111,12 +115,15 @@ struct TimeZoneRulesTests {
         }
       }
     }
-    #expect(try TimeZoneRules(posix: "EST5EDT,J60/0,J300").offset(at: Date(timeIntervalSince1970: 1_709_269_200)) == -14400)
+    #expect(
+      try TimeZoneRules(posix: "EST5EDT,J60/0,J300").offset(at: Date(timeIntervalSince1970: 1_709_269_200)) == -14400)
   }
 
   @Test(
     "A name without data, or no zone at all, is refused in words",
-    arguments: ["Mars/Olympus", "", "../../etc/passwd", "/etc/localtime", "CET", "CET-1CEST", "CET-1CEST,M13.1.0,M4.1.0"])
+    arguments: [
+      "Mars/Olympus", "", "../../etc/passwd", "/etc/localtime", "CET", "CET-1CEST", "CET-1CEST,M13.1.0,M4.1.0",
+    ])
   func refused(_ name: String) async {
     await #expect { try await TimeZoneRules.named(name, in: "/nonexistent") } throws: { "\($0)".contains("zone data") }
   }

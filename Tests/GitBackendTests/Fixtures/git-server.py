@@ -12,7 +12,7 @@ usage: git-server.py PORT REPOSITORY LOG OPTION...
   cut=BYTES        end each pack after so many bytes, as a line that goes dead does
   login            answer as a forge does to strangers: 203 and a web page
 
-Each request is a line in LOG: what was asked, and how many bytes were sent.
+Each request is a line in LOG: the request, and how many bytes were sent.
 """
 import http.server, os, socketserver, subprocess, sys, time
 

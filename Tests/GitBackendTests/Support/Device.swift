@@ -37,7 +37,7 @@ final class Device {
         verifier: Verifier(policy: policy, device: "press-42", now: Date())))
   }
 
-  /// Looks once and adopts what is there.
+  /// Polls once and adopts the state.
   ///
   /// - Returns: the documents by id; nil if nothing changed.
   @discardableResult

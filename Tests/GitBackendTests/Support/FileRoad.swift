@@ -24,7 +24,7 @@ final class FileRoad: RoadUnderTest {
     stalled.withLock { $0 = directory }
   }
 
-  func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(100)) }
+  func waitUntilStalled() async throws { try await stalled.withLock { $0 }?.untilOpenWaits() }
   func resume() async throws { stalled.withLock { $0 = nil } }
   func bytes() async throws -> UInt64? { nil }
   func tearDown() async { stalled.withLock { $0 = nil } }

@@ -20,7 +20,7 @@ protocol RoadUnderTest: Sendable {
   func resume() async throws
   /// Asks for seven seconds of patience from now on.
   func askForPatience() async throws
-  /// How many bytes left the source; nil if nobody counts them.
+  /// How many bytes left the source; nil if they are not counted.
   func bytes() async throws -> UInt64?
   func tearDown() async
 }

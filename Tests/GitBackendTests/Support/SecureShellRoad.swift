@@ -56,7 +56,7 @@ final class SecureShellRoad: RoadUnderTest {
   func makeUnreachable() async throws { try await sshd.stop() }
   func makeReachable() async throws { try await sshd.start() }
   func stall() async throws { sshd.freeze() }
-  func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(100)) }
+  func waitUntilStalled() async throws { try await untilClientWaits(atPort: port) }
   func resume() async throws { sshd.thaw() }
   func bytes() async throws -> UInt64? { nil }
   func tearDown() async { try? await sshd.stop() }

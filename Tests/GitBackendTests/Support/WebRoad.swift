@@ -14,7 +14,7 @@ final class WebRoad: RoadUnderTest {
 
   /// - Parameters:
   ///   - speaksVersion2: whether the server is told which protocol the client would like.
-  ///   - takesPushes: whether anybody may push.
+  ///   - takesPushes: whether pushes are taken.
   ///   - directives: more of nginx's, for the whole server.
   ///   - backend: directives of nginx in the place of git's http-backend.
   init(
@@ -79,7 +79,7 @@ final class WebRoad: RoadUnderTest {
   func makeUnreachable() async throws { try await nginx.stop() }
   func makeReachable() async throws { try await nginx.start() }
   func stall() async throws { nginx.freeze() }
-  func waitUntilStalled() async throws { try await Task.sleep(for: .milliseconds(100)) }
+  func waitUntilStalled() async throws { try await untilClientWaits(atPort: nginx.ports[0]) }
   func resume() async throws { nginx.thaw() }
 
   func askForPatience() async throws { try folder.write("patience", "") }

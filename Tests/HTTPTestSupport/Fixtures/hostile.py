@@ -150,7 +150,7 @@ def serve(connection, request, state):
     elif path == "/refuse":
         answer(b"", f"{query['code']} Whatever", [("Retry-After", query["after"])] if "after" in query else [])
     elif path == "/late":
-        # Not before somebody has made the file named so.
+        # Not before the file named so is there.
         while not os.path.exists(os.path.join(arguments.root, query["until"])):
             time.sleep(0.01)
         answer(read(file) or b"")

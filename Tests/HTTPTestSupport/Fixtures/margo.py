@@ -11,9 +11,9 @@ Prints its port, serves until standard input ends. In the folder:
     problem                a JSON object {status, headers, body} with which the manifest is answered instead
     endless                the name of what never ends: manifest, or the hexadecimal digest of an artifact
     secret                 with which manifests are signed by hmac-sha256 (RFC 9421)
-    signed-as              what the signature is over instead of the manifest
+    signed-as              the bytes that are signed instead of the manifest
     gzip                   whether answers are compressed for those who take it
-    statuses               what was posted, one JSON object a line; written here
+    statuses               the posted statuses, one JSON object a line; written here
 
 Every request is a JSON object a line of the log: method, path, fields, body, status and bytes sent.
 """
@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         if content("gzip") is not None and "gzip" in self.headers.get("Accept-Encoding", "") and body:
             body = gzip.compress(body)
             fields = [*fields, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
-        # Before it is sent: whoever has the answer may look at the log.
+        # Before it is sent: a client with the answer may look at the log.
         self.note(status, len(body))
         self.send_response(status)
         for name, value in fields:

@@ -63,7 +63,7 @@ def inspect(client, server, host):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*arguments.inspect)
     onward = ssl.create_default_context()
-    # Whom it believes is not what is tested here.
+    # Its own trust is not tested here.
     onward.check_hostname, onward.verify_mode = False, ssl.CERT_NONE
     if arguments.client:
         onward.load_cert_chain(*arguments.client)

@@ -74,7 +74,7 @@ final class DropSite: Sendable {
     try await nginx.start()
   }
 
-  /// Every request that nginx has answered. nginx notes a request when it has sent the answer; whoever asks here waits
+  /// Every request that nginx has answered. nginx notes a request when it has sent the answer; a caller here waits
   /// for a request of its own, which comes after all others.
   func requests() async throws -> [Nginx.Line] {
     let number = mark.withLock { mark in
@@ -83,13 +83,8 @@ final class DropSite: Sendable {
     }
     let transport = try transport()
     _ = try await transport.send(.get("https://localhost:\(port)/mark-\(number)")).body.collect(upTo: 1 << 16)
-    while true {
-      let lines = nginx.log
-      if lines.contains(where: { $0.path == "/mark-\(number)" }) {
-        return lines.filter { !$0.path.hasPrefix("/mark-") }
-      }
-      try await Task.sleep(for: .milliseconds(2))
-    }
+    try await until("nginx has noted the request") { nginx.log.contains { $0.path == "/mark-\(number)" } }
+    return nginx.log.filter { !$0.path.hasPrefix("/mark-") }
   }
 
   // MARK: - Backends

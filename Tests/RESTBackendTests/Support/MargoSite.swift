@@ -44,7 +44,7 @@ final class MargoSite: Sendable {
       ? [
         "--tls", certificates.certificate(identity), certificates.key(identity), "--client-ca", certificates.authority,
       ] : []
-    // The first time on any free port; then on that one, which a connection of somebody else's may have for a moment.
+    // The first time on any free port; then on that one, which another connection may have for a moment.
     for _ in 0..<5 {
       let started = try ChildProcess(
         ["python3", "-B", program, "--root", directory.path, "--port", "\(port)", "--log", file("log")] + tls)

@@ -4,7 +4,7 @@ public import Logging
 import SSHSignatures
 public import ServiceLifecycle
 
-/// What the agent is told by its configuration file; the README has an example.
+/// The settings in the agent's configuration file; the README has an example.
 public struct AgentConfiguration: Codable, Sendable {
   public var source, store, allowedSigners, device, services: String
   public var intervalSeconds: Double
@@ -33,7 +33,7 @@ public struct EdgeAgent: Service {
       apply: services.apply)
   }
 
-  /// Runs until the service group asks it to stop. What was interrupted is done again after the next start.
+  /// Runs until the service group asks it to stop. Interrupted work is done again after the next start.
   public func run() async throws {
     await cancelWhenGracefulShutdown { await reconciler.run() }
     await reconciler.store.close()

@@ -50,6 +50,8 @@ final class EdgeAgentTests: Sendable {
     case .rejected(let error): "rejected \(error.code)"
     case .unavailable: "unavailable"
     case .applyFailed: "apply failed"
+    case .held: "held"
+    case .resting: "resting"
     }
   }
 
@@ -94,7 +96,7 @@ final class EdgeAgentTests: Sendable {
     #expect(status.components.map(\.state) == [.installed, .failed])
     #expect(status.error == .init(code: "unhealthy", source: "filter", message: "filter does not answer"))
 
-    // Meanwhile the line to the office is cut: what is adopted is there without it.
+    // Meanwhile the line to the office is cut: the adopted state is there without it.
     mock.becomeUnreachable()
     try mend("filter")
     #expect(try await look(agent) == "unavailable")

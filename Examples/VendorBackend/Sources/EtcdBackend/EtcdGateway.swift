@@ -11,7 +11,7 @@ struct EtcdGateway: Sendable {
   let host: String
   let port: Int
 
-  /// What is under a key, and the write that put it there: of which cluster, and which of its revisions.
+  /// The value under a key, and the write that put it there: of which cluster, and which of its revisions.
   struct Entry: Sendable {
     let write: String
     let value: [UInt8]
@@ -84,7 +84,7 @@ struct EtcdGateway: Sendable {
         throw BackendError(.unreachable, "etcd at \(host):\(port) hung up in the middle of its answer")
       }
     } catch {
-      // What is thrown by a call that is cancelled depends on where it waited.
+      // The error of a cancelled call depends on where it waited.
       try Task.checkCancellation()
       if error is BackendError || error is VerificationError { throw error }
       throw BackendError(

@@ -96,7 +96,7 @@ struct EndToEndTests {
   }
 
   @Test("A host that does not even answer to say no is given up in time") func silence() async throws {
-    // A queue for connections that is full, and nobody takes one from it: Linux drops what comes then, and whoever
+    // A queue for connections that is full and never emptied: Linux drops what comes then, and a client that
     // connects tries again and again.
     let full = try FullSocket()
     let backend = try EtcdBackend(SourceAddress("etcd+http://127.0.0.1:\(full.port)/plant"))

@@ -7,7 +7,7 @@ import Synchronization
 
 /// Debian's etcd on ports of its own, with data that are gone when it is.
 ///
-/// It logs every request it is asked, and that is how it is known what was read from it.
+/// It logs every request it is asked, and that shows every read.
 final class EtcdServer: Sendable {
   let port: UInt16
   private let peerPort: UInt16
@@ -59,7 +59,7 @@ final class EtcdServer: Sendable {
     past.withLock { $0 += log.requests }
   }
 
-  /// Lets it hang: connections are accepted by the kernel, and nobody answers.
+  /// Lets it hang: connections are accepted by the kernel, and get no answer.
   func pause() { signal(SIGSTOP) }
   func proceed() { signal(SIGCONT) }
 
@@ -99,7 +99,7 @@ final class EtcdServer: Sendable {
     return count
   }
 
-  /// What was read from it until now.
+  /// Its traffic until now.
   func traffic(prefix: String) async throws -> SourceTraffic {
     // Requests are logged before they are answered: when this one is in the log, those before it are.
     let mark = UUID().uuidString
@@ -211,7 +211,7 @@ private final class Log: Sendable {
   }
 }
 
-/// A port of 127.0.0.1 on which nobody listens.
+/// A free port of 127.0.0.1.
 private func freePort() throws -> UInt16 {
   let (file, port) = try boundSocket()
   close(file)

@@ -35,7 +35,7 @@ final class StandIn: Sendable {
       _ = try? await server.executeThenClose { connections in
         try await withThrowingDiscardingTaskGroup { group in
           for try await connection in connections {
-            // Whoever hangs up in the middle is what is waited for.
+            // A client that hangs up in the middle is waited for.
             group.addTask { try? await self?.serve(connection, answer) }
           }
         }

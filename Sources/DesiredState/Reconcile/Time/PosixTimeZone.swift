@@ -79,7 +79,9 @@ struct PosixTimeZone: Sendable, Hashable {
     /// Three letters or more, or anything in angle brackets.
     mutating func name() -> Bool {
       if rest.first == "<" {
-        guard let end = rest.firstIndex(of: ">"), rest.distance(from: rest.startIndex, to: end) > 3 else { return false }
+        guard let end = rest.firstIndex(of: ">"), rest.distance(from: rest.startIndex, to: end) > 3 else {
+          return false
+        }
         rest = rest[rest.index(after: end)...]
         return true
       }

@@ -1,5 +1,5 @@
 extension TimeZoneRules {
-  /// Reads a TZif file (RFC 9636 section 3); nil if it is none. Of version 2 and above the part in 64 bits counts, with
+  /// Reads a TZif file (RFC 9636 section 3); nil if it is not of that form. Of version 2 and above the part in 64 bits counts, with
   /// its rule for all times after the last transition.
   init?(parsing bytes: [UInt8], description: String) {
     guard let header = Header(bytes, at: 0) else { return nil }

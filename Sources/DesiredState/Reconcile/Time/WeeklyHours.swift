@@ -17,7 +17,7 @@ public struct WeeklyHours: Sendable, Hashable {
 
   /// Reads times of the week.
   ///
-  /// - Throws: ``WeeklyHoursError`` if the text is none.
+  /// - Throws: ``WeeklyHoursError`` if the text cannot be read.
   public init(_ text: String, in zone: TimeZoneRules = .utc) throws(WeeklyHoursError) {
     var minutes: [Range<Int>] = []
     for part in text.split(separator: ";", omittingEmptySubsequences: false) {

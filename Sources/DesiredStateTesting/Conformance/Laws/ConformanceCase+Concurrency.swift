@@ -86,7 +86,7 @@ extension ConformanceCase {
           happened: "it answered \(result.words)")
       }
       let verified = try await verify(state, with: backend)
-      // What has no manifest of its own may be seen half-way; there is nothing to hold it against.
+      // A source without a manifest may be seen half-way; there is nothing to hold it against.
       guard !state.isSynthesised else { return }
       try expect(
         published.contains { matches(verified, $0) },

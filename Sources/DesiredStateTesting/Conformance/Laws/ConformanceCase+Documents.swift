@@ -1,6 +1,6 @@
 import DesiredState
 
-// Laws 7, 8 and 11: what the bytes are that come with a state.
+// Laws 7, 8 and 11: the bytes that come with a state.
 extension ConformanceCase {
   /// Law 7.
   func tryDocumentBytes() async throws {
@@ -91,7 +91,7 @@ extension ConformanceCase {
     _ backend: any DesiredStateBackend, after current: Seen, part: TestPublication.Part
   ) async throws {
     let when = "while \(part) of a new publication is missing"
-    let expected = "\(when), the old state, or a refusal that says what is missing"
+    let expected = "\(when), the old state, or a refusal that names the missing part"
     do {
       let result = try await fetch(backend, after: current)
       guard case .changed(let state) = result.outcome else {

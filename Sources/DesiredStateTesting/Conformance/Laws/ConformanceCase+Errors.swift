@@ -5,7 +5,7 @@ extension ConformanceCase {
   func tryErrors() async throws {
     let backend = try await makeBackend()
     // A source that does not answer must be given up within the kit's time for one operation.
-    let timeout: Duration = .seconds(1)
+    let timeout = operationTimeout / 5
     let seen = try await adopt(.first, from: backend, timeout: timeout)
     try expectNoSecret(in: backend.source, "the name of the source")
     try expect(!backend.source.isEmpty, "the source has a name", "it is empty")
@@ -80,7 +80,7 @@ extension ConformanceCase {
     case let error as CancellationError: message = "\(error)"
     default:
       throw Violation(
-        expected: "\(when), what is thrown is a BackendError or a VerificationError",
+        expected: "\(when), the error is a BackendError or a VerificationError",
         happened: "it is \(type(of: error)): \(error)")
     }
     try expect(
@@ -91,7 +91,7 @@ extension ConformanceCase {
     // And everything inside it, such as an underlying error.
     var dumped = ""
     dump(error, to: &dumped)
-    try expectNoSecret(in: dumped, "what is inside the error of \(when)")
+    try expectNoSecret(in: dumped, "the inside of the error of \(when)")
   }
 
   private func expectNoSecret(in text: String, _ what: String) throws {

@@ -10,7 +10,7 @@ extension ConformanceCase {
     let backend = try await makeBackend()
     let seen = try await adopt(publication, from: backend)
 
-    // Once to warm up: what is made once and kept is no leak.
+    // Once to warm up: an object that is made once and kept is no leak.
     try await cycle(backend, seen, failing: false)
     try await expectLevel("fetching and reading") { try await cycle(backend, seen, failing: false) }
 

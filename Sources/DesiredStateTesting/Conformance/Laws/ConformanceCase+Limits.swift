@@ -2,7 +2,7 @@ import DesiredState
 import FoundationEssentials
 
 extension ConformanceCase {
-  /// A document's piece must not be longer: whoever hands out more at once holds it in memory at once.
+  /// A document's piece must not be longer: a backend that hands out more at once holds it in memory at once.
   private static let longestPiece = 512 << 10
   /// What may be under way to the device beyond the limit when the backend stops: buffers of sockets and pipes.
   private static let underWay: UInt64 = 16 << 20
@@ -47,7 +47,7 @@ extension ConformanceCase {
       guard case .changed(let state) = result.outcome else {
         throw Violation(expected: expected, happened: "fetch answered \(result.words)")
       }
-      // What is not read from the source, or not told apart before it is parsed, is for verify to refuse.
+      // Verify refuses the rest: bytes that are not read from the source, or are not told apart before they are parsed.
       guard state.isSynthesised || limits.documentCount < Limits().documentCount else {
         throw Violation(expected: expected, happened: "fetch answered \(result.words)")
       }
@@ -79,7 +79,7 @@ extension ConformanceCase {
         for try await piece in pieces {
           try expect(piece.count <= Self.longestPiece, expected, "a piece of \(piece.count) bytes came")
           count += piece.count
-          // As whoever reads does it: see VerifiedBytes.
+          // As a reader does it: see VerifiedBytes.
           if count > limits.documentSize { throw VerificationError(.limitExceeded, "read by the kit") }
         }
         throw Violation(expected: expected, happened: "it ended after \(count) bytes")

@@ -4,7 +4,7 @@ import DesiredStateSupport
 extension ConformanceCase {
   /// Law 18.
   func tryRepair() async throws {
-    try await part("what is missing") { try await expectAbsenceToSayWhatIsMissing() }
+    try await part("the missing part") { try await expectAbsenceToSayWhatIsMissing() }
     try await part("a repaired document") { try await expectHealing() }
     if gaps.count == 2 { throw NotPossible(gaps.joined(separator: "; ")) }
   }
@@ -35,7 +35,7 @@ extension ConformanceCase {
     }
     try await publish(.second)
     try await arrange("corrupt document 'press'") { try await $0.corrupt(.document("press")) }
-    // Twice: what is remembered is remembered after the first time.
+    // Twice: a backend that remembers does so after the first time.
     for _ in 1...2 {
       let code = try await refusal(of: .second, by: backend, after: seen)
       try expect(

@@ -42,16 +42,4 @@ extension ConformanceCase {
       throw Violation(expected: expected, happened: "it threw \(type(of: error)): \(error)")
     }
   }
-
-  private func expectUsable(_ backend: any DesiredStateBackend, after seen: Seen, when: String) async throws {
-    let expected = "\(when), fetch answers unchanged again"
-    do {
-      let result = try await fetch(backend, after: seen)
-      guard case .unchanged = result.outcome else {
-        throw Violation(expected: expected, happened: "it answered \(result.words)")
-      }
-    } catch let error as BackendError {
-      throw Violation(expected: expected, happened: "it threw \(error)")
-    }
-  }
 }
