@@ -142,7 +142,7 @@ extension StateStore {
   ) async throws -> UInt64 {
     for continuing in [true, false] {
       if let size = try await draft(
-        document, of: state, atMost: limit, alreadyHeld: alreadyHeld, continuing: continuing, progress)
+        document, of: state, atMost: limit, alreadyHeld: alreadyHeld, room: room, continuing: continuing, progress)
       {
         return size
       }
@@ -153,7 +153,7 @@ extension StateStore {
   /// - Returns: its size; nil if what an earlier try left was not the beginning of it after all.
   nonisolated private func draft(
     _ document: DocumentReference, of state: VerifiedState, atMost limit: UInt64, alreadyHeld: UInt64,
-    continuing: Bool, _ progress: ReadingProgress
+    room: UInt64, continuing: Bool, _ progress: ReadingProgress
   ) async throws -> UInt64? {
     var size: UInt64 = 0
     var isContinued = false

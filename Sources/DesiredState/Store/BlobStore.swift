@@ -181,7 +181,12 @@ struct BlobStore: Sendable {
   }
 
   /// Bytes of all blobs.
-  func totalSize() throws(FileError) -> UInt64 {
+  func totalSize() throws(FileError) -> UInt64 { try Self.size(of: directory) }
+
+  /// Bytes of what is on its way in.
+  func draftedSize() throws(FileError) -> UInt64 { try Self.size(of: incoming) }
+
+  private static func size(of directory: String) throws(FileError) -> UInt64 {
     var total: UInt64 = 0
     for name in try Files.names(in: directory) {
       total += UInt64(try Files.status(of: Files.join(directory, name))?.size ?? 0)

@@ -29,7 +29,9 @@ extension StateStore {
       let (total, isOver) = try blobs.totalSize().addingReportingOverflow(needed)
       if isOver || total > sizeLimit { return false }
     }
-    return try needed <= Files.freeSpace(at: blobs.directory)
+    // What an earlier try left of the same documents is on the disk already.
+    let (room, isOver) = try Files.freeSpace(at: blobs.directory).addingReportingOverflow(blobs.draftedSize())
+    return isOver || needed <= room
   }
 
   /// Gives up states that are only kept to go back to.
