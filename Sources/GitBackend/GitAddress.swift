@@ -12,7 +12,7 @@ struct GitAddress: Sendable {
   let scheme: Scheme
   /// `https://host/path`, `ssh://user@host/path`, or a path.
   let location: String
-  /// What is followed.
+  /// The followed target.
   let reference: GitReference
   /// The directory in the tree; empty for its root.
   let path: String

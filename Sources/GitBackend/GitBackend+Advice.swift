@@ -9,14 +9,17 @@ extension GitBackend {
     if let (host, path) = remoteCopyForm(address) {
       return "\(quoted(address)) is an address as scp has it; write git+ssh://\(host)/\(path)"
     }
-    if address.hasPrefix("ssh://") { return "a Git repository over SSH is written as git+\(printable(address, limit: 200))" }
+    if address.hasPrefix("ssh://") {
+      return "a Git repository over SSH is written as git+\(printable(address, limit: 200))"
+    }
     if address.hasPrefix("git://") {
       return "the protocol 'git:' shows nobody who answers and is not spoken here; use git+https: or git+ssh:"
     }
     for scheme in ["https://", "http://"] where address.hasPrefix(scheme) {
       let path = address.prefix { $0 != "?" && $0 != "#" }
       guard path.hasSuffix(".git") || path.hasSuffix(".git/") else { return nil }
-      return "a Git repository over HTTP is written as git+\(printable(address, limit: 200)); without git+, a drop is read"
+      return
+        "a Git repository over HTTP is written as git+\(printable(address, limit: 200)); without git+, a drop is read"
     }
     guard let parsed = try? SourceAddress(address), parsed.scheme == "file", let path = try? parsed.filePath(),
       isBareRepository(path)

@@ -14,11 +14,11 @@ import Synchronization
 /// - another one is a **plain tree**. Its documents are the files below it, as they are in the repository, without any
 ///   filter; hidden ones are left out; symbolic links, submodules and Git LFS pointers are refused. Its evidence is the
 ///   SSH signature of the commit, or of the annotated tag, and it must descend from the adopted commit;
-/// - a plain tree without any file is an explicitly empty state: git keeps no empty directory, so somebody put `.gitkeep`
-///   there, or emptied the root, on purpose;
+/// - a plain tree without any file is an explicitly empty state: git keeps no empty directory, so `.gitkeep` was put there, or
+///   the root emptied, on purpose;
 /// - nothing at the path, or no such reference, is `absent`.
 public final class GitBackend: DesiredStateBackend {
-  /// The repository with what is followed in it, without a user's name.
+  /// The repository and the followed target in it, without a user's name.
   public let source: String
   /// Acknowledgements are committed as receipts, unless the address says `receipts=none`.
   public let capabilities: BackendCapabilities
@@ -27,6 +27,7 @@ public final class GitBackend: DesiredStateBackend {
   private let repository: any GitRepository
   private let receipts: ReceiptBranch
   private let digests = BlobDigests()
+  private let refused = RefusedDrop()
 
   init(_ address: GitAddress, repository: any GitRepository, receipts: ReceiptBranch) {
     self.address = address
@@ -39,14 +40,12 @@ public final class GitBackend: DesiredStateBackend {
   /// Lets this backend serve `git+https:`, `git+http:`, `git+ssh:` and `git+file:`.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in GitAddress.Scheme.allCases {
-      registry.register(scheme.rawValue, settings: { usedSettings(for: $0) }) {
-        try GitBackend($0, context: $1)
-      }
+      registry.register(scheme.rawValue, settings: usedSettings) { try GitBackend($0, context: $1) }
     }
   }
 
   /// The settings that a source at this address has a use for: receipts may go another way than the state comes.
-  static func usedSettings(for address: SourceAddress) -> Set<BackendSettings.Key> {
+  @Sendable static func usedSettings(for address: SourceAddress) -> Set<BackendSettings.Key> {
     let receipts = address.query["ack"].flatMap { try? SourceAddress($0) }
     var keys: Set<BackendSettings.Key> = [BackendSetting<String>.author.key]
     for scheme in [address.scheme, receipts?.scheme].compactMap({ $0.flatMap(GitAddress.Scheme.init) }) {
@@ -91,7 +90,7 @@ public final class GitBackend: DesiredStateBackend {
 
   /// Looks at the reference once. If it leads where it did, one question is all that is asked.
   ///
-  /// - Throws: ``BackendError`` if the repository cannot be reached, before the timeout; ``VerificationError`` if what is
+  /// - Throws: ``BackendError`` if the repository cannot be reached, before the timeout; ``VerificationError`` if its state is
   ///   there is over a limit or no state; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     try await withTimeout(request.timeout) { [self] in
@@ -114,6 +113,9 @@ public final class GitBackend: DesiredStateBackend {
     // that one.
     let elsewhere = request.adoptedMarker.flatMap { GitMarker($0) }
     let adopted = address.acceptsAnyHistory ? nil : elsewhere ?? marker
+    if let known = refused.drop(at: found, by: request.verifier) {
+      return result(of: known, at: found)
+    }
     let gate = request.verifier.map { self.gate(for: found, by: $0) }
     let objects: AsyncObjectStore
     do {
@@ -126,6 +128,10 @@ public final class GitBackend: DesiredStateBackend {
     }
     let content = try await objects.use { [path = address.path, limits = request.limits] in
       try $0.state(of: found, at: path, limits: limits)
+    }
+    if refused.note(content, at: found, by: request.verifier) {
+      try await repository.discard(found.target)
+      return result(of: content, at: found)
     }
     let commit = content.commit
     var succession = Succession.follows
@@ -170,9 +176,20 @@ public final class GitBackend: DesiredStateBackend {
     return marker == nil && elsewhere == nil ? .unchanged : FetchResult(.changed(state), marker: next)
   }
 
+  /// A drop that will be refused by its signatures, without its documents: the refusal is told in the usual place.
+  private func result(of drop: GitState, at found: GitReference.Found) -> FetchResult {
+    guard case .drop(_, let manifest, let signatures) = drop.content else { return missingReference }
+    let state = FetchedState(
+      manifest: manifest, signatures: signatures, evidence: channel, origin: origin(of: drop.commit, at: found),
+      documents: RefusedDocuments())
+    return FetchResult(
+      .changed(state),
+      marker: GitMarker(found, commit: drop.commit, revision: state.revision, before: nil).text)
+  }
+
   private var missingReference: FetchResult { .absent(.reference, "\(source) has not \(address.reference.missing)") }
 
-  /// What is known of a plain tree before its files are here is weighed then.
+  /// The facts about a plain tree are weighed before its files are here.
   private func gate(for found: GitReference.Found, by verifier: Verifier) -> CommitGate {
     CommitGate(reference: found.name, path: address.path) { _ = try SignedCommit.signers(of: $0, by: verifier) }
   }

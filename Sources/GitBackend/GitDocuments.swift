@@ -40,7 +40,7 @@ struct GitDocuments: DocumentReader {
   }
 }
 
-/// Bytes at hand, handed out in pieces: git keeps an object as a whole, whoever reads it need not.
+/// Bytes at hand, handed out in pieces: git keeps an object as a whole, a reader need not.
 private struct PiecesOfBytes: AsyncSequence {
   private let bytes: [UInt8]
 

@@ -11,7 +11,7 @@ enum GitReference: Sendable, Equatable {
   case newestTag(VersionRange)
 
   /// What a reference is found to lead to.
-  struct Found: Sendable {
+  struct Found: Sendable, Equatable {
     /// The full name; a commit's id where a commit is followed.
     let name: String
     /// A commit, or an annotated tag.
@@ -68,7 +68,7 @@ enum GitReference: Sendable, Equatable {
     }
   }
 
-  /// What is missing, for an operator.
+  /// The missing part, for an operator.
   var missing: String {
     switch self {
     case .names(["HEAD"]): "a HEAD that leads to a commit; push a first commit, or name a branch with 'ref='"

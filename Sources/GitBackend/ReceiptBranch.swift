@@ -19,7 +19,7 @@ final class ReceiptBranch: Sendable {
   }
   private struct Queue {
     var waiting: [Waiting] = []
-    /// What is being committed, for those who still wait for it.
+    /// The running commit, for those who still wait for it.
     var current: (batch: [Waiting], task: Task<Void, Never>)?
   }
   private let repository: any GitRepository

@@ -88,7 +88,7 @@ struct VersionRange: Sendable, Equatable {
     let sign = word.prefix { "<>=^~".contains($0) }
     var rest = word.dropFirst(sign.count)
     if rest.first == "v" { rest = rest.dropFirst() }
-    // What is given of the three numbers; `x` and `*` stand for the rest.
+    // The given ones of the three numbers; `x` and `*` stand for the rest.
     let given = rest.prefix { $0 != "-" && $0 != "+" }.split(separator: ".", omittingEmptySubsequences: false)
     let known = given.prefix { !["x", "X", "*"].contains($0) }
     guard

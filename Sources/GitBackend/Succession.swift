@@ -20,7 +20,7 @@ enum Succession: Sendable, Equatable {
     switch try? await repository.ancestry(of: adopted.commit, parents: nil, from: commit.id) {
     case .descends: return .behind(adopted: adopted.commit)
     case .unproven: return .rewritten(adopted: adopted.commit, isCut: isCut)
-    // A mirror that is behind has not heard of the adopted commit, and what it has is not newer.
+    // A mirror that is behind has not heard of the adopted commit, and its own is not newer.
     case nil:
       try Task.checkCancellation()
       return commit.time <= adopted.time

@@ -2,10 +2,10 @@ package import DesiredState
 package import HTTPTransport
 
 extension BackendError {
-  /// What a failed exchange means to whoever asked the backend.
+  /// The meaning of a failed exchange for the backend's caller.
   ///
   /// The transport's codes are finer than the contract's: its own word stays at the head of the message. `too-large` has
-  /// no counterpart, because only the caller knows whether what was too large breaks a limit of the state's.
+  /// no counterpart, because only the caller knows whether the excess breaks a limit of the state's.
   package init(_ error: HTTPTransportError) {
     let code: Code =
       switch error.code {

@@ -7,7 +7,7 @@ package import HTTPTransport
 
 /// A bundle: all documents of a state in one archive, the cheaper road where many are missing.
 ///
-/// Its bytes and what is in it are held in memory until they are read, so only small bundles are used.
+/// Its bytes and its contents are held in memory until they are read, so only small bundles are used.
 package struct Bundle: Sendable {
   /// The bytes of the archive, and of the documents in it.
   private static let largest = 16 << 20
@@ -31,7 +31,7 @@ package struct Bundle: Sendable {
       && reference.advisorySize ?? 0 <= largest
   }
 
-  /// The documents in the bundle, by what they are: the names in it say nothing that their digests do not.
+  /// The documents in the bundle, by their digests: the names in it say nothing that their digests do not.
   ///
   /// - Throws: whatever keeps it from being used; documents can still be fetched one by one.
   func documents(over client: SourceClient, limits: Limits) async throws -> [Digest: [UInt8]] {

@@ -121,7 +121,7 @@ package final class HTTPDocumentReader: DocumentReader {
     guard let task = state.withLock({ $0.bundled }) else { return nil }
     do {
       // Nothing of any document is there before all of the bundle is: on a slow line, documents come one by one instead,
-      // before whoever reads gives up waiting.
+      // before the reader gives up waiting.
       return try await withTimeout(timeout / 2) { try await task.value[document.digest] }
     } catch {
       try Task.checkCancellation()

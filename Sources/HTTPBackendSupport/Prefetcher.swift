@@ -29,7 +29,7 @@ package final class Prefetcher: Sendable {
 
   private struct State {
     var order: [DocumentReference] = []
-    /// Where in `order` the window ends: what is before has been begun, or never will be.
+    /// Where in `order` the window ends: every document before has been begun, or never will be.
     var next = 0
     var underWay: [Digest: Ahead] = [:]
     var bytes: UInt64 = 0
@@ -45,7 +45,7 @@ package final class Prefetcher: Sendable {
   private let state = LockedValue(State())
 
   /// - Parameters:
-  ///   - timeout: how long whoever reads is to wait for a document to begin, and then for each piece of it.
+  ///   - timeout: how long the reader is to wait for a document to begin, and then for each piece of it.
   ///   - pacer: whether the server has asked for fewer requests.
   ///   - begin: begins to fetch a document.
   package init(timeout: Duration, pacer: RequestPacer = RequestPacer(), _ begin: @escaping Begin) {
@@ -159,6 +159,6 @@ package final class Prefetcher: Sendable {
     }
   }
 
-  /// What a document is taken to be: without a size, as large as a small one may be.
+  /// The assumed size of a document: without a size, as large as a small one may be.
   private static func weight(_ document: DocumentReference) -> UInt64 { document.advisorySize ?? smallSize }
 }

@@ -22,7 +22,7 @@ package struct SourceClient: Sendable {
 
   /// An answer that was read to its end.
   package struct WholeResponse: Sendable {
-    /// What was asked, as it was sent.
+    /// The request, as it was sent.
     package var request: HTTPRequest
     /// Its status is 200, or 304 if a condition was sent along.
     package var response: HTTPResponse
@@ -82,7 +82,7 @@ package struct SourceClient: Sendable {
   /// Fetches something small enough to be kept in memory.
   ///
   /// - Parameters:
-  ///   - what: what it is, for messages: "the manifest".
+  ///   - what: its name in messages: "the manifest".
   ///   - limit: the bytes it may have, decoded.
   ///   - deadline: for all of it.
   /// - Returns: the answer; nil if there is nothing (404 or 410).

@@ -25,7 +25,7 @@ package enum TransportSettings {
     _ configuration: HTTPTransportConfiguration
   ) throws(SourceAddressError) -> HTTPTransport {
     var configuration = configuration
-    // One connection carries what is fetched ahead, and leaves room for whoever looks meanwhile.
+    // One connection carries the prefetched documents, and leaves room for a poll meanwhile.
     configuration.maximumConcurrentExchanges = 256
     do throws(HTTPTransportError) {
       return try HTTPTransport(configuration: configuration)

@@ -11,7 +11,7 @@ public struct HTTPSignatureError: Error, Sendable, Hashable, CustomStringConvert
     public static let malformed = Code(rawValue: "signature-malformed")
     /// A component is covered that the message does not have, or that this package does not know.
     public static let component = Code(rawValue: "component-unavailable")
-    /// What has to be covered is not.
+    /// A required component is not covered.
     public static let insufficient = Code(rawValue: "components-insufficient")
     /// It was made too long ago, is over, or lies in the future.
     public static let time = Code(rawValue: "signature-out-of-time")

@@ -12,7 +12,7 @@ public enum HTTPSignatureAlgorithm: String, Sendable, Hashable, CaseIterable {
   case ed25519 = "ed25519"
 }
 
-/// A key that signs. What it is never shows itself.
+/// A key that signs. It is never shown.
 public struct HTTPSigningKey: Sendable, CustomStringConvertible {
   private enum Key: Sendable {
     case p256(P256.Signing.PrivateKey)

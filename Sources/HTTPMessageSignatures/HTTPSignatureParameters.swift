@@ -13,7 +13,7 @@ public struct HTTPSignatureParameters: Sendable, Hashable {
   public var algorithm: String?
   /// A value that is used once.
   public var nonce: String?
-  /// What it is for.
+  /// Its purpose.
   public var tag: String?
 
   public init(

@@ -4,13 +4,13 @@ import RawStructuredFieldValues
 
 /// What a verifier demands of a signature (RFC 9421 section 3.2.1).
 public struct HTTPSignatureRequirements: Sendable {
-  /// What has to be covered.
+  /// The components that must be covered.
   public var components: [HTTPSignatureComponent]
   /// How long ago it may have been made; nil: any time, also with no `created` at all.
   public var maximumAge: Duration?
   /// How far the signer's clock may be ahead.
   public var clockSkew: Duration
-  /// What it has to be for; nil: anything.
+  /// The purpose that it must have; nil: any.
   public var tag: String?
 
   /// Five minutes of age and one of skew unless said otherwise.

@@ -1,7 +1,7 @@
 public import HTTPTypes
 import RawStructuredFieldValues
 
-/// What a signature is over: a request, or a response with the request that it answers.
+/// The signed message: a request, or a response with the request that it answers.
 public enum HTTPSignedMessage: Sendable {
   case request(HTTPRequest)
   case response(HTTPResponse, to: HTTPRequest?)

@@ -11,7 +11,7 @@ final class ContentDecoder: @unchecked Sendable {
   private var input: [UInt8] = []
   private var offset = 0
   private var hasBegun = false
-  /// Bytes that what was handed out so far was made of.
+  /// Bytes on the wire for the content so far.
   private(set) var consumed: Int64 = 0
   private var isAtEnd = false
 

@@ -105,7 +105,7 @@ extension EasyHandle {
     try set(CURLOPT_PROXY_SSLVERSION, minimum.option)
     try set(CURLOPT_PROXY_SSL_VERIFYPEER, 1)
     try set(CURLOPT_PROXY_SSL_VERIFYHOST, 2)
-    // CURLOPT_HEADEROPT(3): what is for the server is not sent to the proxy with CONNECT, nor the
+    // CURLOPT_HEADEROPT(3): the server's fields are not sent to the proxy with CONNECT, nor the
     // proxy's answer to CONNECT taken for the server's.
     try set(CURLOPT_HEADEROPT, Int(CURLHEADER_SEPARATE))
     try set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
@@ -131,7 +131,7 @@ extension EasyHandle {
     }
   }
 
-  /// Sets what is the request's own: all of it, because the handle has served other requests before.
+  /// Sets the request's own options: all of them, because the handle has served other requests before.
   func apply(_ plan: RequestPlan, _ context: EngineContext) throws(HTTPTransportError) {
     clearErrorText()
     try set(CURLOPT_URL, plan.address.url)

@@ -8,7 +8,7 @@ extension HTTPTransportError {
   ) -> HTTPTransportError {
     HTTPTransportError(
       code: code,
-      message: "\(what) \(plan.address) \(how). Raise the limit if this is what was meant to come.")
+      message: "\(what) \(plan.address) \(how). Raise the limit if this body is right.")
   }
 
   static func proxyRefused(_ status: Int, _ configuration: HTTPTransportConfiguration) -> HTTPTransportError {
@@ -17,7 +17,7 @@ extension HTTPTransportError {
     let advice =
       switch status {
       case 407: "It wants a user name and password, or refuses those it was given."
-      case 403: "It does not allow this address. Ask whoever runs the proxy to."
+      case 403: "It does not allow this address. Ask its operator."
       default: "See the proxy's log."
       }
     return HTTPTransportError(

@@ -3,7 +3,7 @@ public import HTTPTypes
 
 /// An absolute URL as libcurl reads it.
 ///
-/// Parsed by libcurl's own parser, so that what is checked here and what libcurl connects to can
+/// Parsed by libcurl's own parser, so that the checked address and the one that libcurl connects to can
 /// never be two different hosts.
 public struct HTTPAddress: Sendable, Hashable, CustomStringConvertible {
   public let origin: HTTPOrigin

@@ -60,7 +60,7 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
   }
 
   /// The whole body, if it is no larger than `limit` bytes; `too-large` else, as soon as that is known. One that expands to
-  /// more than 1 MiB and 100 times what was sent is a `protocol-violation`.
+  /// more than 1 MiB and 100 times its size on the wire is a `protocol-violation`.
   public func collect(
     upTo limit: Int, isolation: isolated (any Actor)? = #isolation
   ) async throws(HTTPTransportError) -> [UInt8] {

@@ -49,7 +49,7 @@ extension HTTPProxy {
     environmentVariables.first { name in getenv(name).map { $0.pointee != 0 } ?? false }
   }
 
-  /// The passwords of the proxies that the environment names, and what is sent of them.
+  /// The passwords of the proxies that the environment names, and the forms in which they are sent.
   static var environmentSecrets: [String] {
     (environmentVariables + ["http_proxy"]).compactMap { getenv($0).map { String(cString: $0) } }
       .flatMap { url -> [String] in

@@ -6,7 +6,7 @@ public enum HTTPTLSVersion: Sendable, Hashable {
   case tls13
 }
 
-/// Whose certificates are believed. Only what is named here counts: no environment variable.
+/// Whose certificates are believed. Only these settings count: no environment variable.
 public enum HTTPTrustRoots: Sendable, Hashable {
   /// The system's certificate authorities, as compiled into libcurl.
   case system
@@ -25,7 +25,7 @@ public struct HTTPClientCertificate: Sendable, Hashable {
   public var certificateFile: String
   /// A PEM file.
   public var keyFile: String
-  /// What the key is encrypted with.
+  /// The passphrase of the key.
   public var passphrase: HTTPSecret?
 
   public init(certificateFile: String, keyFile: String, passphrase: HTTPSecret? = nil) {

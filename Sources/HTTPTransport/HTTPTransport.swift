@@ -97,7 +97,7 @@ public final class HTTPTransport: Sendable {
     }
   }
 
-  /// Fails what is under way with `shut-down`, closes every connection, and returns when that is done.
+  /// Fails every running exchange with `shut-down`, closes every connection, and returns when that is done.
   public func shutdown() async {
     let engines = state.withLock { state in
       state.isShutDown = true

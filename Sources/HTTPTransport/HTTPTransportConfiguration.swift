@@ -52,7 +52,7 @@ public struct HTTPTransportConfiguration: Sendable, Hashable {
     maximumBytesPerSecond = nil
   }
 
-  /// Every secret that was given as such, and what is sent of it, to be struck out of what libcurl and servers say.
+  /// Every secret that was given as such, and the forms in which it is sent, to be struck out of what libcurl and servers say.
   var secrets: [String] {
     var secrets: [String?] = []
     switch credentials?.scheme {

@@ -67,7 +67,7 @@ public struct HTTPTransportError: Error, Sendable {
   public let code: Code
   /// What happened and what to do about it, in one or two sentences.
   public let message: String
-  /// Whether the same request may succeed later without anyone changing anything.
+  /// Whether the same request may succeed later without any change.
   public let isRetryable: Bool
   /// What caused it: a ``LibCurlError`` when libcurl reported the failure.
   public let underlying: (any Error)?

@@ -39,7 +39,7 @@ extension RequestPlan {
     if address.origin.scheme == "https", target.origin.scheme != "https" {
       return refuse("from https down to \(target.origin), which is never followed.")
     }
-    // What is said in the clear within this machine is not thereby for the network.
+    // A request in the clear within this machine is not thereby for the network.
     if address.origin.isLoopback, target.origin.scheme == "http", !target.origin.isLoopback {
       return refuse("from this machine to \(target.origin) in the clear. Configure the final address if that is meant.")
     }
@@ -51,7 +51,7 @@ extension RequestPlan {
           "to \(target.origin), another origin, which must not be shown the credentials or the client certificate. "
             + "Configure the final address if it is to be trusted with them.")
       }
-      // Unknown fields may be secrets too (X-API-Key): only what is known to be harmless crosses over.
+      // Unknown fields may be secrets too (X-API-Key): only fields known to be harmless cross over.
       next.headerFields = HTTPFields(headerFields.filter { Self.harmlessFields.contains($0.name) })
     }
     return .follow(next)

@@ -155,7 +155,7 @@ final class RunningTransfer {
     resumeReceiving()
   }
 
-  /// curl_easy_pause(3): gives what was held back to the callbacks at once; when one of them stops it there, this call
+  /// curl_easy_pause(3): gives the held data to the callbacks at once; when one of them stops it there, this call
   /// alone says so, and the transfer would go on to end as if nothing were missing.
   ///
   /// What libcurl holds is taken all at once. It is in memory already, and libcurl would copy the rest each time that it is
@@ -181,7 +181,7 @@ final class RunningTransfer {
   /// Called about ``StallDetector/interval(of:)`` apart, after libcurl has read what there is.
   ///
   /// - Parameter count: the bytes of all transfers. They share a line, and with HTTP/2 a connection, on which a server
-  ///   sends them one after the other: whoever waits for its turn has not stalled.
+  ///   sends them one after the other: an exchange that waits for its turn has not stalled.
   func isStalled(_ now: ContinuousClock.Instant, count: Int64) -> Bool {
     guard let limit = configuration.stallLimit, discardLimit == nil else { return false }
     let isJudged = isConnected && !isReceivePaused

@@ -11,7 +11,7 @@ final class SecretFiles: Sendable {
 
   private struct State: Sendable {
     var files: [String: Read] = [:]
-    /// What was sent so far, the newest last: a server may still speak of the one before.
+    /// The forms sent so far, the newest last: a server may still speak of the one before.
     var sent: [String] = []
   }
 

@@ -30,8 +30,8 @@ final class TLSMaterial: @unchecked Sendable {
 
 /// The files that a TLS configuration names, read when they are first needed and again when they change.
 ///
-/// A certificate and its key are renewed one after the other, and a file is not always replaced at once: as long as what
-/// is there makes no sense, what was there before goes on.
+/// A certificate and its key are renewed one after the other, and a file is not always replaced at once: as long as the
+/// new ones make no sense, the old ones go on.
 final class TLSFiles: Sendable {
   private struct State: Sendable {
     var material: TLSMaterial?
@@ -55,7 +55,7 @@ final class TLSFiles: Sendable {
       .compactMap(\.self)
   }
 
-  /// What is in the files now. Blocks while they are read; called on an engine's thread.
+  /// The files' present contents. Blocks while they are read; called on an engine's thread.
   ///
   /// - Throws: `configuration` if they make no sense and never did.
   func current() throws(HTTPTransportError) -> TLSMaterial {

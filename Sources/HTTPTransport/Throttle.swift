@@ -1,8 +1,8 @@
-/// Holds what is taken in to a rate, all exchanges together.
+/// Holds the received bytes to a rate, all exchanges together.
 struct Throttle {
   private let rate: Int
   private var counted: Int64 = 0
-  /// Until when what has come should have taken.
+  /// When the bytes so far should have come.
   private var due: ContinuousClock.Instant?
 
   init(_ bytesPerSecond: Int) { rate = max(1, bytesPerSecond) }

@@ -32,7 +32,7 @@ final class Transfer: Sendable {
     self.engine = engine
   }
 
-  /// Changes the state; whoever waits for that is returned, to be woken after.
+  /// Changes the state; the waiting continuation is returned, to be woken after.
   private func change(_ body: (inout State) -> Void) -> [CheckedContinuation<Void, Never>] {
     state.withLock { watched in
       body(&watched.value)
@@ -81,14 +81,14 @@ final class Transfer: Sendable {
 
   // MARK: The reader's side
 
-  /// Ends the exchange at once for whoever waits for it; the engine lets go of it right after.
+  /// Ends the exchange at once for its caller; the engine lets go of it right after.
   func cancel() {
     let isNew = state.withLock { $0.value.outcome == nil }
     for waiter in finish(.failure(.cancelled)) { waiter.resume() }
     if isNew { engine.post(.cancel(self)) }
   }
 
-  /// Nobody wants the rest. The engine may read a little more to keep the connection usable.
+  /// The rest is not wanted. The engine may read a little more to keep the connection usable.
   func abandon() {
     let isNew = state.withLock { watched in
       watched.value.received = []
@@ -221,7 +221,7 @@ final class Transfer: Sendable {
     }
   }
 
-  /// Holds what is decoded to the limit.
+  /// Holds the decoded bytes to the limit.
   private func counted(_ bytes: [UInt8]) throws(HTTPTransportError) -> [UInt8] {
     let count = decoding.withLock { state in
       state.count += Int64(bytes.count)
@@ -234,7 +234,7 @@ final class Transfer: Sendable {
     return bytes
   }
 
-  /// What a body over a limit means. One that expands beyond reason is the server's doing: what was published need not be
+  /// The error for a body over a limit. One that expands beyond reason is the server's doing: the publication need not be
   /// large.
   func beyondLimit(_ limit: Int64, decoded: Int64) -> HTTPTransportError {
     guard !isExpanding(decoded) else { return .expanding(plan) }
@@ -256,13 +256,13 @@ final class Transfer: Sendable {
     return engine.secrets.struck(from: text, alongWith: more)
   }
 
-  /// Whether so much, decoded, is more than 100 times what it was made of, and worth a thought.
+  /// Whether so much, decoded, is more than 100 times its encoded form, and worth a thought.
   func isExpanding(_ decoded: Int64) -> Bool {
     decoded > 1 << 20 && decoding.withLock { state in state.decoder.map { decoded / 100 > $0.consumed } ?? false }
   }
 }
 
-/// What is known of the connection that an exchange went over.
+/// The facts about the connection that an exchange went over.
 struct ConnectionFacts: Sendable {
   /// What became of the server's question for a client certificate.
   enum ClientCertificate: Sendable { case notAsked, lacking, shown }

@@ -32,7 +32,7 @@ extension AllowedSigners {
 }
 
 extension AllowedSigners.UntrustedReason: CustomStringConvertible {
-  /// What is wrong and what to do about it, as the end of a sentence about the key.
+  /// The fault and the remedy, as the end of a sentence about the key.
   public var description: String {
     switch self {
     case .keyNotListed:

@@ -22,9 +22,9 @@ public struct AllowedSignersError: Error, Hashable, Sendable, CustomStringConver
   public let code: Code
   /// The number of the line, from 1, or nil when it is about the whole file.
   public let line: Int?
-  /// What is wrong and what to do about it, without the number of the line.
+  /// The fault and the remedy, without the number of the line.
   public let message: String
-  /// What is wrong with the line's key, when that is the reason.
+  /// The fault of the line's key, when that is the reason.
   public let underlyingError: SSHPublicKeyError?
 
   init(_ code: Code, line: Int?, _ message: String, underlyingError: SSHPublicKeyError? = nil) {

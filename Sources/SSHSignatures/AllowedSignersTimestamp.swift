@@ -6,7 +6,7 @@ import Glibc
 enum AllowedSignersTimestamp {
   /// Reads `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in UTC when `Z` or `UTC` follows and in the system's time
   /// zone when not. Nil for anything else, for a day or a time that no calendar has, and for the first second of 1970
-  /// and what was before.
+  /// and the one before.
   ///
   /// ssh-keygen takes a local time to be standard time also in summer; so does this, or the two would disagree about
   /// the same file by an hour.

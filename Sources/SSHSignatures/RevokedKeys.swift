@@ -24,7 +24,7 @@ public struct RevokedKeys: Sendable {
     var keyIDs: Set<[UInt8]> = []
   }
 
-  /// The digest of what was read; two files with the same revoke the same.
+  /// The digest of the list; two files with the same revoke the same.
   public let digest: [UInt8]
 
   /// The longest file that is looked at, in bytes.

@@ -22,7 +22,7 @@ public struct RevokedKeysError: Error, Hashable, Sendable, CustomStringConvertib
   public let code: Code
   /// The number of the line, from 1, or nil where there are none.
   public let line: Int?
-  /// What is wrong and what to do about it, without the number of the line.
+  /// The fault and the remedy, without the number of the line.
   public let message: String
 
   init(_ code: Code, _ message: String, line: Int? = nil) {

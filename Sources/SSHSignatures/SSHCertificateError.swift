@@ -26,7 +26,7 @@ public struct SSHCertificateError: Error, Hashable, Sendable, CustomStringConver
   public let code: Code
   /// The fault and the remedy.
   public let message: String
-  /// What is wrong with a key, when that is the reason.
+  /// The fault of a key, when that is the reason.
   public let underlyingError: SSHPublicKeyError?
 
   init(_ code: Code, _ message: String, underlyingError: SSHPublicKeyError? = nil) {

@@ -125,7 +125,7 @@ extension SSHPublicKey {
     var flags: UInt8
     var counter: UInt32
 
-    /// Somebody touched the key.
+    /// The key was touched.
     var isUserPresent: Bool { flags & 0x01 != 0 }
 
     /// The key asked who touched it (a PIN, a fingerprint).

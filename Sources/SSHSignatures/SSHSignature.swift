@@ -18,7 +18,7 @@ public struct SSHSignature: Sendable {
   /// The certificate that came with the signature, if one did. Its authority's signature holds.
   public let certificate: SSHCertificate?
 
-  /// What the signature was made for, so that one made for another purpose cannot be passed off as this one. Never
+  /// The purpose of the signature, so that one made for another purpose cannot be passed off as this one. Never
   /// empty.
   public let namespace: String
 

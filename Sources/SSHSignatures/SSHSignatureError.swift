@@ -28,7 +28,7 @@ public struct SSHSignatureError: Error, Hashable, Sendable, CustomStringConverti
     public static let namespaceMismatch = Code(rawValue: "namespace-mismatch")
     /// The signature is of a type that its key does not make.
     public static let signatureTypeMismatch = Code(rawValue: "signature-type-mismatch")
-    /// Made by a security key that nobody touched.
+    /// Made by a security key that was not touched.
     public static let userNotPresent = Code(rawValue: "user-not-present")
     /// The key did not sign this message: one of the two was changed.
     public static let invalid = Code(rawValue: "invalid")
@@ -38,7 +38,7 @@ public struct SSHSignatureError: Error, Hashable, Sendable, CustomStringConverti
   public let code: Code
   /// The fault and the remedy.
   public let message: String
-  /// What is wrong with the key, when that is the reason.
+  /// The fault of the key, when that is the reason.
   public let underlyingError: SSHPublicKeyError?
 
   init(_ code: Code, _ message: String, underlyingError: SSHPublicKeyError? = nil) {

@@ -3,8 +3,8 @@ import DesiredStateSupport
 extension SSHSignature {
   /// Checks that `publicKey` signed the message for the given namespace (PROTOCOL.sshsig section 3).
   ///
-  /// Whether that key is anybody's is another question: ask `AllowedSigners`. A security key's signature holds only if
-  /// somebody touched the key for it, which sshd demands too and `ssh-keygen -Y verify` does not look at.
+  /// Whose key it is, is another question: ask `AllowedSigners`. A security key's signature holds only if
+  /// the key was touched for it, which sshd demands too and `ssh-keygen -Y verify` does not look at.
   ///
   /// Throws `SSHSignatureError`, which says why the signature does not hold.
   public func verify(_ message: Message, namespace expected: String) throws(SSHSignatureError) {

@@ -2,8 +2,8 @@ import FoundationEssentials
 
 /// Reads the data types of the SSH protocol (RFC 4251 section 5) from the front of some bytes.
 ///
-/// Every read answers nil, and leaves the reader where it was, when the bytes do not hold what was asked for: a length
-/// from outside is compared with what is there before anything is done with it.
+/// Every read answers nil, and leaves the reader where it was, when the bytes do not hold the whole value: a length
+/// from outside is compared with the bytes at hand before anything is done with it.
 struct SSHWireReader {
   private var rest: ArraySlice<UInt8>
 

@@ -1,5 +1,5 @@
 public import ArgumentParser
-public import DesiredState
+import DesiredState
 
 /// When a follower looks, and when it applies.
 struct ScheduleOptions: ParsableArguments {

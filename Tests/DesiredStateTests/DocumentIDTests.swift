@@ -1,4 +1,5 @@
 import DesiredState
+import Foundation
 import Testing
 
 @Suite struct DocumentIDTests {
@@ -24,5 +25,52 @@ import Testing
     arguments: [["Press", "press"], ["caf\u{e9}", "cafe\u{301}"], ["a", "a/b"], ["A", "a/b"]])
   func twins(ids: [String]) {
     #expect(throws: VerificationError.self) { try DocumentID.check(ids) }
+  }
+}
+
+extension DocumentIDTests {
+  private func code(_ ids: [String]) -> VerificationError.Code? {
+    do {
+      try DocumentID.check(ids)
+      return nil
+    } catch {
+      return error.code
+    }
+  }
+
+  @Test("A document is never the directory of another, whatever stands between them in the list")
+  func directories() {
+    #expect(code(["a/b", "a-b", "a.b", "a b", "ab", "b/a"]) == nil)
+    for ids in [
+      ["a", "a/b"], ["a/b", "a"], ["a", "a-", "a.b", "a/b/c"], ["A", "a/b"], ["caf\u{e9}", "cafe\u{301}/x"],
+    ] {
+      #expect(code(ids) == .unsafeDocumentID, "\(ids)")
+      #expect(code(ids.reversed()) == .unsafeDocumentID, "\(ids)")
+    }
+    // A mark that would combine with the slash.
+    #expect(code(["a", "a/\u{301}b"]) == .unsafeDocumentID)
+  }
+
+  @Test("Twins are told from the same id twice") func twins() {
+    #expect(code(["x", "a", "b", "a"]) == .duplicateDocument)
+    #expect(code(["x", "a/B", "a/b"]) == .unsafeDocumentID)
+    #expect(code(["caf\u{e9}", "cafe\u{301}"]) == .unsafeDocumentID)
+  }
+
+  @Test("Deep ids cost no more memory than their text") func deep() {
+    let ids = (0..<3000).map { number in
+      let head = String(number) + "/"
+      return head + String(repeating: "a/", count: (1023 - head.utf8.count) / 2) + "b"
+    }
+    let before = peakMemory()
+    #expect(code(ids) == nil)
+    #expect(peakMemory() - before < 64 * 1024)
+  }
+
+  /// The most memory that the process ever had, in kilobytes.
+  private func peakMemory() -> Int {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
+    return Int(line.filter(\.isNumber)) ?? 0
   }
 }

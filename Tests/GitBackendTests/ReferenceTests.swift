@@ -134,13 +134,14 @@ import Testing
     #expect(try await Device(repository).refusal().code == .manifestMalformed)
   }
 
-  @Test(arguments: [
-    ("git@plant.example:team/states.git", "git+ssh://git@plant.example/team/states.git"),
-    ("ssh://git@plant.example/states.git", "git+ssh://git@plant.example/states.git"),
-    ("https://plant.example/states.git?ref=main", "git+https://plant.example/states.git?ref=main"),
-    ("git://plant.example/states.git", "git+https:"), ("https://plant.example/manifest.json", nil),
-    ("margo+https://plant.example", nil), ("/srv/drop", nil), ("git+ssh://git@plant.example/states.git", nil),
-  ] as [(String, String?)])
+  @Test(
+    arguments: [
+      ("git@plant.example:team/states.git", "git+ssh://git@plant.example/team/states.git"),
+      ("ssh://git@plant.example/states.git", "git+ssh://git@plant.example/states.git"),
+      ("https://plant.example/states.git?ref=main", "git+https://plant.example/states.git?ref=main"),
+      ("git://plant.example/states.git", "git+https:"), ("https://plant.example/manifest.json", nil),
+      ("margo+https://plant.example", nil), ("/srv/drop", nil), ("git+ssh://git@plant.example/states.git", nil),
+    ] as [(String, String?)])
   func `an address that means a repository and does not say so gets advice`(address: String, form: String?) {
     let advice = GitBackend.advice(on: address)
     if let form { #expect(advice?.contains(form) == true, "\(advice ?? "no advice")") } else { #expect(advice == nil) }

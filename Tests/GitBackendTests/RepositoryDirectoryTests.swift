@@ -27,8 +27,9 @@ import Testing
     let branch = try GitBranch(
       try SourceAddress("git+file://\(repository.path)?ref=main"), context: BackendContext(device: "publisher"))
     let objects = try await run(["find", repository.path, "-newer", repository.path + "/config"])
+    let all: @Sendable (String) -> Bool = { _ in true }
     let refusal = try await thrown(BackendError.self) {
-      try await branch.commit(at: Date(), sign: nil, including: { _ in true }) { _ in "never" }
+      try await branch.commit(at: Date(), sign: nil, including: all) { _ in "never" }
     }
     #expect(refusal.code == .unsupported)
     #expect(try await run(["find", repository.path, "-newer", repository.path + "/config"]) == objects)
@@ -107,7 +108,8 @@ import Testing
     try await repository.commit(treeNamed: tree, signer: nil)
     let branch = try GitBranch(
       try SourceAddress("git+file://\(repository.path)?ref=main"), context: BackendContext(device: "publisher"))
-    try await branch.commit(at: Date(), sign: nil, including: { _ in true }) { directory in
+    let all: @Sendable (String) -> Bool = { _ in true }
+    try await branch.commit(at: Date(), sign: nil, including: all) { directory in
       let used = try await run(["du", "-s", "--block-size=1M", directory])
       #expect(try #require(Int(used.split(separator: "\t")[0])) < 200, "\(used)")
       try write("new", to: directory + "/manifest.json")

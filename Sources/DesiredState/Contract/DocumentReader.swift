@@ -7,7 +7,7 @@ public protocol DocumentReader: Sendable {
   func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error>
 
   /// The bytes of a document from an offset on, for a document that broke off there: a source that can continue does, one
-  /// that cannot reads it from the beginning and passes over what is there. Which ones can says
+  /// that cannot reads it from the beginning and passes over the bytes at hand. Which ones can says
   /// ``BackendCapabilities/resumes``. The digest is that of the whole, so a wrong end is noticed.
   ///
   /// - Throws: as ``open(_:)``.

@@ -11,7 +11,7 @@ public struct Backoff: Sendable, Hashable {
     self.longest = max(longest, self.first)
   }
 
-  /// The wait after a number of failures in a row: from half of what is due to all of it.
+  /// The wait after a number of failures in a row: from half of the full wait to all of it.
   ///
   /// - Parameter random: a number from 0 to 1.
   public func wait(afterFailures failures: Int, random: Double) -> Duration {

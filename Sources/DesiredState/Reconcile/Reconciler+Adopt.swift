@@ -41,8 +41,6 @@ extension Reconciler {
         error.fingerprint = await state.fingerprint(of: document)
       }
       throw error
-    } catch {
-      throw BackendError.contractual(error, of: source.source)
     }
   }
 

@@ -24,7 +24,7 @@ extension Reconciler {
     public var timeout: Duration
     /// Bounds on counts and sizes.
     public var limits: Limits
-    /// Asked at every look whether what was applied is still in place; if not, all of it is applied again.
+    /// Asked at every look whether the applied state is still in place; if not, all of it is applied again.
     public var isStillApplied: @Sendable (AppliedState) async -> Bool
     /// Where it logs.
     public var logger: Logger
@@ -68,9 +68,9 @@ extension Reconciler {
   public enum Outcome: Sendable {
     /// The device is on the state published, whether it was before or came to it now.
     case current
-    /// Nothing is published; what is missing.
+    /// Nothing is published, and which part is missing.
     case absent(Absence)
-    /// What is published was refused.
+    /// The published state was refused.
     case rejected(VerificationError)
     /// No source could be reached.
     case unavailable(BackendError)

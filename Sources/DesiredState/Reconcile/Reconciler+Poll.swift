@@ -154,7 +154,7 @@ extension Reconciler {
     let offered = await store.offered
     let record = await store.record
     let isDamaged = state.withLock { $0.isDamaged }
-    // A new policy is a reason to verify again, and a damaged store to fetch again, what is otherwise unchanged.
+    // A new policy is a reason to verify again, and a damaged store to fetch again, an otherwise unchanged state.
     let isSettled = !isDamaged && offered?.policy == configuration.policy.fingerprint
     return FetchRequest(
       current: isSettled ? offered?.revision : nil, marker: record.markers[source.source],

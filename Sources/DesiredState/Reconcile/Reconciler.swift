@@ -4,7 +4,7 @@ import Synchronization
 
 /// Keeps a device on the state its sources publish: looks, verifies, adopts, applies, acknowledges, and looks again.
 ///
-/// The loop is level-triggered: it compares what is wanted with what is there, and hints only make it look sooner.
+/// The loop is level-triggered: it compares the desired state with the present one, and hints only make it look sooner.
 /// What cannot be reached, is absent or is refused never takes anything away.
 ///
 /// Polls, applies and deliveries each run one at a time, whichever way they were asked for, and none of the three waits
@@ -119,7 +119,9 @@ public final class Reconciler: Sendable {
       case .rolledBack(let error): failure = error
       case .settled, .held, .waiting, .failed: return failure.map { .failed($0) } ?? result
       }
-      result = try await applyNow()
+      // Whether all is still in place was seen a moment ago; if it never is, this must come to an end all the same.
+      state.withLock { $0.isApplyAskedFor = true }
+      result = try await applies.run(applyPending)
     }
   }
 

@@ -4,7 +4,7 @@ public struct ReconcilerEvent: Sendable {
   public enum Kind: Sendable {
     /// The source still publishes the adopted state.
     case unchanged
-    /// The source publishes nothing; what is missing.
+    /// The source publishes nothing, and which part is missing.
     case absent(Absence)
     /// The source did not answer, or made no sense.
     case unavailable(BackendError)

@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// What an agent is asked to bring about: the adopted state, and how it differs from the one applied last.
+/// The task of an agent: the adopted state, and how it differs from the one applied last.
 public struct Update: Sendable {
   /// The adopted revision.
   public let revision: Revision

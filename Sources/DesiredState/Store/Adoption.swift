@@ -17,7 +17,7 @@ extension StateStore {
   ///   - time: now, by the device's clock.
   ///   - limits: how much all documents together may hold.
   ///   - progress: counts the pieces read, for a watch that reading does not stall.
-  ///   - acknowledgements: what is to be said of it, durable in the same write.
+  ///   - acknowledgements: the reports of it, durable in the same write.
   /// - Throws: ``VerificationError`` if a document is missing, wrong or too large, or the state does not fit on the disk
   ///   (`no-space`); ``BackendError``; ``FileError``; `CancellationError`. Documents already read stay, unless there is no
   ///   room for them, so that the next try need not read them again.
@@ -92,7 +92,7 @@ extension StateStore {
       if (error as? FileError)?.isNoSpace ?? false {
         try? blobs.removeDrafts()
       } else if !(error is FileError) {
-        // What was read is right; only this one is not. Kept, so that another try reads the rest only.
+        // The documents read so far are right; only this one is not. Kept, so that another try reads the rest only.
         try blobs.commit(drafted)
       }
       throw error
@@ -108,7 +108,7 @@ extension StateStore {
       source: source, origin: state.origin, hasHistory: state.hasHistory, at: time,
       expires: storable(state.manifest.expires), policy: policy.fingerprint)
     setMarker(marker, of: source)
-    // What was rolled back from is brought again (its documents were damaged, or the policy changed): it stays there.
+    // The state that was rolled back from is brought again (its documents were damaged, or the policy changed): it stays there.
     let isRolledBack = record.rollback?.from.revision == state.revision
     let kept = isRolledBack ? record.kept : kept(adopted: adopted, applied: record.applied?.revision)
     try change(saying: isRolledBack ? [] : acknowledgements) { record in

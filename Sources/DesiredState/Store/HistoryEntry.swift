@@ -76,6 +76,6 @@ struct StoredTrust: Sendable, Equatable, Codable {
 /// What an operator reset by hand.
 public struct ResetRecord: Sendable, Equatable, Codable {
   public var at: Date
-  /// What was reset, in words.
+  /// The reset parts, in words.
   public var what: [String]
 }

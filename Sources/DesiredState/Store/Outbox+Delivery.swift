@@ -10,7 +10,7 @@ extension Outbox {
   ///   - timeout: how long a backend may take for one acknowledgement.
   ///   - clock: what that time passes by.
   ///   - now: the time. A backend that asked for patience (``BackendError/retryAfter``) is passed over until it is over.
-  /// - Returns: what was delivered, each with the source that took it, and the first error, if any.
+  /// - Returns: the delivered acknowledgements, each with the source that took it, and the first error, if any.
   public func deliver(
     to backends: [any DesiredStateBackend], within timeout: Duration = .seconds(30),
     clock: any Clock<Duration> = ContinuousClock(), at now: Date = Date()

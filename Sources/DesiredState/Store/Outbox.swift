@@ -90,7 +90,7 @@ public struct Outbox: Sendable {
 
   // MARK: - Files
 
-  /// What is in an outbox.
+  /// The contents of an outbox.
   struct Contents {
     /// What can be read, oldest first.
     var waiting: [Acknowledgement] = []
@@ -167,7 +167,7 @@ public struct Outbox: Sendable {
   private static func lock(_ directory: String) throws -> FileLock {
     if let status = try Files.status(of: directory), !status.isDirectory, !Files.isDirectory(directory) {
       throw StoreError(
-        .wrongType, "\(directory) is not a directory; move away what is there, it was not made by this program")
+        .wrongType, "\(directory) is not a directory; move the file away, it was not made by this program")
     }
     try Files.createDirectories(directory, mode: 0o700)
     guard let lock = try FileLock(directory, waitingAtMost: lockPatience) else {

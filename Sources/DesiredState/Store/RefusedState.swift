@@ -8,7 +8,7 @@ public struct RefusedState: Sendable, Equatable, Codable {
   public var version: UInt64?
   public var code: VerificationError.Code
   public var reason: String
-  /// What was looked at when the decision fell.
+  /// The facts that the decision rests on.
   public var evidence: [String]
   public var source: String
   /// Where it came from, in the source's own terms; nil if not even that was read.

@@ -6,7 +6,7 @@ public struct SourceHealth: Sendable, Equatable, Codable {
   public var lastContact: Date?
   /// Why it did not answer the last time; nil if it did.
   public var lastError: Failure?
-  /// What is missing there, as of the last contact; nil if it publishes a state.
+  /// The missing part, as of the last contact; nil if it publishes a state.
   public var absent: Absence?
   /// How long the source is left alone, and why; nil if it is looked at at the next poll.
   public var patience: Patience?

@@ -1,6 +1,6 @@
 import DesiredStateSupport
 
-/// What is kept, and how room is made.
+/// The kept states, and how room is made.
 extension StateStore {
   /// The revisions to keep: the adopted one, the applied one, and the newest others up to the number configured, those
   /// that were applied before those that failed.

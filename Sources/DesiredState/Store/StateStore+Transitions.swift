@@ -25,7 +25,7 @@ extension StateStore {
     if record.refusals[source] != nil { try forgetRefusal(of: source) }
   }
 
-  /// Forgets what is known of sources that are no longer followed.
+  /// Forgets everything about sources that are no longer followed.
   func forgetSources(except sources: some Collection<String>) throws {
     let known = Set(sources)
     let adopted = record.adopted?.source
@@ -125,7 +125,7 @@ extension StateStore {
     throw StoreError(.notKept, "\(path) keeps no earlier state that was applied; there is nothing to go back to")
   }
 
-  /// Goes back to a kept state: it becomes the adopted one. The floor stays, and what was adopted is not adopted again
+  /// Goes back to a kept state: it becomes the adopted one. The floor stays, and the state before is not adopted again
   /// until a newer version is published or ``resume(at:acknowledging:)``.
   ///
   /// - Parameters:
@@ -154,7 +154,7 @@ extension StateStore {
     }
   }
 
-  /// Ends a rollback: what was rolled back from is the adopted state again.
+  /// Ends a rollback: the state that was rolled back from is the adopted one again.
   ///
   /// - Returns: that state; nil if no rollback is in force.
   @discardableResult
@@ -174,7 +174,7 @@ extension StateStore {
     public var floor: UInt64?
     /// Forget the newest signed time.
     public var clock: Bool
-    /// Forget what was refused, and how long sources and applies are left alone.
+    /// Forget the refusals, and how long sources and applies are left alone.
     public var refusals: Bool
     /// Forget all trust updates: the operator's own file counts again.
     public var trust: Bool
@@ -186,7 +186,7 @@ extension StateStore {
       self.trust = trust
     }
 
-    /// What is reset, in words.
+    /// The reset parts, in words.
     public var description: [String] {
       var what: [String] = []
       if let floor { what.append(floor == 0 ? "the version floor" : "the version floor, to \(floor)") }
@@ -225,13 +225,13 @@ extension StateStore {
     try change(saying: acknowledgements) { $0.trust = trust }
   }
 
-  // MARK: - What is to be said
+  // MARK: - Acknowledgements on their way
 
   /// Moves what the record says to the outbox, from where it is delivered. Called before every delivery.
   ///
   /// A kill between the two moves it again; the same acknowledgement has the same id, and counts once.
   ///
-  /// - Throws: ``FileError``, ``StoreError`` for trouble with the outbox. What is to be said stays in the record.
+  /// - Throws: ``FileError``, ``StoreError`` for trouble with the outbox. The acknowledgements stay in the record.
   func moveStatements() async throws {
     let statements = record.statements
     guard !statements.isEmpty else { return }
@@ -301,7 +301,7 @@ extension StoreRecord {
     history[index].reason = reason.map { printable($0) }
   }
 
-  /// Keeps these states and no others, with what is known of them.
+  /// Keeps these states and no others, with all facts about them.
   mutating func keep(_ revisions: [Revision]) {
     kept = revisions
     history.removeAll { entry in !revisions.contains(entry.state.revision) }

@@ -34,6 +34,7 @@ extension StoreRecord {
       trial = nil
       return
     }
+    if trial?.revision == revision { return }
     // What did not prove itself yet is nothing to go back to.
     trial = TrialRecord(revision: revision, since: time, fallback: trial.map(\.fallback) ?? applied?.revision)
   }

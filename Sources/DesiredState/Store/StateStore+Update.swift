@@ -2,9 +2,9 @@ import DesiredStateSupport
 import FoundationEssentials
 
 extension StateStore {
-  /// The update that leads from what is there to the adopted state; nil if there is nothing to apply.
+  /// The update that leads from the present state to the adopted one; nil if there is nothing to apply.
   ///
-  /// What is there is the applied state, and what any unfinished apply since may have brought.
+  /// Present is the applied state, with the documents that any unfinished apply since may have brought.
   ///
   /// - Parameters:
   ///   - everything: treat the adopted state as if nothing had been applied before.
@@ -22,14 +22,14 @@ extension StateStore {
     }
     let wanted = Set(documents.map(\.id))
     let unfinished = record.touched.filter { $0 != adopted.revision }
-    // Without the applied manifest nothing is known about what is there; then all of it is added.
+    // Without the applied manifest nothing is known about the present state; then all of it is added.
     let applied = try record.applied.flatMap { try knownDocuments(of: $0.revision) } ?? []
     let touched = try unfinished.reversed().flatMap { try knownDocuments(of: $0) ?? [] }
     let known = Dictionary(everything ? [] : applied.map { ($0.id, $0.digest) }) { first, _ in first }
     // What an unfinished apply may have put in the place of an applied document differs from it, as far as is known.
     let uncertain = Dictionary(everything ? [] : touched.map { ($0.id, $0.digest) }) { first, _ in first }
     var gone: Set<String> = []
-    // The newest of each name first: what was tried last is most likely there.
+    // The newest of each name first: the last one tried is most likely there.
     let removed = (touched + applied).filter { !wanted.contains($0.id) && gone.insert($0.id).inserted }
     return Update(
       revision: adopted.revision, version: adopted.version, origin: adopted.origin, documents: documents,

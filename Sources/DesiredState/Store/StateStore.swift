@@ -2,7 +2,7 @@ import DesiredStateSupport
 import FoundationEssentials
 import Glibc
 
-/// What a device has adopted, durable and by itself enough to start from without a network.
+/// The adopted state of a device, durable and by itself enough to start from without a network.
 ///
 /// One directory, one process at a time. After a kill or a power cut at any instruction it opens with the old state or
 /// the new one. The actor runs on a thread of its own, because everything it does blocks on the disk.
@@ -97,7 +97,7 @@ public actor StateStore {
     lock = nil
   }
 
-  // MARK: - What is known
+  // MARK: - Facts
 
   /// The state that was verified and is durable, and that this device is to be on.
   public var adopted: AdoptedState? { record.adopted }
@@ -105,7 +105,7 @@ public actor StateStore {
   public var applied: AppliedState? { record.applied }
   /// The version below which nothing is adopted.
   public var floor: VersionFloor? { record.floor }
-  /// What was refused: the newest of each source.
+  /// The refusals: the newest of each source.
   public var refused: [RefusedState] { record.refusals.values.sorted { ($0.at, $0.source) < ($1.at, $1.source) } }
   /// The states that are kept, newest first.
   public var history: [HistoryEntry] { record.history }
@@ -146,7 +146,7 @@ public actor StateStore {
     record = next
   }
 
-  /// Changes what is not worth a write of its own: it becomes durable with the next change, or when the store is closed.
+  /// Changes a fact that is not worth a write of its own: it becomes durable with the next change, or when the store is closed.
   func changeInPassing(_ edit: (inout StoreRecord) -> Void) { edit(&record) }
 
   private func write(_ next: StoreRecord) throws {

@@ -14,13 +14,13 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let damaged = Code(rawValue: "damaged")
     /// The record is of a version that this program does not read.
     public static let wrongFormat = Code(rawValue: "wrong-format")
-    /// A document's bytes are gone or are not what was adopted; they will be fetched again.
+    /// A document's bytes are gone or wrong; they will be fetched again.
     public static let documentDamaged = Code(rawValue: "document-damaged")
     /// The directory is not a store.
     public static let notAStore = Code(rawValue: "not-a-store")
     /// Something in the store is of the wrong kind, or belongs to another user.
     public static let wrongType = Code(rawValue: "wrong-type")
-    /// What was to be written could not be read back, or is too large.
+    /// A new record could not be read back, or is too large.
     public static let notStorable = Code(rawValue: "not-storable")
     /// The state that was asked for is not among those kept.
     public static let notKept = Code(rawValue: "not-kept")

@@ -16,7 +16,7 @@ struct StoreLayout: Sendable {
   var outbox: String { Files.join(path, "outbox") }
   var requests: String { Files.join(path, "requests") }
 
-  /// Creates what is not there, and checks what is: a directory of the wrong kind or of another user is found out now
+  /// Creates missing parts, and checks the others: a directory of the wrong kind or of another user is found out now
   /// and not in the middle of an adoption. The outbox is not among them: without it a device still adopts and applies.
   func prepare() throws {
     try makeDirectory(path)
@@ -49,7 +49,7 @@ struct StoreLayout: Sendable {
 
   private func checkFile(_ file: String) throws {
     guard let status = try Files.status(of: file), !status.isRegular else { return }
-    throw StoreError(.wrongType, "\(file) is not a file; move away what is there, it was not made by this program")
+    throw StoreError(.wrongType, "\(file) is not a file; move it away, it was not made by this program")
   }
 
   /// Reads `state.json`; nil if this is a directory in which no store was begun yet.

@@ -6,7 +6,7 @@ import FoundationEssentials
 /// What a poll finds is not here (``SourceHealth``): this file is written when something has changed that must outlive a
 /// power cut, and never because time has passed.
 struct StoreRecord: Sendable, Equatable, Codable {
-  /// 1: until July 2026. 2: refusals by source, history, rollback, what is to be said.
+  /// 1: until July 2026. 2: refusals by source, history, rollback, acknowledgements on their way.
   static let currentFormat = 2
   /// Bytes beyond which a record is neither read nor written.
   static let sizeLimit = 16 << 20
@@ -22,13 +22,13 @@ struct StoreRecord: Sendable, Equatable, Codable {
   var floor: VersionFloor?
   /// The newest `issued` of any signed manifest adopted so far.
   var newestSigned: Date?
-  /// What was refused, newest of each source.
+  /// The refusals, newest of each source.
   var refusals: [String: RefusedState] = [:]
   /// The revisions whose manifests and documents are kept, newest first.
   var kept: [Revision] = []
   /// What each source gave as its marker.
   var markers: [String: String] = [:]
-  /// What is known of the kept states, newest first.
+  /// The facts about the kept states, newest first.
   var history: [HistoryEntry] = []
   /// Whether the device went back to an earlier state.
   var rollback: Rollback?
@@ -67,7 +67,7 @@ extension StoreRecord {
     else {
       throw StoreError(
         .notStorable,
-        "what is to be written to \(path) (\(bytes.count) bytes) could not be read back; nothing was changed")
+        "the new \(path) (\(bytes.count) bytes) could not be read back; nothing was changed")
     }
     return bytes
   }

@@ -6,7 +6,7 @@ public struct StoreStatus: Sendable, Equatable {
   /// The state this device is to be on.
   public var adopted: AdoptedState?
   public var applied: AppliedState?
-  /// What was refused: the newest of each source.
+  /// The refusals: the newest of each source.
   public var refused: [RefusedState]
   public var floor: VersionFloor?
   /// The states that are kept, newest first.
@@ -43,7 +43,7 @@ public struct StoreStatus: Sendable, Equatable {
       }
       let record = try layout.readRecord() ?? StoreRecord()
       let outbox = try Outbox.contents(layout.outbox)
-      // What the record says and what the outbox has already is one acknowledgement.
+      // The same acknowledgement in the record and in the outbox counts once.
       let waiting = outbox.waiting + record.statements.filter { said in !outbox.waiting.contains { $0.id == said.id } }
       let health = layout.readHealth()
       return StoreStatus(

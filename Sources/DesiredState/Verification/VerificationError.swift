@@ -50,7 +50,7 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
 
   /// Why the state was refused.
   public var code: Code
-  /// What was found and what to do about it, in words. Text from outside in it is made safe to show.
+  /// The finding and the remedy, in words. Text from outside in it is made safe to show.
   public let reason: String
   /// What the decision rests on: the keys that signed, for instance.
   public var evidence: [String] { didSet { evidence = evidence.map { printable($0) } } }

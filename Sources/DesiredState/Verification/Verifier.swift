@@ -4,7 +4,7 @@ public import FoundationEssentials
 /// Decides whether a fetched state may be adopted: the one place where a ``VerifiedState`` comes from.
 ///
 /// The order of checks is that of The Update Framework's client workflow: nothing is parsed before something trusted
-/// has vouched for the bytes, and what is cheap to refuse is refused first.
+/// has vouched for the bytes, and cheap refusals come first.
 public struct Verifier: Sendable {
   /// Which evidence is enough.
   public let policy: TrustPolicy

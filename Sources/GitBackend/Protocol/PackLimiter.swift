@@ -40,7 +40,7 @@ final class PackLimiter {
   private var type: UInt8 = 0
   private var size: UInt64 = 0
   private var inflated: UInt64 = 0
-  /// Where the object that is being read begins, and where what it is a delta of begins; 0 if that is not known.
+  /// Where the object that is being read begins, and where its base begins; 0 if that is not known.
   private var start: UInt64 = 0
   private var base: UInt64 = 0
   private var isBaseBegun = false

@@ -1,4 +1,4 @@
-/// A question for a pack: which objects are wanted, and what is here already.
+/// A question for a pack: which objects are wanted, and which are here already.
 struct PackRequest: Sendable {
   enum Depth: Sendable, Equatable {
     /// All of the history.

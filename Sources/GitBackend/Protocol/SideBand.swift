@@ -1,4 +1,4 @@
-/// The channels of an answer (gitprotocol-pack(5), side-band): the first byte of each packet says what the rest is.
+/// The channels of an answer (gitprotocol-pack(5), side-band): the first byte of each packet names the channel of the rest.
 ///
 /// Packets without content, and what the server writes for people, are signs of life while it works for minutes.
 struct SideBand {

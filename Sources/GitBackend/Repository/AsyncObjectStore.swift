@@ -9,7 +9,7 @@ final class AsyncObjectStore: Sendable {
 
   private let error: @Sendable (LibGit2Error) -> any Error
 
-  /// - Parameter error: what a failure of libgit2 means to whoever reads.
+  /// - Parameter error: the error that a failure of libgit2 is to a reader.
   init(_ store: ObjectStore, worker: Worker, error: @escaping @Sendable (LibGit2Error) -> any Error) {
     self.store = Mutex(store)
     self.worker = worker
@@ -34,7 +34,7 @@ final class AsyncObjectStore: Sendable {
 }
 
 extension LibGit2Error {
-  /// What it means if it is no trouble of this device's, or of a disk's: what was published is at fault.
+  /// Its meaning if this device and its disk are not at fault: the publication is.
   var asContent: (any Error)? {
     if isCancelled { return CancellationError() }
     if isOfPack {

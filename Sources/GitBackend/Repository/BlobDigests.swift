@@ -23,7 +23,7 @@ final class BlobDigests: Sendable {
     var references: [DocumentReference] = []
     references.reserveCapacity(entries.count)
     for entry in entries {
-      // One by one: others have their turn, and whoever gave up is noticed.
+      // One by one: others have their turn, and a cancelled task is noticed.
       let blob: Known
       if let known = still[entry.id] ?? before[entry.id] {
         blob = known

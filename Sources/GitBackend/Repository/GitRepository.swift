@@ -12,7 +12,7 @@ protocol GitRepository: Sendable {
 
   /// The objects of a target: all of its commit's tree, and nothing of its history.
   ///
-  /// - Parameter gate: weighs the commit before what it holds is fetched.
+  /// - Parameter gate: weighs the commit before its contents are fetched.
   /// - Throws: ``BackendError``; ``VerificationError``, with `limit-exceeded` or what the gate throws; `CancellationError`.
   func objects(
     of target: ObjectID, after adopted: ObjectID?, gate: CommitGate?, limits: Limits
@@ -23,6 +23,9 @@ protocol GitRepository: Sendable {
   /// - Parameter parents: those of the commit, if they are known.
   /// - Throws: ``BackendError``, also if the repository does not have the commit; `CancellationError`.
   func ancestry(of commit: ObjectID, parents: [ObjectID]?, from ancestor: ObjectID) async throws -> Ancestry
+
+  /// Lets go of a target that is refused, if it was fetched.
+  func discard(_ target: ObjectID) async throws
 
   /// Lets go of what is not needed any more. It comes last: until an order is proven, what proves it is kept.
   func tidy(keeping needed: [ObjectID]) async throws
@@ -45,7 +48,7 @@ enum Ancestry: Sendable, Equatable {
   case unproven(isCut: Bool)
 }
 
-/// Weighs a commit by what it is signed with, before its trees and files are here.
+/// Weighs a commit by its signatures, before its trees and files are here.
 struct CommitGate: Sendable {
   /// The full name under which the commit was found.
   let reference: String

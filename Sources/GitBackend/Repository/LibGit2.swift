@@ -50,7 +50,7 @@ struct LibGit2Error: Error, CustomStringConvertible {
   var isOfPack: Bool { area == GIT_ERROR_INDEXER.rawValue }
   /// It was told to stop.
   var isCancelled: Bool { code == GIT_EUSER.rawValue }
-  /// Somebody else changed the reference first.
+  /// Another process changed the reference first.
   var isContention: Bool {
     [GIT_EMODIFIED.rawValue, GIT_EEXISTS.rawValue, GIT_ELOCKED.rawValue].contains(code)
   }

@@ -54,6 +54,9 @@ final class LocalRepository: GitRepository {
   }
 
   /// Nothing was copied.
+  func discard(_ target: ObjectID) async throws {}
+
+  /// Nothing was copied.
   func tidy(keeping needed: [ObjectID]) async throws {}
 
   func advance(

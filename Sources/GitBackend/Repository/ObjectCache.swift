@@ -57,14 +57,14 @@ final class ObjectCache: @unchecked Sendable {
     objects = AsyncObjectStore(store, worker: reading) {
       damage.note(in: directory)
       return BackendError(
-        .unreachable, "what was fetched cannot be read any more: \($0); it is fetched again at the next look",
+        .unreachable, "the fetched objects cannot be read any more: \($0); it is fetched again at the next look",
         underlying: $0)
     }
   }
 
   deinit { if isTemporary { try? Files.remove(directory) } }
 
-  /// The directory with its lock; nil if another process has it, or what is there cannot be used and cannot be removed.
+  /// The directory with its lock; nil if another process has it, or a file there can be neither used nor removed.
   private static func take(_ directory: String) throws -> (String, FileLock)? {
     for isSecond in [false, true] {
       if isSecond {
@@ -138,7 +138,7 @@ final class ObjectCache: @unchecked Sendable {
 
   // MARK: - Size
 
-  /// How much may be here beyond what is needed before it is put away, in bytes, and in how many packs.
+  /// How much may be here beyond the need before it is put away, in bytes, and in how many packs.
   private static let slack = 512 << 10
   private static let maximumPackCount = 24
 
@@ -212,7 +212,7 @@ extension ObjectStore {
     return Self.bytes(buffer)
   }
 
-  /// Adds what a tree has and another one at the same place has not. The history is not walked: it may not be here.
+  /// Adds the objects that a tree has and another one at the same place has not. The history is not walked: it may not be here.
   private func insert(_ tree: ObjectID, without old: ObjectID?, into builder: OpaquePointer) throws {
     guard tree != old else { return }
     var id = tree.git

@@ -1,6 +1,6 @@
 import CGit2
 
-/// A signature that a commit or an annotated tag carries, and what it is over.
+/// A signature that a commit or an annotated tag carries, and the signed bytes.
 struct ObjectSignature: Sendable {
   /// `commit 1234…` or `tag v7 (1234…)`, for messages.
   let what: String

@@ -66,7 +66,7 @@ final class ObjectStore: @unchecked Sendable {
     return git_odb_exists(database, &id) == 1
   }
 
-  /// What an object is and how long, without reading its content.
+  /// An object's kind and length, without reading its content.
   func header(of id: ObjectID) throws(LibGit2Error) -> (kind: Kind, size: Int) {
     var oid = id.git
     var size = 0

@@ -31,10 +31,10 @@ final class PackIndexer: @unchecked Sendable {
     indexer = try LibGit2.make("write a pack in \(directory)") { git_indexer_new($0, directory, 0, database, &options) }
   }
 
-  // git_indexer_free(3) removes what was not committed.
+  // git_indexer_free(3) removes an uncommitted pack.
   deinit { git_indexer_free(indexer) }
 
-  /// Ends what is being done, from any thread.
+  /// Ends the running work, from any thread.
   func cancel() { isCancelled.flag.store(true, ordering: .relaxed) }
 
   func append(_ bytes: [UInt8]) throws(LibGit2Error) {

@@ -18,6 +18,9 @@ final class PackIntake: @unchecked Sendable {
   private var isWeighed = false
   /// Why a plain tree is refused, as long as it may still be a drop.
   private var refusal: (any Error)?
+  private var weighed: TargetSignatures?
+  /// What the commit is signed with, if the pack was not read on because a plain tree of it is refused.
+  private(set) var refused: TargetSignatures?
 
   init(into cache: ObjectCache, of target: ObjectID, gate: CommitGate?, _ bounds: PackLimiter.Bounds) throws {
     self.cache = cache
@@ -56,6 +59,7 @@ final class PackIntake: @unchecked Sendable {
     }
     if !isWeighed, let target = signatures() {
       isWeighed = true
+      weighed = target
       do {
         try gate?.weigh(target)
         limiter.bounds.deltaSize = .max
@@ -65,7 +69,10 @@ final class PackIntake: @unchecked Sendable {
       }
     }
     // Without a manifest at the path it is a plain tree, and nothing more of it is wanted.
-    if let refusal, let commit = commits.first?.value, isPlain(commit) == true { throw refusal }
+    if let refusal, let commit = commits.first?.value, isPlain(commit) == true {
+      refused = weighed
+      throw refusal
+    }
   }
 
   /// The signatures of the commit and of the tags on the way to it, if all of them have come by.

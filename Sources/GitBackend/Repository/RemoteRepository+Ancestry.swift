@@ -72,7 +72,7 @@ private final class HistoryReading: @unchecked Sendable {
       others = 0
       guard history.count < RemoteRepository.longestHistory else { throw End.tooMany }
     } pass: { [unowned self] in
-      // What is no commit: git sends no commit after it, other servers may mix them a little.
+      // An object that is no commit: git sends no commit after it, other servers may mix them a little.
       others += 1
       guard history.count == 0, others < 256 else { throw End.whole }
     }

@@ -21,6 +21,8 @@ final class RemoteRepository: GitRepository {
     var cache: ObjectCache?
     /// Which pairs of commits were compared, and how they stand: nothing is fetched twice for it.
     var compared: [[ObjectID]: Ancestry] = [:]
+    /// The target of which nothing more is fetched as long as a plain tree of it is refused.
+    var refused: (target: ObjectID, reference: String, signatures: TargetSignatures)?
   }
 
   /// - Parameters:
@@ -83,6 +85,12 @@ final class RemoteRepository: GitRepository {
   ) async throws -> AsyncObjectStore {
     let cache = try await openCache()
     if try await tip(target, in: cache) == nil {
+      // The policy, or the time, may be another one by now.
+      if let gate, let refused = state.withLock({ $0.refused }), refused.target == target,
+        refused.reference == gate.reference
+      {
+        try gate.weigh(refused.signatures)
+      }
       try await fetch(target, after: adopted, gate: gate, into: cache, limits)
     }
     return cache.objects
@@ -97,7 +105,7 @@ final class RemoteRepository: GitRepository {
     }
   }
 
-  /// Fetches a target, without its history, beyond what the cache has.
+  /// Fetches a target, without its history, beyond the cache.
   private func fetch(
     _ target: ObjectID, after adopted: ObjectID? = nil, gate: CommitGate?, into cache: ObjectCache, _ limits: Limits
   ) async throws {
@@ -114,8 +122,15 @@ final class RemoteRepository: GitRepository {
         try PackIntake(into: cache, of: target, gate: gate, PackLimiter.Bounds(limits))
       }
       try await withTaskCancellationHandler {
-        while let piece = try await answer.next() {
-          try await write(cache) { try intake.take(piece) }
+        do {
+          while let piece = try await answer.next() {
+            try await write(cache) { try intake.take(piece) }
+          }
+        } catch {
+          if let gate, let signatures = intake.refused {
+            state.withLock { $0.refused = (target, gate.reference, signatures) }
+          }
+          throw error
         }
         try await packets.finish()
         try await write(cache) { try intake.finish() }
@@ -123,6 +138,11 @@ final class RemoteRepository: GitRepository {
         intake.cancel()
       }
     }
+  }
+
+  func discard(_ target: ObjectID) async throws {
+    guard let cache = state.withLock({ $0.cache }), !cache.isDamaged else { return }
+    try await write(cache) { try cache.discard(target) }
   }
 
   func tidy(keeping needed: [ObjectID]) async throws {
@@ -179,7 +199,7 @@ final class RemoteRepository: GitRepository {
 
   private static func unusable(_ error: any Error) -> BackendError {
     BackendError(
-      .unreachable, "what was fetched cannot be kept: \(error); see to the disk, it is fetched again at the next poll",
+      .unreachable, "the fetched objects cannot be kept: \(error); see to the disk, it is fetched again at the next poll",
       underlying: error)
   }
 }

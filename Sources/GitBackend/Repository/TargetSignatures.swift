@@ -10,14 +10,14 @@ struct TargetSignatures: Sendable {
 
   /// - Parameters:
   ///   - tags: the tags on the way, the outermost first, with their contents.
-  ///   - reference: the full name under which the target was found. A tag says its own name, and whoever serves the
-  ///     repository can put it under another one.
+  ///   - reference: the full name under which the target was found. A tag says its own name, and the
+  ///     server can put it under another one.
   init(tags: [(id: ObjectID, content: [UInt8])], commit: (id: ObjectID, content: [UInt8]), reference: String) {
     self.commit = commit.id
     for (number, tag) in tags.enumerated() {
       let name = Self.field("tag", in: tag.content)
       if number == 0, reference.hasPrefix("refs/tags/"), reference != "refs/tags/\(name)" { misplacedTag = name }
-      // A tag of a tag is signed as what it is; the inner one stands under no name, and counts for nothing.
+      // A tag of a tag is signed as a tag; the inner one stands under no name, and counts for nothing.
       guard number == 0, reference == "refs/tags/\(name)" else { continue }
       guard let signature = ObjectSignature(ofTag: tag.id, tag.content) else { continue }
       signatures.append(signature)

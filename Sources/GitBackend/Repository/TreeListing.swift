@@ -29,7 +29,7 @@ extension ObjectStore {
     return try LibGit2.make("read tree \(id)") { git_tree_lookup($0, repository, &oid) }
   }
 
-  /// What is at a path below a tree; nil if nothing is.
+  /// The entry at a path below a tree; nil if there is none.
   func entry(at path: String, below tree: ObjectID) throws -> TreeEntry? {
     let tree = try readTree(tree)
     defer { git_tree_free(tree) }

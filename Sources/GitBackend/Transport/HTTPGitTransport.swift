@@ -36,7 +36,7 @@ final class HTTPGitTransport: GitTransport {
     configuration.userAgent = "git/2.0 (desired-state)"
     // Servers prepare a pack, or run the hooks of a push, for minutes; they send five bytes every few seconds meanwhile
     // (git-config(1), uploadpack.keepAlive), and a proxy that buffers holds even these back. The time limit of the
-    // request ends what has no end.
+    // request ends an endless answer.
     configuration.stallLimit = HTTPStallLimit(
       bytesPerSecond: 1, for: settings[.stallLimit] ?? .seconds(300))
     transport = try TransportSettings.transport(configuration)

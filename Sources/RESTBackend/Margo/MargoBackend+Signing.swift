@@ -8,7 +8,7 @@ import HTTPTypes
 
 extension MargoBackend {
   /// Signs requests as the client-id form demands: method, target URI and content digest (RFC 9421, RFC 9530), with the
-  /// time, so that nobody can send them again later.
+  /// time, so that they cannot be sent again later.
   ///
   /// A request without a body has the digest of no bytes.
   ///

@@ -48,7 +48,7 @@ public final class MargoBackend: DesiredStateBackend {
     client = SourceClient(transport: transport, sign: signRequest)
   }
 
-  /// What every exchange is required to prove, on top of a configuration, in the form of 1.0.0-rc.3.
+  /// The proof that every exchange must bring, on top of a configuration, in the form of 1.0.0-rc.3.
   ///
   /// By the WFM Identity Profile the manager that a client may talk to follows from the client's own certificate: a
   /// client `spiffe://<trust domain>/margo/wfm/<id>/client/<client>` belongs to `spiffe://<trust domain>/margo/wfm/<id>`.

@@ -10,7 +10,7 @@ import Glibc
 public struct TimeZoneRules: Sendable, Hashable, CustomStringConvertible {
   /// The name or the rule it was made from.
   public let description: String
-  /// When the difference changes, in seconds since 1970, oldest first, and what it is from then on.
+  /// When the difference changes, in seconds since 1970, oldest first, and its value from then on.
   private let transitions: [Transition]
   /// The difference before the first transition, in seconds.
   private let first: Int
@@ -94,7 +94,7 @@ public struct TimeZoneRules: Sendable, Hashable, CustomStringConvertible {
 
 /// A time zone cannot be used.
 public struct TimeZoneError: Error, Sendable, CustomStringConvertible {
-  /// What is wrong and what to write instead.
+  /// The fault, and what to write instead.
   public let description: String
   public init(_ description: String) { self.description = description }
 }

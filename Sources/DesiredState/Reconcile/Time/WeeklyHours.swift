@@ -105,7 +105,7 @@ public struct WeeklyHours: Sendable, Hashable {
 
 /// A text is no time of the week.
 public struct WeeklyHoursError: Error, Sendable, CustomStringConvertible {
-  /// What is wrong and what to write instead.
+  /// The fault, and what to write instead.
   public let description: String
 
   init(_ text: String) {
