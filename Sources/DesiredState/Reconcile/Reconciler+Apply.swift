@@ -55,7 +55,8 @@ extension Reconciler {
       try await store.markApplying(adopted, at: configuration.now())
       try await deliveringReports { try await work(on: update) }
       // What is put back in the middle of its trial goes on with it.
-      let isOnTrial = await !everything || store.trial?.revision == adopted.revision
+      let trial = await store.trial
+      let isOnTrial = !everything || trial?.revision == adopted.revision
       try await store.markApplied(
         adopted, at: configuration.now(), isOnTrial: configuration.trial != nil && isOnTrial)
       state.withLock { $0.applies.succeed() }
