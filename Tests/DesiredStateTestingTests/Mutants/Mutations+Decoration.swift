@@ -61,7 +61,7 @@ extension Mutation {
 }
 
 /// A reader that resumes as it should not.
-private struct ResumingReader: DocumentReader {
+struct ResumingReader: DocumentReader {
   let base: any DocumentReader
   let isRestarting: Bool
 
