@@ -84,7 +84,7 @@ torture: requirements ## fail or kill the agent at every system call that touche
 	Scripts/torture "$$($(SWIFT) build --show-bin-path)/desired-state"
 
 SEED ?= 1
-SEEDS ?= 2000
+SEEDS ?= 200
 
 simulate: requirements ## years of devices on a virtual clock, from seeds (SEED, SEEDS)
 	$(SWIFT) build --build-tests

@@ -18,7 +18,7 @@ enum DropPruning {
 
   /// Removes the temporary files of publishers that were killed. Only the holder of the lock may: then they are dead.
   static func removeTemporaries(of root: String) throws(FileError) {
-    for folder in [DropLayout.documents, DropLayout.signatures, DropLayout.bundles] {
+    for folder in [DropLayout.documents, DropLayout.signatures, DropLayout.bundles, DropLayout.trust] {
       try remove(in: Files.join(root, folder), where: isTemporary)
     }
     try removeTemporaries(in: root, of: DropLayout.manifest)

@@ -99,7 +99,7 @@ public struct DropWriter: Sendable {
     try staging.publish()
     let manifest = StateManifest(
       version: version, bundle: options.bundle ? try writeBundle(of: references) : nil, documents: references,
-      device: options.device, issued: options.issued, expires: options.expires)
+      device: options.device, issued: options.issued, expires: options.expires, trust: try TrustFolder(path).newest())
     return try Prepared(manifest, lock, limits)
   }
 
@@ -150,7 +150,7 @@ public struct DropWriter: Sendable {
     }
     let prepared = try await worker.run { try prepareFile(documents, options) }
     let signatures = try await sign(prepared, signer)
-    try await worker.run { try writeFile(prepared, signatures, documents) }
+    try await worker.run { try writeFile(prepared, signatures, documents, trust: options.trustUpdates) }
     return Publication(
       revision: prepared.revision, manifest: prepared.manifest, isSigned: signatures != nil)
   }
@@ -172,19 +172,26 @@ public struct DropWriter: Sendable {
     }
     let manifest = StateManifest(
       version: version, documents: references, device: options.device, issued: options.issued,
-      expires: options.expires)
+      expires: options.expires, trust: try options.trustUpdates.flatMap { try TrustFolder($0).newest() })
     return try Prepared(manifest, lock, limits)
   }
 
   /// The manifest first, then its signatures, then the documents in the manifest's order: a reader that knows the
   /// revision stops at the first entry, and one pass serves a reader that does not.
-  private func writeFile(_ prepared: Prepared, _ signatures: [UInt8]?, _ documents: [DocumentFile]) throws {
+  private func writeFile(
+    _ prepared: Prepared, _ signatures: [UInt8]?, _ documents: [DocumentFile], trust: String?
+  ) throws {
     defer { prepared.lock.release() }
     let temporary = Files.temporaryName(for: path)
     defer { unlink(temporary) }
     let writer = try TarWriter(temporary)
     try writer.add(DropLayout.manifest, prepared.bytes)
     if let signatures { try writer.add(DropLayout.signatures(of: prepared.revision), signatures) }
+    for number in 1..<(prepared.manifest.trust ?? 0) + 1 {
+      for path in [DropLayout.trustUpdate(number), DropLayout.trustSignatures(number)] {
+        try writer.add(path, try TrustFolder(trust ?? "").bytes(at: path))
+      }
+    }
     let files = Dictionary(
       zip(prepared.manifest.documents.map(\.digest), documents), uniquingKeysWith: { first, _ in first })
     for reference in Self.distinct(prepared.manifest.documents) {

@@ -44,6 +44,7 @@ public struct GitDropPublisher: Sendable {
   }
 
   private static func isOfDrop(_ name: String) -> Bool {
-    name == DropLayout.manifest || [DropLayout.documents, DropLayout.signatures, DropLayout.bundles].contains(name)
+    name == DropLayout.manifest
+      || [DropLayout.documents, DropLayout.signatures, DropLayout.bundles, DropLayout.trust].contains(name)
   }
 }

@@ -39,11 +39,13 @@ public struct PublicationOptions: Sendable {
   /// Whether documents, signatures and bundles that the new manifest does not name are removed when it is in place.
   /// A device that is in the middle of adopting the state before will have to look again.
   public var prune: Bool
+  /// A drop whose trust updates a bundle takes along; nil for none. A drop directory has its own.
+  public var trustUpdates: String?
 
   /// Options; without arguments, those of the next version for every device, without an end.
   public init(
     version: UInt64? = nil, device: String? = nil, issued: Date = Date(), expires: Date? = nil, bundle: Bool = false,
-    prune: Bool = false
+    prune: Bool = false, trustUpdates: String? = nil
   ) {
     self.version = version
     self.device = device
@@ -51,6 +53,7 @@ public struct PublicationOptions: Sendable {
     self.expires = expires
     self.bundle = bundle
     self.prune = prune
+    self.trustUpdates = trustUpdates
   }
 }
 

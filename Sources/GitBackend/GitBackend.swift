@@ -144,7 +144,9 @@ public final class GitBackend: DesiredStateBackend {
         manifest: manifest, signatures: signatures, evidence: channel, origin: origin(of: commit, at: found),
         documents: GitDocuments(objects: objects, place: .drop(tree), limits: request.limits))
     case .plain(let entries):
-      try gate?.weigh(content.signatures)
+      if let gate, try await !objects.use({ try gate.isTrustUpdated($0, commit) }) {
+        try gate.weigh(content.signatures)
+      }
       succession = try await Succession.of(commit, after: adopted, in: repository)
       let isLaterTag =
         adopted.map { adopted in
@@ -161,7 +163,8 @@ public final class GitBackend: DesiredStateBackend {
         },
         origin: origin(of: commit, at: found),
         documents: GitDocuments(
-          objects: objects, place: .plain(Dictionary(entries.map { ($0.path, $0) }) { first, _ in first }),
+          objects: objects,
+          place: .plain(Dictionary(entries.map { ($0.path, $0) }) { first, _ in first }, root: commit.tree),
           limits: request.limits))
     }
     try await repository.tidy(keeping: [adopted?.commit, commit.id].compactMap { $0 })
@@ -191,7 +194,10 @@ public final class GitBackend: DesiredStateBackend {
 
   /// The facts about a plain tree are weighed before its files are here.
   private func gate(for found: GitReference.Found, by verifier: Verifier) -> CommitGate {
-    CommitGate(reference: found.name, path: address.path) { _ = try SignedCommit.signers(of: $0, by: verifier) }
+    CommitGate(
+      reference: found.name, path: address.path,
+      trustUpdate: DropLayout.plainTrust + DropLayout.trustUpdate(verifier.policy.trustVersion &+ 1)
+    ) { _ = try SignedCommit.signers(of: $0, by: verifier) }
   }
 
   private func origin(of commit: Commit, at found: GitReference.Found) -> Origin {

@@ -5,8 +5,8 @@ struct GitDocuments: DocumentReader {
   enum Place: Sendable {
     /// In a drop, whose root is this tree: where the manifest says.
     case drop(ObjectID)
-    /// In a plain tree: these blobs, by the document's id.
-    case plain([String: TreeEntry])
+    /// In a plain tree: these blobs, by the document's id; trust updates are below the root, a tree by itself.
+    case plain([String: TreeEntry], root: ObjectID)
   }
 
   let objects: AsyncObjectStore
@@ -35,7 +35,12 @@ struct GitDocuments: DocumentReader {
   ) throws -> TreeEntry? {
     switch place {
     case .drop(let tree): try store.entry(at: try DropLayout.path(of: document), below: tree)
-    case .plain(let entries): entries[document.id]
+    case .plain(let entries, let root):
+      if let url = document.url, url.hasPrefix(DropLayout.plainTrust) {
+        try store.entry(at: try DropLayout.path(of: document), below: root)
+      } else {
+        entries[document.id]
+      }
     }
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DesiredState
 import DesiredStateSupport
+import Synchronization
 
 struct FollowCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -10,7 +11,8 @@ struct FollowCommand: AsyncParsableCommand {
       --accept-unsigned); or the https: URL of a drop's manifest.json (with ?receipts=URL if acknowledgements are to be \
       PUT there); or a Margo fleet manager, margo+https://host (with ?client=ID for the client-id form); or a Git repository, \
       git+https://host/path, git+ssh://user@host/path or git+file:///path, with ?ref=BRANCH-OR-TAG&path=DIRECTORY. \
-      Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0.
+      Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0. \
+      Files of keys (--trust, --revoked) are read again when they change; SIGHUP reads them at once and looks now.
       """)
 
   @Argument(help: "Where desired state is published.") var sources: [String]
@@ -54,9 +56,11 @@ struct FollowCommand: AsyncParsableCommand {
   func run() async throws {
     let output = Output(isJSON: json)
     let tree = into.map(CurrentTree.init)
+    let files = try await TrustFiles(trust)
     var settings = Reconciler.Configuration(
-      policy: try await trust.policy(), device: agent.deviceName, schedule: try await timing.schedule(),
+      policy: await files.current(), device: agent.deviceName, schedule: try await timing.schedule(),
       timeout: agent.timeout.duration, logger: agent.logger())
+    settings.currentPolicy = { await files.current() }
     settings.preference = timing.prefer
     if let trial, let check {
       let command = ShellCommand(check)
@@ -64,6 +68,7 @@ struct FollowCommand: AsyncParsableCommand {
     }
     // All at once, so that an option counts as used that any of them uses.
     let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
+    let running = Mutex<Reconciler?>(nil)
     let work: @Sendable () async throws -> Void = { [settings] in
       try await reporting {
         let store = try await StateStore.open(store, keeping: keep, maximumSize: maxStore.map { UInt64($0.bytes) })
@@ -81,12 +86,18 @@ struct FollowCommand: AsyncParsableCommand {
         ) { update in
           try await tree?.put(update)
         }
+        running.withLock { $0 = reconciler }
+        defer { running.withLock { $0 = nil } }
         guard once else { return await reconciler.run() }
         try await reconciler.runOnce().throwExitCode()
       }
     }
     do {
-      try await endingOnSignals(work)
+      let readAgain: @Sendable () -> Void = {
+        files.invalidate()
+        running.withLock { $0 }?.lookNow()
+      }
+      try await endingOnSignals(onHangup: readAgain, work)
     } catch is CancellationError {
       // A loop that was asked to end has done so; a single look that was interrupted did not finish.
       if once { throw ExitCode.failure }

@@ -8,49 +8,6 @@ import Logging
 import RESTBackend
 import SSHSignatures
 
-/// What to trust. One of the three must be chosen; there is no default.
-struct TrustOptions: ParsableArguments {
-  @Option(
-    help: ArgumentHelp(
-      "Trust signatures by the keys in this OpenSSH allowed_signers file.", valueName: "allowed-signers"))
-  var trust: String?
-
-  @Option(help: "How many distinct trusted keys must have signed.")
-  var threshold: Int = 1
-
-  @Flag(help: "Trust the channel: what an authenticated source says counts without signatures.")
-  var trustChannel = false
-
-  @Flag(help: "Accept states without any evidence: every writer to the source decides what this device runs.")
-  var acceptUnsigned = false
-
-  func validate() throws {
-    switch (trust != nil ? 1 : 0) + (trustChannel ? 1 : 0) + (acceptUnsigned ? 1 : 0) {
-    case 1: break
-    case 0:
-      throw ValidationError(
-        """
-        choose what to trust: --trust ALLOWED_SIGNERS (signatures by those keys; a line is \
-        'ops@plant.example namespaces="desired-state" ssh-ed25519 AAAA…'), --trust-channel (an authenticated source), \
-        or --accept-unsigned (every writer to the source).
-        """)
-    default: throw ValidationError("choose one of --trust, --trust-channel and --accept-unsigned, not several.")
-    }
-    guard threshold >= 1 else { throw ValidationError("--threshold must be at least 1.") }
-    guard threshold == 1 || trust != nil else { throw ValidationError("--threshold goes with --trust.") }
-  }
-
-  func policy() async throws -> TrustPolicy {
-    if trustChannel { return .channel }
-    guard let path = trust else { return .unsigned }
-    do {
-      return .signatures(by: try await AllowedSigners.read(path), threshold: threshold)
-    } catch let error as AllowedSignersError {
-      throw ValidationError("\(path): \(error)")
-    }
-  }
-}
-
 /// Who this device is and how it talks.
 struct AgentOptions: ParsableArguments {
   @Option(help: "This device's name, as manifests and receipts bear it. (default: the host name)")

@@ -29,11 +29,18 @@ struct PublishCommand: AsyncParsableCommand {
   @Option(help: "After this time it must not be adopted any more: 12h, 30d.") var expires: TimeSpan?
   @Flag(help: "Add one archive of all documents, which the manifest names.") var bundle = false
   @Flag(help: "Remove documents and signatures that only older manifests name.") var prune = false
+  @Option(
+    help: ArgumentHelp(
+      "Take along the trust updates of this drop, into a .tar.gz. A drop directory has its own.", valueName: "drop"))
+  var trustUpdates: String?
   @OptionGroup var transport: TransportOptions
   @Flag(help: "Print one JSON object.") var json = false
 
   func validate() throws {
     guard version != 0 else { throw ValidationError("--version must be at least 1.") }
+    guard trustUpdates == nil || DropLayout.isBundle(to) else {
+      throw ValidationError("--trust-updates goes with --to FILE.tar.gz; a drop directory has trust updates of its own.")
+    }
     if let advice = GitBackend.advice(on: to) { throw ValidationError(advice + ".") }
   }
 
@@ -67,7 +74,7 @@ struct PublishCommand: AsyncParsableCommand {
       options: PublicationOptions(
         version: version, device: device, issued: now,
         expires: expires.map { now.addingTimeInterval($0.duration.timeInterval) },
-        bundle: bundle, prune: prune),
+        bundle: bundle, prune: prune, trustUpdates: trustUpdates),
       signer: key.isEmpty ? nil : SSHKeygenSigner(keys: key))
   }
 

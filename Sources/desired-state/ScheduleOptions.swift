@@ -1,5 +1,5 @@
 public import ArgumentParser
-import DesiredState
+public import DesiredState
 
 /// When a follower looks, and when it applies.
 struct ScheduleOptions: ParsableArguments {

@@ -3,8 +3,20 @@ import Glibc
 
 /// Runs work that ends in good order, with `CancellationError`, when the process is asked to end (SIGTERM, SIGINT), in place
 /// of ending in the middle of something.
-func endingOnSignals(_ work: @escaping @Sendable () async throws -> Void) async throws {
+///
+/// - Parameter onHangup: what SIGHUP does, which ends the process otherwise.
+func endingOnSignals(
+  onHangup: (@Sendable () -> Void)? = nil, _ work: @escaping @Sendable () async throws -> Void
+) async throws {
   let task = Task { try await work() }
+  let hangup = onHangup.map { action in
+    signal(SIGHUP, SIG_IGN)
+    let source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
+    source.setEventHandler(handler: action)
+    source.resume()
+    return source
+  }
+  defer { withExtendedLifetime(hangup) {} }
   let sources = [SIGTERM, SIGINT].map { number in
     signal(number, SIG_IGN)
     let source = DispatchSource.makeSignalSource(signal: number, queue: .global())

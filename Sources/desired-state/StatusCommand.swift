@@ -88,7 +88,16 @@ private struct StatusReport: Encodable {
     }
   }
 
-  struct Trust: Encodable { var version: UInt64 }
+  /// What the device trusts: the number of the trust update it follows, 0 for what it was set up with.
+  struct Trust: Encodable {
+    var version: UInt64
+    var threshold: Int?
+    var trustThreshold: Int?
+    var at: Date?
+    var signers: [Signer]?
+    /// Signers of the adopted state whose keys were revoked since.
+    var revokedSigners: [Signer]
+  }
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
@@ -117,7 +126,11 @@ private struct StatusReport: Encodable {
       Waiting(
         waiting: status.waiting, oldest: status.oldest, lastError: status.delivery.lastError,
         unreadable: status.unreadable), forKey: .outbox)
-    try container.encode(status.trustVersion.map { Trust(version: $0) }, forKey: .trust)
+    let trust = status.trust
+    try container.encode(
+      Trust(
+        version: trust?.version ?? 0, threshold: trust?.threshold, trustThreshold: trust?.trustThreshold,
+        at: trust?.at, signers: trust?.signers, revokedSigners: status.revokedSigners), forKey: .trust)
     try container.encode(status.resets, forKey: .resets)
     try container.encodeIfPresent(check?.damaged, forKey: .damaged)
   }
@@ -166,6 +179,11 @@ extension StoreStatus {
       line("", "\(what), from \(refused.source), since \(Timestamp.text(refused.at))")
       for evidence in refused.evidence { line("", evidence) }
     }
+    if !revokedSigners.isEmpty {
+      line("revoked", "the adopted state is signed by keys that are revoked since; publish one that others sign")
+      for signer in revokedSigners { line("", signer.description) }
+    }
+    if let trust { line("trust", "update \(trust.version), since \(Timestamp.text(trust.at))") }
     for (source, contact) in sources.sorted(by: { $0.key < $1.key }) {
       line("source", source)
       line("", contact.lastContact.map { "last contact \(Timestamp.text($0))" } ?? "never reached")
@@ -180,7 +198,6 @@ extension StoreStatus {
       line("", "\(error.code) at \(Timestamp.text(error.at)): \(error.message)")
     }
     for name in unreadable { line("", "\(name) cannot be read, and is kept aside") }
-    if let trustVersion { line("trust", "update \(trustVersion)") }
     if let reset = resets.last {
       line("reset", "\(reset.what.joined(separator: ", ")), at \(Timestamp.text(reset.at))")
     }

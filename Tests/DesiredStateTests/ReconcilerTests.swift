@@ -227,7 +227,8 @@ struct ReconcilerTests {
     backend.publish(["a": "1"])
     let reconciler = try await agent.reconciler([backend], policy: backend.policy, interval: .seconds(100), jitter: 0.1)
     let loop = Task { await reconciler.run() }
-    try await wait { backend.counts.fetches == 1 }
+    // Deliveries do not wait for polls: the clock must not run on while one is under way.
+    try await wait { backend.acknowledgements.count == 2 }
     // The random number is 1: the interval is stretched by all of the jitter.
     try await wait { agent.clock.nextWakeUp.map { $0.offset > .seconds(109) && $0.offset < .seconds(111) } ?? false }
     agent.clock.advance(by: .seconds(109))

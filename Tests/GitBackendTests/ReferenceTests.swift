@@ -83,7 +83,7 @@ import Testing
     #expect(try await Device(repository, "ref=v1", over: road).look() == ["press": "1"])
     try await repository.git("update-ref", "refs/tags/v2", "refs/tags/v1")
     let error = try await Device(repository, "ref=v2", over: road).refusal()
-    #expect(error.code == .signatureInvalid && error.reason.contains("\"v1\""), "\(error)")
+    #expect(error.code == .signatureInvalid && "\(error)".contains("\"v1\""), "\(error)")
     // As a branch it says nothing about the branch.
     try write(try await repository.git("rev-parse", "refs/tags/v1") + "\n", to: repository.path + "/refs/heads/stable")
     #expect(try await Device(repository, "ref=refs/heads/stable", over: road).refusal().code == .signatureMissing)
@@ -110,7 +110,8 @@ import Testing
       if isLater {
         #expect(try await device.look() == ["press": "2"])
       } else {
-        #expect([.historyRewritten, .behind].contains(try await device.refusal().code))
+        let code = try await device.refusal().code
+        #expect(code == .historyRewritten || code == .behind)
       }
     }
     await road.tearDown()

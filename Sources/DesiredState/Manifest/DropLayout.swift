@@ -12,12 +12,21 @@ public enum DropLayout {
   public static let bundles = "bundles"
   /// The directory of receipts.
   public static let acknowledgements = "acknowledgements"
+  public static let trust = "trust"
+  /// What stands before the path of a trust update in a plain tree, from the tree's root.
+  public static let plainTrust = ".desired-state/"
 
   /// The directories of a drop, which alone do not make a state.
-  public static let folders: Set<String> = [documents, signatures, bundles, acknowledgements]
+  public static let folders: Set<String> = [documents, signatures, bundles, acknowledgements, trust]
 
   /// The signatures of one manifest: they are named by its digest, so that the signatures of two manifests never mix.
   public static func signatures(of revision: Revision) -> String { "\(signatures)/\(revision.digest.fileName).sig" }
+
+  /// A trust update by its number, from 1.
+  public static func trustUpdate(_ number: UInt64) -> String { "\(trust)/\(number).json" }
+
+  /// The signatures of a trust update.
+  public static func trustSignatures(_ number: UInt64) -> String { trustUpdate(number) + ".sig" }
 
   /// A document by its content.
   public static func document(_ digest: Digest) -> String { "\(documents)/\(digest.fileName)" }

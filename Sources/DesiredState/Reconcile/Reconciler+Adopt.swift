@@ -31,7 +31,7 @@ extension Reconciler {
         origin: state.origin, time: now, outcome: .adopted)
       try await watchingForStalls { [store, configuration] progress in
         try await store.adopt(
-          state, source: source.source, marker: candidate.marker, policy: configuration.policy, at: now,
+          state, source: source.source, marker: candidate.marker, policy: candidate.policy, at: now,
           limits: configuration.limits, progress: progress, acknowledging: [statement])
       }
     } catch let error as VerificationError {

@@ -6,6 +6,9 @@ extension Reconciler {
   public struct Configuration: Sendable {
     /// What to trust.
     public var policy: TrustPolicy
+    /// Asked at every poll what to trust, so that files of keys can change while the device runs; it must be quick. Nil:
+    /// always ``policy``.
+    public var currentPolicy: (@Sendable () async -> TrustPolicy)?
     /// This device's name: manifests that name another are refused, and acknowledgements bear it.
     public var device: String
     /// When to look, and when to apply.

@@ -8,6 +8,8 @@ extension Reconciler {
     var source: any DesiredStateBackend
     var state: VerifiedState
     var marker: String?
+    /// What it was weighed by.
+    var policy: TrustPolicy
   }
 
   /// What came of asking a source.
@@ -28,6 +30,7 @@ extension Reconciler {
     let start = stopwatch.elapsed
     defer { LoopMetrics.record(stopwatch.elapsed - start, in: metrics.pollTime) }
     reportClock()
+    try await noteRevokedSigners()
     switch configuration.preference {
     case .first: return try await pollInOrder(isAskedFor)
     case .newest: return try await pollForNewest(isAskedFor)
@@ -108,7 +111,13 @@ extension Reconciler {
   // MARK: - One source
 
   private func look(at source: any DesiredStateBackend, retryAfter: inout Duration?) async throws -> Finding {
-    let request = await request(to: source)
+    let policy: TrustPolicy
+    do {
+      policy = try await self.policy()
+    } catch {
+      return .settled(try await conclude(error, nil, nil, from: source))
+    }
+    let request = await request(to: source, policy)
     guard let verifier = request.verifier else { preconditionFailure("a request of the loop has a verifier") }
     var revision: Revision?
     var origin: Origin?
@@ -127,6 +136,7 @@ extension Reconciler {
         revision = offered.revision
         origin = offered.origin
         if let expires = offered.expires { try verifier.checkExpiry(expires) }
+        if let issued = offered.issued { try verifier.checkAge(issued) }
         try await store.settle(source.source, marker: result.marker)
         emit(.unchanged, source.source, offered.revision, offered.version, offered.origin)
         return .settled(.current)
@@ -134,15 +144,17 @@ extension Reconciler {
         revision = fetched.revision
         origin = fetched.origin
         emit(.fetched, source.source, fetched.revision, nil, fetched.origin)
+        let newer = try await followTrust(of: fetched, from: source, verifier)
+        let verifier = newer ?? verifier
         let verified = try await ask(source) { try await source.verify(fetched, with: verifier) }
-        if request.current != nil, let offered = await store.offered, verified.revision == offered.revision {
+        if newer == nil, request.current != nil, let offered = await store.offered, verified.revision == offered.revision {
           // The same state with new evidence (another commit): only the marker moves.
           try await store.settle(source.source, marker: result.marker)
           emit(.unchanged, source.source, verified.revision, verified.manifest.version, verified.origin)
           return .settled(.current)
         }
         emit(.verified, source.source, verified.revision, verified.manifest.version, verified.origin)
-        return .candidate(Candidate(source: source, state: verified, marker: result.marker))
+        return .candidate(Candidate(source: source, state: verified, marker: result.marker, policy: verifier.policy))
       }
     } catch {
       if let error = error as? BackendError { retryAfter = error.retryAfter }
@@ -150,24 +162,25 @@ extension Reconciler {
     }
   }
 
-  private func request(to source: any DesiredStateBackend) async -> FetchRequest {
+  private func request(to source: any DesiredStateBackend, _ policy: TrustPolicy) async -> FetchRequest {
     let offered = await store.offered
     let record = await store.record
     let isDamaged = state.withLock { $0.isDamaged }
     // A new policy is a reason to verify again, and a damaged store to fetch again, an otherwise unchanged state.
-    let isSettled = !isDamaged && offered?.policy == configuration.policy.fingerprint
+    let isSettled = !isDamaged && offered?.policy == policy.fingerprint
     return FetchRequest(
       current: isSettled ? offered?.revision : nil, marker: record.markers[source.source],
       adoptedMarker: offered.flatMap { $0.source == source.source ? nil : record.markers[$0.source] },
       held: store.heldDocuments, limits: configuration.limits, timeout: configuration.timeout,
       verifier: Verifier(
-        policy: configuration.policy, device: configuration.device, floor: record.floor,
-        requiresSuccessor: offered?.hasHistory ?? false, now: configuration.now(),
+        policy: policy, device: configuration.device, floor: record.floor,
+        requiresSuccessor: offered?.hasHistory ?? false,
+        followsDrop: offered.map { $0.version != nil && !$0.signers.isEmpty } ?? false, now: configuration.now(),
         newestSigned: record.newestSigned, limits: configuration.limits))
   }
 
   /// Asks a backend for something, for as long as the timeout allows.
-  private func ask<Value: Sendable>(
+  func ask<Value: Sendable>(
     _ source: any DesiredStateBackend, _ question: @escaping @Sendable () async throws -> Value
   ) async throws -> Value {
     do {

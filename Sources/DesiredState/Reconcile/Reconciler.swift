@@ -26,6 +26,8 @@ public final class Reconciler: Sendable {
   let situations = Situations()
   let stopwatch: Stopwatch
   let state = Mutex(LoopState())
+  /// The keys of the trust update that the store follows, read once.
+  let trustedKeys = Mutex<(digest: Digest, keys: TrustedKeys)?>(nil)
 
   let polls = SharedWork<Outcome>()
   let applies = SharedWork<ApplyResult>()

@@ -17,6 +17,8 @@ public struct AdoptedState: Sendable, Equatable, Codable {
   public var at: Date
   /// When the manifest expires, if it says so.
   public var expires: Date?
+  /// When the manifest was issued, if it says so.
+  public var issued: Date?
   /// ``TrustPolicy/fingerprint`` of the policy it was verified under.
   public var policy: String
 }

@@ -106,7 +106,8 @@ extension StateStore {
     let adopted = AdoptedState(
       revision: state.revision, version: state.manifest.version, signers: state.signers.prefix(64).map(\.storable),
       source: source, origin: state.origin, hasHistory: state.hasHistory, at: time,
-      expires: storable(state.manifest.expires), policy: policy.fingerprint)
+      expires: storable(state.manifest.expires), issued: storable(state.manifest.issued),
+      policy: policy.fingerprint)
     setMarker(marker, of: source)
     // The state that was rolled back from is brought again (its documents were damaged, or the policy changed): it stays there.
     let isRolledBack = record.rollback?.from.revision == state.revision
@@ -125,6 +126,7 @@ extension StateStore {
       if let issued = storable(state.manifest.issued), !state.signers.isEmpty {
         record.newestSigned = max(record.newestSigned ?? issued, issued)
       }
+      record.revokedSigners = nil
       record.refusals[source] = nil
       if let index = record.history.firstIndex(where: { $0.state.revision == adopted.revision }) {
         record.history[index].state = adopted

@@ -65,14 +65,6 @@ public struct ApplyAttempt: Sendable, Equatable, Codable {
   public var notBefore: Date?
 }
 
-/// The device's trust, where it has moved on from what its operator gave it.
-struct StoredTrust: Sendable, Equatable, Codable {
-  /// The number of the newest trust update adopted.
-  var version: UInt64
-  /// What the update says, as text that its own reader understands.
-  var content: String
-}
-
 /// What an operator reset by hand.
 public struct ResetRecord: Sendable, Equatable, Codable {
   public var at: Date

@@ -220,9 +220,15 @@ extension StateStore {
     }
   }
 
-  /// Makes the newest trust update durable.
-  func setTrust(_ trust: StoredTrust?, acknowledging acknowledgements: [Acknowledgement] = []) throws {
-    try change(saying: acknowledgements) { $0.trust = trust }
+  /// Makes a trust update durable. An earlier one than the device follows changes nothing.
+  func follow(_ trust: TrustState) throws {
+    guard trust.version > record.trust?.version ?? 0 else { return }
+    try change { $0.trust = trust }
+  }
+
+  /// Notes which signers of the adopted state are revoked.
+  func markRevoked(_ signers: [Signer]) throws {
+    try change { $0.revokedSigners = signers.isEmpty ? nil : signers }
   }
 
   // MARK: - Acknowledgements on their way

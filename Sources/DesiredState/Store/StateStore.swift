@@ -149,6 +149,9 @@ public actor StateStore {
   /// Changes a fact that is not worth a write of its own: it becomes durable with the next change, or when the store is closed.
   func changeInPassing(_ edit: (inout StoreRecord) -> Void) { edit(&record) }
 
+  /// The trust update that the device follows; nil for the trust that it was set up with.
+  public var trust: TrustState? { record.trust }
+
   private func write(_ next: StoreRecord) throws {
     guard next != written else { return }
     let state = StoreLayout(path).state

@@ -40,8 +40,10 @@ struct StoreRecord: Sendable, Equatable, Codable {
   var trial: TrialRecord?
   /// What must be said of the changes above, and is not in the outbox yet.
   var statements: [Acknowledgement] = []
-  /// What the newest trust update brought.
-  var trust: StoredTrust?
+  /// The trust update that the device follows; nil for the trust that it was set up with.
+  var trust: TrustState?
+  /// Those signers of the adopted state whose keys were revoked since.
+  var revokedSigners: [Signer]?
   /// What operators reset, newest last.
   var resets: [ResetRecord] = []
 

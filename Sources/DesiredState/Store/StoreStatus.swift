@@ -9,6 +9,10 @@ public struct StoreStatus: Sendable, Equatable {
   /// The refusals: the newest of each source.
   public var refused: [RefusedState]
   public var floor: VersionFloor?
+  /// The trust update that the device follows; nil for the trust that it was set up with.
+  public var trust: TrustState?
+  /// Those signers of the adopted state whose keys were revoked since.
+  public var revokedSigners: [Signer]
   /// The states that are kept, newest first.
   public var history: [HistoryEntry]
   /// Whether the device went back to an earlier state.
@@ -27,8 +31,6 @@ public struct StoreStatus: Sendable, Equatable {
   public var oldest: Date?
   /// Files of the outbox that cannot be read, and were set aside.
   public var unreadable: [String]
-  /// The number of the newest trust update; nil if there is none.
-  public var trustVersion: UInt64?
   /// What operators reset, newest last.
   public var resets: [ResetRecord]
 
@@ -49,9 +51,10 @@ public struct StoreStatus: Sendable, Equatable {
       return StoreStatus(
         adopted: record.adopted, applied: record.applied,
         refused: record.refusals.values.sorted { ($0.at, $0.source) < ($1.at, $1.source) }, floor: record.floor,
+        trust: record.trust, revokedSigners: record.revokedSigners ?? [],
         history: record.history, rollback: record.rollback, attempt: record.attempt, approved: record.approved,
         sources: health.sources, delivery: health.delivery, waiting: waiting.count,
-        oldest: waiting.map(\.time).min(), unreadable: outbox.unreadable, trustVersion: record.trust?.version,
+        oldest: waiting.map(\.time).min(), unreadable: outbox.unreadable,
         resets: record.resets)
     }
   }

@@ -1,4 +1,4 @@
-import FoundationEssentials
+public import FoundationEssentials
 public import SSHSignatures
 
 /// Which evidence is enough to adopt a state.
@@ -13,7 +13,46 @@ public struct TrustPolicy: Sendable {
     case unsigned
   }
 
-  let requirement: Requirement
+  var requirement: Requirement
+  /// How many distinct keys must sign the next trust update, in the namespace `desired-state-trust`.
+  var trustThreshold = 1
+  /// Keys that must not count, whatever the allowed signers say.
+  public var revoked: [RevokedKeys] = []
+  /// Keys that the trust update revokes.
+  var revokedByUpdate: [RevokedKeys] = []
+  /// The number of the trust update that the keys come from; 0 for those the policy was made with.
+  public internal(set) var trustVersion: UInt64 = 0
+  /// Whether only keys count whose line in the allowed signers names the namespace of what they sign.
+  ///
+  /// `ssh-keygen` lets a line without `namespaces=` sign anything, and so do manifests and commits unless this is set.
+  /// Trust updates and receipts always need the name.
+  public var requiresNamespaces = false
+  /// What a manifest must say beyond what it says by itself.
+  public var demands = Demands()
+
+  /// What a device demands of every state. A publisher that does not offer it is refused.
+  public struct Demands: Sendable, Hashable {
+    /// Whether a manifest must expire.
+    public var expiry = false
+    /// How long ago a manifest may have been issued, in seconds; nil for any time.
+    public var maximumAge: TimeInterval?
+    /// Whether a manifest must name this device.
+    public var device = false
+    /// The kind of content that is accepted; nil for any, except that the device stays with a signed drop once it
+    /// follows one.
+    public var content: Content?
+
+    public init() {}
+  }
+
+  /// The two kinds of content that a source can have.
+  public enum Content: String, Sendable, Hashable, CaseIterable {
+    /// A drop, with a manifest of its publisher's.
+    case drop
+    /// A plain directory or tree.
+    case plain
+  }
+
   /// The largest version a device without any adopts. Default 2^63.
   public var maximumFirstVersion: UInt64
   /// The largest step from one version to the next. Default 2^40. Without it, a key that is stolen once could publish
@@ -27,8 +66,14 @@ public struct TrustPolicy: Sendable {
   }
 
   /// Signatures by `threshold` distinct keys of an `allowed_signers` file; by one key if the threshold is below 1.
-  public static func signatures(by signers: AllowedSigners, threshold: Int = 1) -> TrustPolicy {
-    TrustPolicy(.signatures(signers, threshold: max(1, threshold)))
+  ///
+  /// - Parameter trustThreshold: how many distinct keys must sign the first trust update; nil for `threshold`.
+  public static func signatures(
+    by signers: AllowedSigners, threshold: Int = 1, trustThreshold: Int? = nil
+  ) -> TrustPolicy {
+    var policy = TrustPolicy(.signatures(signers, threshold: max(1, threshold)))
+    policy.trustThreshold = max(1, trustThreshold ?? threshold)
+    return policy
   }
   /// The transport's own proof of the source's identity.
   public static var channel: TrustPolicy { TrustPolicy(.channel) }
@@ -49,9 +94,20 @@ public struct TrustPolicy: Sendable {
       case .channel: "channel"
       case .unsigned: "unsigned"
       }
-    return Digest.of("\(maximumFirstVersion) \(maximumVersionStep) \(requirement)".utf8).description
+    let lists = (revoked + revokedByUpdate).map { Digest.of($0.digest).hexadecimal }.sorted().joined(separator: " ")
+    let demanded =
+      "\(demands.expiry) \(demands.maximumAge ?? -1) \(demands.device) \(demands.content?.rawValue ?? "any")"
+    return Digest.of(
+      """
+      \(maximumFirstVersion) \(maximumVersionStep) \(trustVersion) \(trustThreshold) \(requiresNamespaces)
+      \(demanded)
+      \(lists)
+      \(requirement)
+      """.utf8
+    ).description
   }
 }
 
 // An agent names its signers without having to import the library they are read by.
 public typealias AllowedSigners = SSHSignatures.AllowedSigners
+public typealias RevokedKeys = SSHSignatures.RevokedKeys

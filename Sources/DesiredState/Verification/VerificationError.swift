@@ -44,6 +44,16 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
     public static let unsafeDocumentID = Code(rawValue: "unsafe-document-id")
     /// A digest is not SHA-256.
     public static let unsupportedDigest = Code(rawValue: "unsupported-digest")
+    /// The manifest was made longer ago than this device allows, or does not say when.
+    public static let tooOld = Code(rawValue: "too-old")
+    /// The manifest names no device, and this one demands that it does.
+    public static let deviceMissing = Code(rawValue: "device-missing")
+    /// A plain tree where a drop is followed or demanded, or the other way round.
+    public static let wrongContent = Code(rawValue: "wrong-content")
+    /// The manifest needs a trust update that is not at the source (yet).
+    public static let trustMissing = Code(rawValue: "trust-missing")
+    /// A trust update is not signed as it must be, or cannot be read, or belongs to another chain.
+    public static let trustInvalid = Code(rawValue: "trust-invalid")
     /// The version is too far ahead to be believed.
     public static let versionJump = Code(rawValue: "version-jump")
   }
@@ -73,7 +83,7 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
 
   /// Whether the refusal may be over soon, because a publication was caught half-way or this device's clock is wrong: such
   /// a refusal is not remembered, and the source is looked at again at every poll.
-  public var isTransient: Bool { [.signatureMissing, .documentMissing, .timeJump].contains(code) }
+  public var isTransient: Bool { [.signatureMissing, .documentMissing, .trustMissing, .timeJump].contains(code) }
 
   public var description: String { "\(code): \(reason)" }
 }

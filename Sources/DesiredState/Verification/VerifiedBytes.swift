@@ -30,7 +30,8 @@ public struct VerifiedBytes: AsyncSequence {
         guard digest == document.digest else {
           throw refusal(
             .digestMismatch,
-            "document \(quoted(document.id)) has digest \(digest), the manifest says \(document.digest); publish it again")
+            "document \(quoted(document.id)) has digest \(digest), the manifest says \(document.digest); publish it again"
+          )
         }
         return nil
       }

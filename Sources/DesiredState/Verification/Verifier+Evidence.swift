@@ -74,6 +74,13 @@ extension Verifier {
   public func signers(
     of message: [UInt8], signatures: [[UInt8]], namespace: String
   ) throws(VerificationError) -> [Signer] {
+    try signers(of: message, signatures: signatures, namespace: namespace, named: policy.requiresNamespaces)
+  }
+
+  /// - Parameter named: whether a key counts only if its line names the namespace.
+  func signers(
+    of message: [UInt8], signatures: [[UInt8]], namespace: String, named: Bool
+  ) throws(VerificationError) -> [Signer] {
     guard case .signatures(let allowed, _) = policy.requirement else { return [] }
     let message = SSHSignature.Message(message)
     var signers: [Signer] = []
@@ -87,7 +94,11 @@ extension Verifier {
             let signature = try parsed.get()
             try signature.verify(message, namespace: namespace)
             let key = signature.publicKey.fingerprint
-            switch allowed.trust(of: signature, namespace: namespace, at: time) {
+            if let revocation = policy.revocation(of: signature) {
+              untrusted.append("\(signature.publicKey): \(revocation)")
+              continue
+            }
+            switch allowed.trust(of: signature, namespace: namespace, named: named, at: time) {
             case .trusted(let principals):
               if !signers.contains(where: { $0.key == key }) {
                 signers.append(Signer(principals: principals, key: key))

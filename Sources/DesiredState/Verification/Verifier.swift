@@ -12,7 +12,7 @@ public struct Verifier: Sendable {
   public let device: String
   /// The highest version adopted so far, and by which revision.
   public let floor: VersionFloor?
-  /// The time that expiry and key validity are judged by; see ``init(policy:device:floor:requiresSuccessor:now:newestSigned:limits:)``.
+  /// The time that expiry and key validity are judged by; see ``init(policy:device:floor:requiresSuccessor:followsDrop:now:newestSigned:limits:)``.
   public let time: Date
   /// Whether the device's clock can be right: it does not stand before ``earliestPlausibleTime``.
   public let isClockPlausible: Bool
@@ -21,6 +21,8 @@ public struct Verifier: Sendable {
   /// Whether the adopted state came from a source that keeps a history. A state without a version must then be shown to
   /// follow on it.
   public let requiresSuccessor: Bool
+  /// Whether the adopted state is a signed drop. A plain tree never takes its place then, unless it is asked for.
+  public let followsDrop: Bool
   /// Bounds on counts and sizes.
   public let limits: Limits
 
@@ -29,13 +31,14 @@ public struct Verifier: Sendable {
   ///   - newestSigned: the newest `issued` of any signed manifest adopted so far. A clock that stands before it (a flat
   ///     battery, 1970) is known to be wrong, and that time is used instead.
   public init(
-    policy: TrustPolicy, device: String, floor: VersionFloor? = nil, requiresSuccessor: Bool = false, now: Date,
-    newestSigned: Date? = nil, limits: Limits = Limits()
+    policy: TrustPolicy, device: String, floor: VersionFloor? = nil, requiresSuccessor: Bool = false,
+    followsDrop: Bool = false, now: Date, newestSigned: Date? = nil, limits: Limits = Limits()
   ) {
     self.policy = policy
     self.device = device
     self.floor = floor
     self.requiresSuccessor = requiresSuccessor
+    self.followsDrop = followsDrop
     isClockPlausible = now >= Self.earliestPlausibleTime
     // One manifest signed with a wrong time must not rule for years: a clock that can be right is believed.
     let horizon = isClockPlausible ? now.addingTimeInterval(Self.longestTimeJump) : nil
@@ -51,11 +54,14 @@ public struct Verifier: Sendable {
     guard state.manifest.count <= limits.manifestSize else {
       throw VerificationError(.limitExceeded, "the manifest is longer than the limit of \(limits.manifestSize) bytes")
     }
+    try checkContent(state)
     let findings = try weigh(state)
     let manifest = try StateManifest(
       parsing: state.manifest, requiresVersion: !state.isSynthesised, maximumDocumentCount: limits.documentCount)
     do {
+      try checkTrust(manifest)
       try checkAudience(manifest)
+      try checkDemands(manifest)
       try checkVersion(manifest.version, of: state.revision)
       try checkSuccession(manifest.version, findings)
       try checkDocuments(manifest.documents)

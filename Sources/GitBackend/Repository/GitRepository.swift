@@ -54,6 +54,16 @@ struct CommitGate: Sendable {
   let reference: String
   /// Where the documents are in its tree.
   let path: String
+  /// Where in its tree the trust update is that the device would follow next. A commit that has it is weighed after
+  /// that: its signer may be one that only the update lets sign.
+  let trustUpdate: String
   /// Throws if a plain tree of this commit would be refused. A drop is not, because its manifest is signed.
   let weigh: @Sendable (TargetSignatures) throws -> Void
+}
+
+extension CommitGate {
+  /// Whether a commit has the next trust update in its tree.
+  func isTrustUpdated(_ objects: ObjectStore, _ commit: Commit) throws -> Bool {
+    try objects.entry(at: trustUpdate, below: commit.tree) != nil
+  }
 }

@@ -68,8 +68,10 @@ final class PackIntake: @unchecked Sendable {
         refusal = error
       }
     }
-    // Without a manifest at the path it is a plain tree, and nothing more of it is wanted.
-    if let refusal, let commit = commits.first?.value, isPlain(commit) == true {
+    // Without a manifest at the path it is a plain tree, and without the next trust update nothing more of it is wanted.
+    if let gate, let refusal, let commit = commits.first?.value, isPlain(commit) == true,
+      holds(gate.trustUpdate, commit) == false
+    {
       refused = weighed
       throw refusal
     }
@@ -90,14 +92,19 @@ final class PackIntake: @unchecked Sendable {
 
   /// Whether a tree has no manifest at the path; nil if that is not known yet.
   private func isPlain(_ commit: [UInt8]) -> Bool? {
+    let folder = gate?.path ?? ""
+    return holds(folder.isEmpty ? DropLayout.manifest : folder + "/" + DropLayout.manifest, commit).map { !$0 }
+  }
+
+  /// Whether a commit's tree has something at a path; nil if that is not known yet.
+  private func holds(_ path: String, _ commit: [UInt8]) -> Bool? {
     guard var id = ObjectID(TargetSignatures.field("tree", in: commit)) else { return nil }
-    for name in gate?.path.split(separator: "/") ?? [] {
+    for name in path.split(separator: "/") {
       guard let tree = trees[id] else { return nil }
-      guard let next = Self.entry(String(name), of: tree) else { return true }
+      guard let next = Self.entry(String(name), of: tree) else { return false }
       id = next
     }
-    guard let tree = trees[id] else { return nil }
-    return Self.entry(DropLayout.manifest, of: tree) == nil
+    return true
   }
 
   /// An entry of a tree as it is stored (gitformat-pack(5) and git-mktree(1)): mode, name, NUL and 20 bytes.

@@ -14,7 +14,7 @@ struct SimulationTests {
   {
     let environment = ProcessInfo.processInfo.environment
     let first = environment["SIMULATION_SEED"].flatMap(UInt64.init) ?? 1
-    let count = environment["SIMULATION_SEEDS"].flatMap(UInt64.init) ?? 12
+    let count = environment["SIMULATION_SEEDS"].flatMap(UInt64.init) ?? 6
     let start = ContinuousClock.now
     let next = Shared(first)
     let failed = Shared<[UInt64]>([])
