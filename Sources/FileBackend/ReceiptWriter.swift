@@ -70,6 +70,7 @@ extension OpenDirectory {
 
   /// Puts a file in place in one step: a reader finds the old content or the new. ``synchronize()`` makes it last.
   func replace(_ name: String, with bytes: [UInt8]) throws(FileError) {
+    removeHalfWritten(name)
     // The number keeps two writers in one process apart; the process id, which the name bears too, those in two.
     let number = Self.count.add(1, ordering: .relaxed).newValue
     let temporary = Files.temporaryName(for: "\(name).\(number)")
@@ -85,6 +86,18 @@ extension OpenDirectory {
     } catch {
       unlinkat(descriptor, temporary, 0)
       throw error
+    }
+  }
+
+  /// Removes what processes left that were killed while they wrote a file of this name, as far as that can be told. A
+  /// folder holds one device's receipts, so that all writers are of one machine, and a process id names one.
+  private func removeHalfWritten(_ name: String) {
+    for left in (try? Files.names(in: "/proc/self/fd/\(descriptor)")) ?? [] {
+      guard left.hasPrefix(".\(name)."), left.hasSuffix(".tmp"),
+        let process = left.dropLast(4).split(separator: ".").last.flatMap({ pid_t($0) }),
+        process != getpid(), kill(process, 0) != 0, errno == ESRCH
+      else { continue }
+      unlinkat(descriptor, left, 0)
     }
   }
 

@@ -91,7 +91,8 @@ final class CurrentTree: Sendable {
         }
       }
       try point(to: target!)
-      try removeOthers(than: [target!, previous ?? ""])
+      // It is in place. What cannot be removed now is removed another time.
+      try? removeOthers(than: [target!, previous ?? ""])
     }
   }
 

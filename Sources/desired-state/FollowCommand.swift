@@ -22,7 +22,7 @@ struct FollowCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Let the store have this many bytes at most: 500M, 2G. (default: what the disk has)", valueName: "size"))
-  var maxStore: ByteSize?
+  var maxStore: ByteCount?
   @Option(help: ArgumentHelp("How many states to keep, to go back to.", valueName: "number")) var keep = 2
   @Option(
     help: ArgumentHelp(

@@ -6,15 +6,20 @@ import Glibc
 /// Where results go: standard output, one line at a time, for people or with `--json` for programs.
 struct Output: Sendable {
   let isJSON: Bool
+  /// Whether only trouble is told, because the result is something else than events.
+  var isQuiet = false
 
   func write(_ event: EventLine) {
+    if isQuiet, ["fetched", "verified"].contains(event.event) { return }
     guard isJSON else { return Self.line(event.text) }
     // Encoding a value of strings and numbers cannot fail.
     if let line = try? JSON.line(event) { Self.line(line) }
   }
 
-  /// Writes a line with one write(2), so that a reader of a pipe sees it at once and whole.
-  static func line(_ text: String) { write(text, to: 1) }
+  private static let standardOutput = LineWriter(1) { complain($0) }
+
+  /// Writes a line of the result.
+  static func line(_ text: String) { standardOutput.write(text) }
 
   /// What went wrong, for a person.
   static func complain(_ error: some CustomStringConvertible) {

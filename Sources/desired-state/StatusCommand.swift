@@ -9,13 +9,17 @@ struct StatusCommand: AsyncParsableCommand {
     abstract: "Says whether this device is up to date, since when, from which source, and if not, why not.")
 
   @Option(help: "The directory that 'follow' keeps.") var store: String
+  @Flag(help: "Read and digest everything that is kept as well; exit status 1 if something is damaged.")
+  var check = false
   @Flag(help: "Print one JSON object.") var json = false
 
   func run() async throws {
     try await reporting {
       let status = try await StoreStatus.read(store)
+      let checked = check ? try await StoreCheck.run(store) : nil
       let now = Date()
-      Output.line(json ? try JSON.line(StatusReport(status, at: now)) : status.text(at: now))
+      Output.line(json ? try JSON.line(StatusReport(status, checked, at: now)) : status.text(checked, at: now))
+      if checked?.damaged.isEmpty == false { throw ExitCode.failure }
     }
   }
 }
@@ -23,15 +27,18 @@ struct StatusCommand: AsyncParsableCommand {
 /// `status --json`: one object, its keys always there.
 private struct StatusReport: Encodable {
   let status: StoreStatus
+  let check: StoreCheck?
   let now: Date
 
-  init(_ status: StoreStatus, at now: Date) {
+  init(_ status: StoreStatus, _ check: StoreCheck?, at now: Date) {
     self.status = status
+    self.check = check
     self.now = now
   }
 
   enum CodingKeys: String, CodingKey {
     case upToDate, reason, adopted, applied, attempt, rollback, refused, floor, sources, outbox, trust, resets
+    case damaged
   }
 
   struct Refused: Encodable {
@@ -125,12 +132,13 @@ private struct StatusReport: Encodable {
         version: trust?.version ?? 0, threshold: trust?.threshold, trustThreshold: trust?.trustThreshold,
         at: trust?.at, signers: trust?.signers, revokedSigners: status.revokedSigners), forKey: .trust)
     try container.encode(status.resets, forKey: .resets)
+    try container.encodeIfPresent(check?.damaged, forKey: .damaged)
   }
 }
 
 extension StoreStatus {
   /// The status as a person reads it.
-  fileprivate func text(at now: Date) -> String {
+  fileprivate func text(_ check: StoreCheck?, at now: Date) -> String {
     var lines: [String] = []
     func line(_ name: String, _ text: String) { lines.append(name.padded(to: 10) + printable(text)) }
     let verdict = verdict(at: now)
@@ -192,6 +200,10 @@ extension StoreStatus {
     for name in unreadable { line("", "\(name) cannot be read, and is kept aside") }
     if let reset = resets.last {
       line("reset", "\(reset.what.joined(separator: ", ")), at \(Timestamp.text(reset.at))")
+    }
+    if let check {
+      line("check", check.damaged.isEmpty ? "\(check.read) manifests and documents are whole" : "damaged:")
+      for damage in check.damaged { line("", damage) }
     }
     return lines.joined(separator: "\n")
   }

@@ -36,7 +36,7 @@ struct TransportOptions: ParsableArguments {
   @Option(help: "Give a connection up that delivers next to nothing for so long. (default: 15s; 5m for Git)")
   var stall: TimeSpan?
   @Option(help: ArgumentHelp("Take no more bytes a second from a source: 500K, 1M.", valueName: "rate"))
-  var limitRate: ByteSize?
+  var limitRate: ByteCount?
   @Option(help: "Ask for all of a manifest after so long, also if it seems not to have changed. (default: 1h)")
   var fullLook: TimeSpan?
   @Flag(help: "Believe an SSH host that is seen for the first time, and add its key to --known-hosts.")

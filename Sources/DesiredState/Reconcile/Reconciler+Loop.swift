@@ -9,10 +9,12 @@ extension Reconciler {
   // MARK: - Polls
 
   func pollAgainAndAgain() async {
+    await trying("store") { try await store.forgetSources(except: sources.map(\.source)) }
     await waitForLook(in: configuration.schedule.startSpread * configuration.random())
     while !Task.isCancelled {
       await trying("requests") { try await performRequests() }
       await trying("poll") { _ = try await polls.run(poll) }
+      await trying("scrub") { try await scrub() }
       applyBell.ring()
       deliveryBell.ring()
       if Task.isCancelled { return }
@@ -20,6 +22,15 @@ extension Reconciler {
       emit(.waiting(wait), nil)
       await waitForLook(in: wait)
     }
+  }
+
+  /// Reads some of what is kept, so that rot is found before it is needed: what is damaged is fetched again.
+  private func scrub() async throws {
+    let damaged = try await store.scrubIfDue(at: configuration.now())
+    guard !damaged.isEmpty else { return }
+    log(.warning, "\(damaged.count) documents on this device's disk were damaged; they are fetched again")
+    state.withLock { ($0.isDamaged, $0.isHinted) = (true, true) }
+    pollBell.ring()
   }
 
   /// Returns when the time has passed, or sooner if a source hints at a change.

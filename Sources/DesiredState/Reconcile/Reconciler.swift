@@ -89,6 +89,7 @@ public final class Reconciler: Sendable {
   /// - Throws: ``StoreError`` and ``FileError`` for trouble on this device; `CancellationError`.
   @discardableResult
   public func runOnce() async throws -> Outcome {
+    try await store.forgetSources(except: sources.map(\.source))
     try await performRequests()
     let before = await store.adopted?.revision
     var result = ApplyResult.settled()

@@ -26,7 +26,14 @@ extension StateStore {
     progress: ReadingProgress = ReadingProgress(), acknowledging acknowledgements: [Acknowledgement] = []
   ) async throws {
     do {
-      try await bring(state, limits: limits, progress)
+      do {
+        try await bring(state, limits: limits, progress)
+      } catch let error as FileError where error.isNoSpace {
+        // Sizes that were not declared, or not truly: what the state would push out goes now, and it is tried once more.
+        try Task.checkCancellation()
+        guard (try? await dropDispensable(sparing: state.manifest)) ?? false else { throw error }
+        try await bring(state, limits: limits, progress)
+      }
       try Task.checkCancellation()
       try await record(
         state, source: source, marker: marker, policy: policy, at: time, acknowledging: acknowledgements)
@@ -58,11 +65,20 @@ extension StateStore {
       try? await collectGarbage(sparing: state.manifest)
       try await makeRoom(for: state, missing)
     }
+    // How much of the store's own limit is left.
+    var room = UInt64.max
+    if let sizeLimit {
+      let used = try blobs.totalSize()
+      room = sizeLimit > used ? sizeLimit - used : 0
+    }
     var drafted: [Digest] = []
     do {
       for document in state.readingOrder(of: missing) {
-        total += try await draft(document, of: state, atMost: limits.totalSize, alreadyHeld: total, progress)
+        let size = try await draft(
+          document, of: state, atMost: limits.totalSize, alreadyHeld: total, room: room, progress)
         drafted.append(document.digest)
+        total += size
+        room -= size
       }
       progress.finish()
       if try blobs.repairedSize(of: state.revision.digest) == nil {
@@ -124,11 +140,11 @@ extension StateStore {
 
   nonisolated private func draft(
     _ document: DocumentReference, of state: VerifiedState, atMost limit: UInt64, alreadyHeld: UInt64,
-    _ progress: ReadingProgress
+    room: UInt64, _ progress: ReadingProgress
   ) async throws -> UInt64 {
     for continuing in [true, false] {
       if let size = try await draft(
-        document, of: state, atMost: limit, alreadyHeld: alreadyHeld, continuing: continuing, progress)
+        document, of: state, atMost: limit, alreadyHeld: alreadyHeld, room: room, continuing: continuing, progress)
       {
         return size
       }
@@ -139,7 +155,7 @@ extension StateStore {
   /// - Returns: its size; nil if what an earlier try left was not the beginning of it after all.
   nonisolated private func draft(
     _ document: DocumentReference, of state: VerifiedState, atMost limit: UInt64, alreadyHeld: UInt64,
-    continuing: Bool, _ progress: ReadingProgress
+    room: UInt64, continuing: Bool, _ progress: ReadingProgress
   ) async throws -> UInt64? {
     var size: UInt64 = 0
     var isContinued = false
@@ -155,7 +171,7 @@ extension StateStore {
         guard alreadyHeld + size <= limit else {
           throw VerificationError(.limitExceeded, "the documents are larger than \(limit) bytes in all")
         }
-        if let sizeLimit, alreadyHeld + size > sizeLimit { throw FileError("write", path, code: EDQUOT) }
+        if size > room { throw FileError("write more than the store may have to", path, code: EDQUOT) }
         try draft.write(chunk)
       }
       progress.advance()

@@ -42,6 +42,12 @@ struct BlobStore: Sendable {
     return try scrub(digest, status)
   }
 
+  /// Whether a blob is there and has its digest: read, and left as it is.
+  func isWhole(_ digest: Digest) throws(FileError) -> Bool {
+    guard let status = try Files.status(of: path(of: digest)), status.isRegular else { return false }
+    return try self.digest(ofFile: path(of: digest)) == digest
+  }
+
   /// Digests a blob, whatever is known of it.
   ///
   /// - Returns: its size; nil if it was damaged, and is removed.
@@ -54,6 +60,8 @@ struct BlobStore: Sendable {
     let path = path(of: digest)
     guard status.isRegular, try self.digest(ofFile: path) == digest else {
       digested.forget(digest)
+      // Links to it are as damaged: with its seal broken they are found to be.
+      if status.isRegular { try? Files.setModificationTime(of: path, nanoseconds: 0) }
       try Files.remove(path)
       return nil
     }
@@ -173,7 +181,12 @@ struct BlobStore: Sendable {
   }
 
   /// Bytes of all blobs.
-  func totalSize() throws(FileError) -> UInt64 {
+  func totalSize() throws(FileError) -> UInt64 { try Self.size(of: directory) }
+
+  /// Bytes of what is on its way in.
+  func draftedSize() throws(FileError) -> UInt64 { try Self.size(of: incoming) }
+
+  private static func size(of directory: String) throws(FileError) -> UInt64 {
     var total: UInt64 = 0
     for name in try Files.names(in: directory) {
       total += UInt64(try Files.status(of: Files.join(directory, name))?.size ?? 0)

@@ -39,6 +39,7 @@ public struct Outbox: Sendable {
       let files = try acknowledgements.map { ($0, try Self.file($0)) }
       let lock = try Self.lock(directory)
       defer { lock.release() }
+      try Self.removeHalfWritten(directory)
       // One sync for all, then the renames: the same order as for a single file, and cheap for thousands.
       var names: [(temporary: String, final: String)] = []
       for (acknowledgement, bytes) in files {
@@ -101,7 +102,12 @@ public struct Outbox: Sendable {
 
   static func contents(_ directory: String) throws -> Contents {
     var contents = Contents()
-    guard try Files.status(of: directory) != nil else { return contents }
+    guard let status = try Files.status(of: directory) else { return contents }
+    // Told by `status`; putting something in says what to do about it.
+    guard status.isDirectory || Files.isDirectory(directory) else {
+      contents.unreadable.append("outbox")
+      return contents
+    }
     for name in try Files.names(in: directory).sorted() where !name.hasPrefix(".") {
       let path = Files.join(directory, name)
       guard name.hasSuffix(".json") else {
@@ -142,6 +148,20 @@ public struct Outbox: Sendable {
       throw StoreError(.notStorable, "an acknowledgement could not be read back; its times must be in years 1 to 9999")
     }
     return bytes
+  }
+
+  /// What a process left that was killed while it put something in. Called with the lock: whose it is, is at work no more.
+  private static func removeHalfWritten(_ directory: String) throws(FileError) {
+    for name in try Files.names(in: directory) where name.hasPrefix(".") && name.hasSuffix(".tmp") {
+      try Files.remove(Files.join(directory, name))
+    }
+  }
+
+  /// The same when a store is opened, if no other process is at the outbox now.
+  func tidy() {
+    guard let lock = try? FileLock(directory) else { return }
+    defer { lock.release() }
+    try? Self.removeHalfWritten(directory)
   }
 
   private static func lock(_ directory: String) throws -> FileLock {

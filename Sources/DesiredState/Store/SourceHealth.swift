@@ -59,8 +59,7 @@ public struct SourceHealth: Sendable, Equatable, Codable {
   var situation: Situation {
     Situation(
       isKnown: lastContact != nil, error: lastError?.code, absent: absent?.part,
-      isAskedForPatience: patience?.isAskedFor,
-      failures: min(patience?.failures ?? 0, 4))
+      isAskedForPatience: patience?.isAskedFor, failures: min(patience?.failures ?? 0, 4))
   }
 
   struct Situation: Equatable {

@@ -42,14 +42,10 @@ public struct StateDifference: Sendable, Equatable {
     return try await Worker("desired-state.diff").run {
       let layout = StoreLayout(path)
       let blobs = BlobStore(directory: layout.blobs, incoming: layout.incoming)
-      func revision(_ version: UInt64) throws -> Revision {
-        if let entry = status.history.first(where: { $0.state.version == version }) { return entry.state.revision }
-        throw StoreError(.notKept, "version \(version) is not kept in \(path)")
-      }
-      guard let after = try to.map(revision) ?? status.adopted?.revision else {
+      guard let after = try to.map({ try status.revision(of: $0, path) }) ?? status.adopted?.revision else {
         throw StoreError(.notKept, "nothing is adopted in \(path)")
       }
-      var before = try from.map(revision)
+      var before = try from.map { try status.revision(of: $0, path) }
       if from == nil {
         before = status.applied?.revision
         if before == after {
@@ -60,5 +56,26 @@ public struct StateDifference: Sendable, Equatable {
       let old = try before.map { try blobs.manifest(of: $0).documents } ?? []
       return StateDifference(from: old, to: try blobs.manifest(of: after).documents)
     }
+  }
+
+  /// The documents of a state that a store keeps.
+  ///
+  /// - Parameter version: a version; nil: the adopted state, and no document if there is none.
+  /// - Throws: as ``read(store:from:to:)``.
+  public static func documents(ofStore path: String, version: UInt64? = nil) async throws -> [DocumentReference] {
+    let status = try await StoreStatus.read(path)
+    return try await Worker("desired-state.diff").run {
+      let layout = StoreLayout(path)
+      let blobs = BlobStore(directory: layout.blobs, incoming: layout.incoming)
+      let revision = try version.map { try status.revision(of: $0, path) } ?? status.adopted?.revision
+      return try revision.map { try blobs.manifest(of: $0).documents } ?? []
+    }
+  }
+}
+
+extension StoreStatus {
+  fileprivate func revision(of version: UInt64, _ path: String) throws(StoreError) -> Revision {
+    if let entry = history.first(where: { $0.state.version == version }) { return entry.state.revision }
+    throw StoreError(.notKept, "version \(version) is not kept in \(path)")
   }
 }

@@ -29,16 +29,22 @@ extension StateStore {
       let (total, isOver) = try blobs.totalSize().addingReportingOverflow(needed)
       if isOver || total > sizeLimit { return false }
     }
-    return try needed <= Files.freeSpace(at: blobs.directory)
+    // What an earlier try left of the same documents is on the disk already.
+    let (room, isOver) = try Files.freeSpace(at: blobs.directory).addingReportingOverflow(blobs.draftedSize())
+    return isOver || needed <= room
   }
 
   /// Gives up states that are only kept to go back to.
-  private func dropDispensable(sparing manifest: StateManifest) throws {
+  ///
+  /// - Returns: whether there were any.
+  @discardableResult
+  func dropDispensable(sparing manifest: StateManifest) throws -> Bool {
     let needed = [record.adopted?.revision, record.applied?.revision, record.rollback?.from.revision].compactMap(\.self)
     let kept = record.kept.filter(needed.contains)
-    guard kept != record.kept else { return }
+    guard kept != record.kept else { return false }
     try change { $0.keep(kept) }
     try collectGarbage(sparing: manifest)
+    return true
   }
 
   nonisolated func noSpace(_ state: VerifiedState, _ reason: String) -> VerificationError {

@@ -27,8 +27,10 @@ public actor StateStore {
   private var written: StoreRecord
   var health: StoreHealth
   var journal: HealthJournal
-  /// When the record was written last, by the device's clock.
-  private var lastWrite: Date?
+  /// The blob that was scrubbed last, and when.
+  var scrubbed: Digest?
+  var lastScrub: Date?
+  nonisolated let scrubber = Worker("desired-state.store.scrub")
 
   public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -62,6 +64,7 @@ public actor StateStore {
       // it reached the disk.
       try BlobStore(directory: layout.blobs, incoming: layout.incoming).removeDrafts { _ in true }
       try layout.removeTemporaryFiles()
+      if Files.isDirectory(layout.outbox) { Outbox(directory: layout.outbox).tidy() }
       return StateStore(
         layout: layout, keeping: max(1, keeping), maximumSize: maximumSize, lock: lock, record: record,
         health: layout.readHealth())
@@ -88,7 +91,7 @@ public actor StateStore {
   public func close() {
     guard lock != nil else { return }
     // Both are conveniences: a store that is not closed, or cannot be written to, loses nothing that was promised.
-    try? writeHealth(at: Date())
+    if journal.isDueAtEnd(health, at: Date()) { try? writeHealth(at: Date()) }
     try? write(record)
     lock?.release()
     lock = nil

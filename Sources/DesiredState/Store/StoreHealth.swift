@@ -32,7 +32,11 @@ struct HealthJournal: Sendable {
   private var lastWrite: Date?
   private var allowance = Double(Self.allowance)
 
-  init(written: StoreHealth) { self.written = written }
+  init(written: StoreHealth) {
+    self.written = written
+    // A process that only looks once and ends is no reason to write more often than one that stays.
+    lastWrite = written.sources.values.flatMap { [$0.lastContact, $0.lastError?.at] }.compactMap(\.self).max()
+  }
 
   /// Whether to write now.
   func isDue(_ health: StoreHealth, at now: Date) -> Bool {
@@ -41,6 +45,11 @@ struct HealthJournal: Sendable {
     let age = now.timeIntervalSince(lastWrite)
     if age >= Self.refresh { return true }
     return isNews(health) && allowance + age / Self.recovery >= 1
+  }
+
+  /// Whether to write when the process ends.
+  func isDueAtEnd(_ health: StoreHealth, at now: Date) -> Bool {
+    health != written && (isNews(health) || lastWrite.map { abs(now.timeIntervalSince($0)) >= Self.recovery } ?? true)
   }
 
   mutating func didWrite(_ health: StoreHealth, at now: Date) {

@@ -1,13 +1,12 @@
 import ArgumentParser
 
-/// A number of bytes as people write it: `500000`, `64K`, `20M`, `2G`; the letters count by 1,024.
-struct ByteSize: ExpressibleByArgument {
+/// A number of bytes as people write it: `65536`, `500K`, `1M`, `2G`; the letters count by 1,024, as curl's do.
+struct ByteCount: ExpressibleByArgument, Sendable {
   let bytes: UInt64
-  private let text: String
 
   init?(argument: String) {
     let digits = argument.prefix { $0.isASCII && $0.isNumber }
-    guard let number = UInt64(digits) else { return nil }
+    guard let number = UInt64(digits), number > 0 else { return nil }
     let shift: UInt64
     switch argument.dropFirst(digits.count).uppercased() {
     case "", "B": shift = 0
@@ -19,8 +18,5 @@ struct ByteSize: ExpressibleByArgument {
     }
     guard number <= UInt64.max >> shift else { return nil }
     bytes = number << shift
-    text = argument
   }
-
-  var defaultValueDescription: String { text }
 }
