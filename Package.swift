@@ -17,6 +17,8 @@ let package = Package(
     .library(name: "FileBackend", targets: ["FileBackend"]),
     .library(name: "RESTBackend", targets: ["RESTBackend"]),
     .library(name: "GitBackend", targets: ["GitBackend"]),
+    .library(name: "MargoDocuments", targets: ["MargoDocuments"]),
+    .library(name: "MargoDeployments", targets: ["MargoDeployments"]),
     .library(name: "DropPublisher", targets: ["DropPublisher"]),
     .library(name: "SSHSignatures", targets: ["SSHSignatures"]),
     .library(name: "HTTPMessageSignatures", targets: ["HTTPMessageSignatures"]),
@@ -33,6 +35,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
+    // For MargoDeployments alone.
+    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
     // Without its Foundation trait: the command line is linked against FoundationEssentials alone.
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
   ],
@@ -111,10 +115,18 @@ let package = Package(
         .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
+    // The documents of the Margo specification that devices write and read; no transport, no YAML.
+    .target(name: "MargoDocuments", dependencies: ["DesiredStateSupport"], swiftSettings: settings),
+    // Deployments as they are published, in YAML: apart, so that no agent without them links it.
+    .target(
+      name: "MargoDeployments",
+      dependencies: ["DesiredState", "MargoDocuments", .product(name: "Yams", package: "Yams")],
+      swiftSettings: settings),
     .target(
       name: "RESTBackend",
       dependencies: [
         "DesiredState", "DesiredStateSupport", "HTTPMessageSignatures", "HTTPBackendSupport", "HTTPTransport",
+        "MargoDocuments",
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -138,7 +150,7 @@ let package = Package(
       name: "desired-state",
       dependencies: [
         "DesiredState", "DesiredStateSupport", "DropPublisher", "FileBackend", "GitBackend", "HTTPBackendSupport",
-        "HTTPMessageSignatures", "RESTBackend", "SSHSignatures",
+        "HTTPMessageSignatures", "MargoDocuments", "RESTBackend", "SSHSignatures",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -222,11 +234,17 @@ let package = Package(
         .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
+    .testTarget(name: "MargoDocumentsTests", dependencies: ["MargoDocuments"], swiftSettings: settings),
+    .testTarget(
+      name: "MargoDeploymentsTests",
+      dependencies: ["DesiredState", "DesiredStateTesting", "MargoDeployments", "MargoDocuments", "TestSupport"],
+      swiftSettings: settings),
     .testTarget(
       name: "RESTBackendTests",
       dependencies: [
         "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend",
-        "HTTPBackendSupport", "HTTPMessageSignatures", "HTTPTestSupport", "HTTPTransport", "RESTBackend", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
+        "HTTPBackendSupport", "HTTPMessageSignatures", "HTTPTestSupport", "HTTPTransport", "MargoDocuments",
+        "RESTBackend", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
     .testTarget(

@@ -21,6 +21,8 @@ let package = Package(
       name: "EdgeAgent",
       dependencies: [
         .product(name: "DesiredState", package: "DesiredState"),
+        .product(name: "MargoDeployments", package: "DesiredState"),
+        .product(name: "MargoDocuments", package: "DesiredState"),
         .product(name: "SSHSignatures", package: "DesiredState"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

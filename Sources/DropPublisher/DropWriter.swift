@@ -120,8 +120,8 @@ public struct DropWriter: Sendable {
     try Files.synchronizeDirectory(path)
   }
 
-  /// One archive with the documents at its root, named by their digests; nil if there are none (Margo's rule: an empty
-  /// state has `bundle: null`).
+  /// One archive with the documents at its root, each named by its id with `.yaml`, as Margo's agents look for them; nil if
+  /// there are none (Margo's rule: an empty state has `bundle: null`). This package's own agents go by digests.
   private func writeBundle(of references: [DocumentReference]) throws -> StateManifest.BundleReference? {
     guard !references.isEmpty else { return nil }
     let folder = Files.join(path, DropLayout.bundles)
@@ -129,15 +129,22 @@ public struct DropWriter: Sendable {
     let temporary = Files.temporaryName(for: Files.join(folder, "bundle"))
     defer { unlink(temporary) }
     let writer = try TarWriter(temporary)
-    for reference in Self.distinct(references) {
+    for reference in references {
       try writer.add(
-        reference.digest.fileName, from: try OpenFile.reading(Files.join(path, DropLayout.document(reference.digest))),
+        Self.entryName(of: reference),
+        from: try OpenFile.reading(Files.join(path, DropLayout.document(reference.digest))),
         digest: reference.digest, size: reference.advisorySize ?? 0)
     }
     let (digest, size) = try writer.finish()
     try Files.rename(temporary, to: Files.join(path, DropLayout.bundle(digest)))
     try Files.synchronizeDirectory(folder)
     return StateManifest.BundleReference(digest: digest, advisorySize: size, url: DropLayout.bundle(digest))
+  }
+
+  /// What a file's name cannot have is percent-encoded; an id too long for one goes by its digest.
+  private static func entryName(of reference: DocumentReference) -> String {
+    let name = PercentEncoding.encode(segment: reference.id) + ".yaml"
+    return name.utf8.count > 200 ? reference.digest.fileName : name
   }
 
   // MARK: - As one file

@@ -45,7 +45,10 @@ extension BackendError {
     let words = said.text.map { " and says \($0)" } ?? ""
     self.init(
       code, "\(address) answers \(status.code)\(words). \(advice)",
-      isRetryable: said.retryable ?? ([408, 429].contains(status.code) || status.code >= 500),
-      retryAfter: RetryAfter.duration(exchange.response.headerFields) ?? said.retryAfter)
+      isRetryable: said.retryable ?? ([408, 425, 429].contains(status.code) || status.code >= 500),
+      // The field counts, and the member is advice; a refusal for good has no time after which it would be none.
+      retryAfter: RetryAfter.duration(exchange.response.headerFields)
+        ?? (said.retryable == false ? nil : said.retryAfter),
+      problemType: said.problemType)
   }
 }

@@ -35,13 +35,19 @@ package final class HTTPDocumentReader: DocumentReader {
   private let limits: Limits
   private let timeout: Duration
   private let locations: Locations
+  private let refusesWrongBundles: Bool
   private let ahead: Prefetcher
   private let state = LockedValue(State())
 
-  /// - Parameter request: by whose limits and timeout documents are read.
+  /// - Parameters:
+  ///   - request: by whose limits and timeout documents are read.
+  ///   - refusesWrongBundles: whether a bundle with another digest than the manifest names is a reason to refuse the state,
+  ///     and not only to do without the bundle.
   package init(
-    over client: SourceClient, manifest: [UInt8], for request: FetchRequest, at locations: Locations
+    over client: SourceClient, manifest: [UInt8], for request: FetchRequest, at locations: Locations,
+    refusingWrongBundles refusesWrongBundles: Bool = false
   ) {
+    self.refusesWrongBundles = refusesWrongBundles
     self.client = client
     self.manifest = manifest
     self.locations = locations
@@ -125,6 +131,9 @@ package final class HTTPDocumentReader: DocumentReader {
       return try await withTimeout(timeout / 2) { try await task.value[document.digest] }
     } catch {
       try Task.checkCancellation()
+      if refusesWrongBundles, let refusal = error as? VerificationError, refusal.code == .digestMismatch {
+        throw refusal
+      }
       task.cancel()
       // A broken bundle is no reason to do without the documents. From here on they come one by one.
       let rest = state.withLock { state in

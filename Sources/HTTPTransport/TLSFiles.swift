@@ -113,7 +113,13 @@ final class TLSFiles: Sendable {
 
   private func authorities(_ trust: HTTPTrustRoots, _ name: String) throws(HTTPTransportError) -> TLSMaterial.Bytes? {
     guard let path = trust.file else { return nil }
-    guard let pem = bytes(path) else { throw .configuration("\(name) cannot be read: \(path).") }
+    guard var pem = bytes(path) else { throw .configuration("\(name) cannot be read: \(path).") }
+    if SPIFFEBundle.isOne(pem) {
+      guard let authorities = SPIFFEBundle.pem(of: pem) else {
+        throw .configuration("\(name) are a SPIFFE bundle without an X.509 authority, or no bundle at all: \(path).")
+      }
+      pem = authorities
+    }
     guard ccurl_pem_certificates(pem, pem.count) > 0 else {
       throw .configuration("\(name) hold no certificate in PEM form, or half of one: \(path).")
     }

@@ -16,6 +16,11 @@ struct AcknowledgeCommand: AsyncParsableCommand {
   @Option(help: "One of pending, installing, installed, failed, removing, removed.") var state: DocumentStatus.State
   @Option(help: "A code for what failed.") var errorCode: String?
   @Option(help: "What failed, in words.") var errorMessage: String?
+  @Option(help: "A component and its state: web=installed. Repeatable, one for each.")
+  var component: [ComponentState] = []
+  @Option(help: "The device that hosts it, if it is one behind this one: gateway/press.") var hostedBy: String?
+  @Option(help: "The version of the manifest that the work was done under. (default: that of the applied state)")
+  var manifestVersion: UInt64?
   @OptionGroup var transport: TransportOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
@@ -30,15 +35,24 @@ struct AcknowledgeCommand: AsyncParsableCommand {
     let output = Output(isJSON: json)
     let backend = try agent.backends(for: [source], over: transport, store: store)[0]
     try await reporting {
-      let adopted = try await StoreStatus.read(store).adopted
+      let status = try await StoreStatus.read(store)
+      // The work was done under the state that is applied, or is being applied now: an adopted one that is held back is not
+      // that yet.
+      let isAtWork = status.attempt?.revision == status.adopted?.revision && status.attempt != nil
+      let (revision, version) =
+        isAtWork || status.applied == nil
+        ? (status.adopted?.revision, status.adopted?.version) : (status.applied?.revision, status.applied?.version)
       let failure =
         state != .failed
         ? nil
         : DocumentStatus.Failure(
           code: errorCode ?? "failed", message: errorMessage ?? "")
       let statement = Acknowledgement(
-        device: agent.deviceName, revision: adopted?.revision, adoptedManifestVersion: adopted?.version, time: Date(),
-        outcome: .document(DocumentStatus(documentID: document, state: state, error: failure)))
+        device: agent.deviceName, revision: revision, adoptedManifestVersion: manifestVersion ?? version, time: Date(),
+        outcome: .document(
+          DocumentStatus(
+            documentID: document, device: hostedBy, state: state, error: failure,
+            components: component.map { $0.status(failure) })))
       let outbox = Outbox(ofStore: store)
       try await outbox.put([statement])
       let result = try await outbox.deliver(to: [backend], within: agent.timeout.duration)
@@ -58,3 +72,22 @@ struct AcknowledgeCommand: AsyncParsableCommand {
 }
 
 extension DocumentStatus.State: ExpressibleByArgument {}
+
+/// `web=installed`
+struct ComponentState: ExpressibleByArgument {
+  var name: String
+  var state: DocumentStatus.State
+
+  init?(argument: String) {
+    guard let equals = argument.lastIndex(of: "="), equals != argument.startIndex,
+      let state = DocumentStatus.State(rawValue: String(argument[argument.index(after: equals)...]))
+    else { return nil }
+    name = String(argument[..<equals])
+    self.state = state
+  }
+
+  /// The error is that of the components that failed.
+  func status(_ error: DocumentStatus.Failure?) -> DocumentStatus.Component {
+    DocumentStatus.Component(name: name, state: state, error: state == .failed ? error : nil)
+  }
+}

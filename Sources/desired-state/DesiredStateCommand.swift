@@ -14,6 +14,7 @@ struct DesiredStateCommand: AsyncParsableCommand {
       FollowCommand.self, FetchCommand.self, VerifyCommand.self, StatusCommand.self, HistoryCommand.self,
       DiffCommand.self, RollbackCommand.self, ResumeCommand.self, ApproveCommand.self, ResetCommand.self,
       AcknowledgeCommand.self, PublishCommand.self, TrustCommand.self, OnboardCommand.self,
+      CapabilitiesCommand.self,
     ])
 }
 

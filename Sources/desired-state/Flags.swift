@@ -1,12 +1,15 @@
 import DesiredState
+import RESTBackend
 
 /// Libraries speak of settings in words; a person at a terminal is told the flag as well.
 enum Flags {
   static func flag(_ setting: BackendSettings.Key) -> String { "--" + setting.name }
 
   /// What messages call a setting, and its flag. The longest words come first: some begin like others.
-  private static let words = BackendSettings.Key.shared.map { (words: $0.words, flag: flag($0)) }
-    .sorted { $0.words.utf8.count > $1.words.utf8.count }
+  private static let words = BackendSettings.Key.shared.union([BackendSetting<String>.capabilities.key]).map {
+    (words: $0.words, flag: flag($0))
+  }
+  .sorted { $0.words.utf8.count > $1.words.utf8.count }
 
   /// A message with the flag after the first mention of each setting: "the client certificate (--tls-cert) …". What is in
   /// double quotes came from outside, and stays as it is.

@@ -29,6 +29,11 @@ struct FollowCommand: AsyncParsableCommand {
       "Send acknowledgements there, and not to the sources. Repeatable: the first that takes one gets it.",
       valueName: "source"))
   var acknowledgeTo: [String] = []
+  @Option(
+    help: ArgumentHelp(
+      "Report this device to Margo fleet managers, and those behind it: an object of capabilities, or an array (JSON). Sent first, and again when the file changes.",
+      valueName: "file"))
+  var capabilities: String?
   @Flag(help: "Look once, and end with a status that says how it went.") var once = false
   @OptionGroup var timing: ScheduleOptions
   @Option(
@@ -67,7 +72,8 @@ struct FollowCommand: AsyncParsableCommand {
       settings.trial = Reconciler.Trial(trial.duration) { try await command.check($0) }
     }
     // All at once, so that an option counts as used that any of them uses.
-    let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
+    let backends = try agent.backends(
+      for: sources + acknowledgeTo, over: transport, store: store, capabilities: capabilities)
     let running = Mutex<Reconciler?>(nil)
     let work: @Sendable () async throws -> Void = { [settings] in
       try await reporting {

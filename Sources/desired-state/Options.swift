@@ -34,9 +34,11 @@ struct AgentOptions: ParsableArguments {
   /// The backends for addresses, from everything this program links.
   ///
   /// - Throws: ValidationError if an address cannot be used, or if options are given that none of the sources honours.
-  /// - Parameter store: the store beside which backends may keep what they can fetch again; nil if there is none.
+  /// - Parameters:
+  ///   - store: the store beside which backends may keep what they can fetch again; nil if there is none.
+  ///   - capabilities: the file of what fleet managers are to know of this device.
   func backends(
-    for addresses: [String], over transport: TransportOptions, store: String? = nil
+    for addresses: [String], over transport: TransportOptions, store: String? = nil, capabilities: String? = nil
   ) throws -> [any DesiredStateBackend] {
     var registry = BackendRegistry()
     FileBackend.register(in: &registry)
@@ -47,7 +49,9 @@ struct AgentOptions: ParsableArguments {
       if let advice = GitBackend.advice(on: address) { throw ValidationError(advice + ".") }
     }
     do {
-      let given = transport.settings.keys
+      var settings = transport.settings
+      settings[.capabilities] = capabilities
+      let given = settings.keys
       let used = try addresses.reduce(into: Set<BackendSettings.Key>()) {
         $0.formUnion(try registry.settings(given, usedFor: $1))
       }
@@ -56,8 +60,8 @@ struct AgentOptions: ParsableArguments {
           "\(flag) is of no use for \(addresses.count == 1 ? "this source" : "any of these sources").")
       }
       let context = BackendContext(
-        device: deviceName, settings: transport.settings, cacheDirectory: store.map { Files.join($0, "cache") },
-        logger: logger())
+        device: deviceName, settings: settings, cacheDirectory: store.map { Files.join($0, "cache") },
+        recordDirectory: store.map { Files.join($0, "records") }, logger: logger())
       return try addresses.map { try registry.backend(for: $0, context: context) }
     } catch let error as SourceAddressError {
       throw ValidationError(Flags.added(to: error.description))

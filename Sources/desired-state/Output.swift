@@ -48,17 +48,21 @@ struct EventLine: Encodable, Sendable {
   var documents: Int?
   var signers: [Signer]?
   var document: String?
+  var device: String?
   var state: String?
+  /// The kind of problem in the source's own words: a URI (RFC 9457).
+  var problem: String?
 
   /// `adopted      version 7 sha256:0123456789ab… from /mnt/usb/drop`
   var text: String {
     var parts = [event.padded(to: 12)]
     if let document { parts.append("document \(document)") }
+    if let device { parts.append("device \(device)") }
     if let state { parts.append(state) }
     if let version { parts.append("version \(version)") }
     if let revision { parts.append(String(revision.description.prefix(19)) + "…") }
     if let documents { parts.append(documents == 1 ? "(1 document)" : "(\(documents) documents)") }
-    if let source { parts.append((event == "published" ? "to " : "from ") + source) }
+    if let source { parts.append((["published", "capabilities"].contains(event) ? "to " : "from ") + source) }
     if let commit = origin?.commit { parts.append("commit \(commit.prefix(12))") }
     if let signers, !signers.isEmpty { parts.append("signed by " + signers.map(\.description).joined(separator: ", ")) }
     if let code { parts.append("\(code):") }
@@ -93,6 +97,7 @@ extension EventLine {
       if (error as? BackendError)?.code == .unsupported { return nil }
       self.event = "acknowledgement-failed"
       (code, reason) = ((error as? BackendError)?.code.rawValue ?? "acknowledgement-failed", printable("\(error)"))
+      problem = (error as? BackendError)?.problemType
     case .held(let hold):
       self.event = "held"
       (code, reason) = (hold.code, "\(hold)")
@@ -106,7 +111,9 @@ extension EventLine {
   }
 
   static func unavailable(_ error: BackendError, source: String?) -> EventLine {
-    EventLine(event: "unavailable", source: source, code: error.code.rawValue, reason: Flags.added(to: error.message))
+    EventLine(
+      event: "unavailable", source: source, code: error.code.rawValue, reason: Flags.added(to: error.message),
+      problem: error.problemType)
   }
 
   static func absent(_ absence: Absence, source: String?) -> EventLine {

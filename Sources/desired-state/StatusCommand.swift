@@ -2,6 +2,7 @@ import ArgumentParser
 import DesiredState
 import DesiredStateSupport
 import FoundationEssentials
+import RESTBackend
 
 struct StatusCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -17,8 +18,12 @@ struct StatusCommand: AsyncParsableCommand {
     try await reporting {
       let status = try await StoreStatus.read(store)
       let checked = check ? try await StoreCheck.run(store) : nil
+      let capabilities = try await CapabilityReports(below: Files.join(store, "records")).status()
       let now = Date()
-      Output.line(json ? try JSON.line(StatusReport(status, checked, at: now)) : status.text(checked, at: now))
+      Output.line(
+        json
+          ? try JSON.line(StatusReport(status, capabilities, checked, at: now))
+          : status.text(capabilities, checked, at: now))
       if checked?.damaged.isEmpty == false { throw ExitCode.failure }
     }
   }
@@ -27,17 +32,20 @@ struct StatusCommand: AsyncParsableCommand {
 /// `status --json`: one object, its keys always there.
 private struct StatusReport: Encodable {
   let status: StoreStatus
+  let capabilities: [CapabilityReports.Status]
   let check: StoreCheck?
   let now: Date
 
-  init(_ status: StoreStatus, _ check: StoreCheck?, at now: Date) {
+  init(_ status: StoreStatus, _ capabilities: [CapabilityReports.Status], _ check: StoreCheck?, at now: Date) {
     self.status = status
+    self.capabilities = capabilities
     self.check = check
     self.now = now
   }
 
   enum CodingKeys: String, CodingKey {
-    case upToDate, reason, adopted, applied, attempt, rollback, refused, floor, sources, outbox, trust, resets
+    case upToDate, reason, adopted, applied, attempt, rollback, refused, floor, sources, outbox, capabilities, trust,
+      resets
     case damaged
   }
 
@@ -126,6 +134,7 @@ private struct StatusReport: Encodable {
       Waiting(
         waiting: status.waiting, oldest: status.oldest, lastError: status.delivery.lastError,
         unreadable: status.unreadable), forKey: .outbox)
+    try container.encode(capabilities, forKey: .capabilities)
     let trust = status.trust
     try container.encode(
       Trust(
@@ -138,7 +147,9 @@ private struct StatusReport: Encodable {
 
 extension StoreStatus {
   /// The status as a person reads it.
-  fileprivate func text(_ check: StoreCheck?, at now: Date) -> String {
+  fileprivate func text(
+    _ capabilities: [CapabilityReports.Status], _ check: StoreCheck?, at now: Date
+  ) -> String {
     var lines: [String] = []
     func line(_ name: String, _ text: String) { lines.append(name.padded(to: 10) + printable(text)) }
     let verdict = verdict(at: now)
@@ -198,6 +209,14 @@ extension StoreStatus {
       line("", "\(error.code) at \(Timestamp.text(error.at)): \(error.message)")
     }
     for name in unreadable { line("", "\(name) cannot be read, and is kept aside") }
+    for report in capabilities {
+      line("device", "\(report.device)\(report.isWithdrawn ? ", withdrawn" : "")")
+      if report.managers.isEmpty { line("", "no fleet manager was told yet") }
+      for (manager, answer) in report.managers.sorted(by: { $0.key < $1.key }) {
+        line("", "\(answer.state.rawValue) by \(manager)")
+        if let error = answer.lastError { line("", "\(error.code) at \(Timestamp.text(error.at)): \(error.message)") }
+      }
+    }
     if let reset = resets.last {
       line("reset", "\(reset.what.joined(separator: ", ")), at \(Timestamp.text(reset.at))")
     }

@@ -3,7 +3,9 @@ import DesiredState
 
 /// How sources on other machines are reached. Each source takes the ones it uses.
 struct TransportOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Believe only servers certified by these authorities (PEM).", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Believe only servers certified by these authorities (PEM, or a SPIFFE bundle.json).", valueName: "file"))
   var tlsCa: String?
   @Option(help: ArgumentHelp("This device's certificate and intermediates (PEM).", valueName: "file"))
   var tlsCert: String?

@@ -112,4 +112,72 @@ import Testing
       Tool.desiredState, ["onboard", source, "--certificate", key, "--request-key", key])
     #expect(broken.status == 64 && broken.complaint.contains("BEGIN CERTIFICATE"))
   }
+
+  @Test func `capabilities are checked, published, followed by a change of their file, shown, and withdrawn`()
+    async throws
+  {
+    let (server, source) = try await manager()
+    try await publish(["press": "press: 1\n"], version: 1)
+    func run(_ arguments: [String]) async throws -> Finished {
+      try await Tool.run(
+        Tool.desiredState, arguments + Array(options().dropFirst()) + ["--json"])
+    }
+    func device(_ id: String, memory: String = "8Gi") -> String {
+      #"{"properties": {"id": "\#(id)", "vendor": "V", "modelNumber": "M", "serialNumber": "S", "memory": "\#(memory)"}}"#
+    }
+    let file = site.root + "/capabilities.json"
+    try site.write(device("gw", memory: "lots"), to: "capabilities.json")
+    let wrong = try await run(["capabilities", "publish", source, file])
+    #expect(wrong.status == 64 && wrong.complaint.contains("properties.memory"), "\(wrong)")
+    #expect(server.log.isEmpty)
+
+    // A child alone is refused until its gateway is there, and waits.
+    try site.write(device("gw/a"), to: "capabilities.json")
+    let early = try await run(["capabilities", "publish", source, file, "--store", site.store])
+    #expect(early.status == 4 && early.events.last?.problem?.hasSuffix("#gateway-not-found") == true, "\(early)")
+    try site.write("[\(device("gw/a")),\(device("gw"))]", to: "capabilities.json")
+    let both = try await run(["capabilities", "publish", source, file, "--store", site.store])
+    #expect(both.status == 0 && both.events.map(\.device) == ["gw", "gw/a"], "\(both)")
+    #expect(both.events.map(\.state) == ["published", "published"])
+
+    try site.write(device("gw", memory: "9Gi"), to: "capabilities.json")
+    let followed = try await site.follow(source, trust: options() + ["--capabilities", file])
+    #expect(followed.status == 0, "\(followed)")
+    #expect(try site.read("devices/gw").contains("9Gi"))
+    let shown = try await site.status().capabilities
+    #expect(shown?.map(\.device) == ["gw", "gw/a"])
+    #expect(shown?.allSatisfy { $0.managers.values.map(\.state) == ["taken"] } == true)
+
+    let gone = try await run(["capabilities", "withdraw", source, file, "--store", site.store])
+    #expect(gone.status == 0 && gone.events.map(\.device) == ["gw/a", "gw"], "\(gone)")
+    #expect(try await site.status().capabilities?.isEmpty == true)
+    #expect(!FileManager.default.fileExists(atPath: site.root + "/devices/gw"))
+
+    let misused = try await site.follow(trust: ["--accept-unsigned", "--capabilities", file])
+    #expect(misused.status == 64 && misused.complaint.contains("--capabilities"), "\(misused)")
+  }
+
+  @Test func `a status is of the work that was done, whatever has been adopted since`() async throws {
+    let (server, source) = try await manager()
+    defer { withExtendedLifetime(server) {} }
+    func acknowledge(_ more: String...) async throws -> Finished {
+      try await Tool.run(
+        Tool.desiredState,
+        ["acknowledge", source, "--store", site.store, "--document", "press", "--state", "installed", "--device", "gw"]
+          + more + ["--json"] + Array(options().dropFirst()))
+    }
+    try await publish(["press": "press: 1\n"], version: 7)
+    #expect(try await site.follow(source, trust: options()).status == 0)
+    // Adopted, and not applied: an operator holds it.
+    try await publish(["press": "press: 2\n"], version: 8)
+    #expect(try await site.follow(source, trust: options() + ["--hold"]).status == 0)
+    #expect(try await site.status().adopted?.version == 8)
+    #expect(try await acknowledge("--component", "web=installed").status == 0)
+    #expect(try await acknowledge("--manifest-version", "6", "--hosted-by", "gw/a").status == 0)
+    let posted = try site.read("statuses").split(separator: "\n")
+    #expect(posted.first?.contains(#""adoptedManifestVersion": 7"#) == true, "\(posted)")
+    #expect(posted.first?.contains(#""components": [{"name": "web", "state": "installed"}]"#) == true, "\(posted)")
+    #expect(posted.last?.contains(#""adoptedManifestVersion": 6"#) == true, "\(posted)")
+    #expect(posted.last?.contains(#""deviceId": "gw/a""#) == true, "\(posted)")
+  }
 }

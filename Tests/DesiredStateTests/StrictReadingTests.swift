@@ -41,7 +41,7 @@ struct StrictReadingTests {
       "{\"manifestVersion\":1,\"deployments\":[],\"x\":\"a\nb\"}", "{\"manifestVersion\":1,\"deployments\":[]}{}",
       "{\"manifestVersion\":1,\"deployments\":[]", "{\"manifestVersion\":1,\"deployments\":[],\"x\":\"", "{\"",
       "{\"manifestVersion\":1,\"deployments\":[],\"x\":tru}", "{\"manifestVersion\":1,\"deployments\":[],\"x\":\"\\",
-      "{\"manifestVersion\":1,\"deployments\":[{\"deploymentId\":\"a\",\"digest\":\"HEX\",\"sizeBytes\":1.0}]}",
+      "{\"manifestVersion\":1,\"deployments\":[{\"deploymentId\":\"a\",\"digest\":\"HEX\",\"sizeBytes\":\"1\"}]}",
     ])
   func malformed(_ text: String) {
     let refusal = refusal(Array(text.replacing("HEX", with: "sha256:\(hex)").utf8))

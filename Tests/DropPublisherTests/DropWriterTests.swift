@@ -244,7 +244,7 @@ struct DropWriterTests {
     #expect(FileManager.default.fileExists(atPath: folder[".other.tar.gz.99.tmp"]))
   }
 
-  @Test("The bundle of a drop holds exactly the documents, at its root, named by their digests")
+  @Test("The bundle of a drop holds exactly the documents, at its root, named by their ids as Margo's agents expect")
   func bundle() async throws {
     try write("alpha\n", to: source + "/same-as-a")
     let publication = try await publish(PublicationOptions(bundle: true))
@@ -255,11 +255,14 @@ struct DropWriterTests {
     #expect(bundle.advisorySize == UInt64(bytes.count))
     #expect(bundle.url == "bundles/\(bundle.digest.fileName).tar.gz")
     let listed = try await run(["tar", "tzf", path]).split(separator: "\n").map(String.init)
-    #expect(listed.sorted() == Set(publication.manifest.documents.map(\.digest.fileName)).sorted())
+    func name(_ document: DocumentReference) -> String {
+      document.id.replacing("/", with: "%2F") + ".yaml"
+    }
+    #expect(listed.sorted() == publication.manifest.documents.map(name).sorted())
     try FileManager.default.createDirectory(atPath: folder["out"], withIntermediateDirectories: true)
     try await run(["tar", "xzf", path, "-C", folder["out"]])
     for document in publication.manifest.documents {
-      #expect(Digest.of(try contents(of: folder["out/" + document.digest.fileName])) == document.digest)
+      #expect(Digest.of(try contents(of: folder["out/" + name(document)])) == document.digest)
     }
     try await run(["gzip", "-t", path])
   }

@@ -197,9 +197,9 @@ import Testing
     #expect(site.requests.count == 1)
   }
 
-  @Test func `a url may be absolute, or relative to the base, or left out`() async throws {
+  @Test func `a url may be absolute, or relative to the base`() async throws {
     let site = try await MargoSite.start()
-    for url in [site.base + "/api/v1/deployments/", "api/v1/deployments/", "/api/v1/deployments/"] {
+    for url in [site.base + "/api/v1/deployments/", "api/v1/deployments/"] {
       try site.publish(MargoState(version: 1, Self.documents) { "\(url)\($0)/\($1)" })
       #expect(try await look(site.backend()).documents == Self.documents)
     }
@@ -234,22 +234,76 @@ import Testing
     #expect(site.requests.count == 4, "one manifest and one document")
   }
 
-  @Test(arguments: [
-    "missing", "another digest", "no archive", "without one document", "a document changed", "truncated",
-  ])
-  func `a bundle that is not right is no reason to do without the documents`(fault: String) async throws {
+  @Test(arguments: ["missing", "no archive", "without one document", "a document changed"])
+  func `a bundle that cannot be used is no reason to do without the documents`(fault: String) async throws {
     let site = try await MargoSite.start()
     var bundled = many
     if fault == "without one document" { bundled["app-7"] = nil }
     if fault == "a document changed" { bundled["app-7"] = Array("kind: evil\n".utf8) }
     var bundle = try await archive(bundled)
-    if fault == "no archive" { bundle = Array("<html>".utf8) }
-    if fault == "truncated" { bundle.removeLast(bundle.count / 2) }
-    let state = MargoState(
-      version: 1, many, bundle: bundle, bundleDigest: fault == "another digest" ? Digest.of([1]) : nil)
-    try site.publish(state)
+    if fault == "no archive" { bundle = Array("no archive".utf8) }
+    try site.publish(MargoState(version: 1, many, bundle: bundle))
     if fault == "missing" { site.remove("bundles/\(Digest.of(bundle).hexadecimal)") }
     #expect(try await look(site.backend()).documents == many)
+  }
+
+  @Test func `a bundle with another digest than the manifest names ends the update`() async throws {
+    let site = try await MargoSite.start()
+    let bundle = try await archive(many)
+    try site.publish(MargoState(version: 1, many, bundle: bundle))
+    let file = site.file("bundles/\(Digest.of(bundle).hexadecimal)")
+    for wrong in [Array(bundle.dropLast(bundle.count / 2)), bundle + [0]] {
+      try Data(wrong).write(to: URL(fileURLWithPath: file))
+      #expect(await refusal(try site.backend()) == "digest-mismatch")
+    }
+    try Data(bundle).write(to: URL(fileURLWithPath: file))
+    #expect(try await look(site.backend()).documents == many)
+  }
+
+  // MARK: - Manifests
+
+  private static let entry = """
+    {"deploymentId": "b", "digest": "sha256:\(Digest.of(documents["b"]!).hexadecimal)", "sizeBytes": 3, "url": "/api/v1/deployments/b/\(Digest.of(documents["b"]!))"}
+    """
+
+  @Test(arguments: [
+    (#"{"manifestVersion": 1, "deployments": [ENTRY]}"#, "manifest-malformed"),
+    (#"{"manifestVersion": 1, "bundle": {}, "deployments": [ENTRY]}"#, "manifest-malformed"),
+    (#"{"manifestVersion": 1, "bundle": BUNDLE, "deployments": []}"#, "manifest-malformed"),
+    (#"{"manifestVersion": 1, "bundle": null}"#, "manifest-malformed"),
+    (#"{"bundle": null, "deployments": [ENTRY]}"#, "manifest-malformed"),
+    (#"{"manifestVersion": 0, "bundle": null, "deployments": [ENTRY]}"#, "manifest-malformed"),
+    (#"{"manifestVersion": "1", "bundle": null, "deployments": [ENTRY]}"#, "manifest-malformed"),
+    (#"{"manifestVersion": 18446744073709551616, "bundle": null, "deployments": [ENTRY]}"#, "manifest-malformed"),
+    (#"{"manifestVersion": 1, "bundle": null, "deployments": [ENTRY, ENTRY]}"#, "duplicate-document"),
+    (#"{"manifestVersion": 1, "bundle": null, "deployments": [UPPER]}"#, "manifest-malformed"),
+    (#"{"manifestVersion": 1, "bundle": null, "deployments": [NOURL]}"#, "manifest-malformed"),
+    (#"{"manifestVersion": 1, "bundle": null, "deployments": [SHA512]}"#, "unsupported-digest"),
+    (#"{"manifestVersion": 1, "bundle": null, "deployments": [TEXTSIZE]}"#, "manifest-malformed"),
+    (#"{"manifestVersion": 1, "bundle": null, "deployments": [ENTRY]}"#, nil),
+    (#"{"manifestVersion": 1, "bundle": null, "deployments": []}"#, nil),
+    (#"{"manifestVersion": 1, "bundle": null, "deployments": [HUGE], "x-acme-extensions": {"a": 1e30}}"#, nil),
+    (#"{"manifestVersion": 1, "bundle": null, "deployments": [FRACTION]}"#, nil),
+  ])
+  func `a manifest is as the specification has it, or refused`(text: String, code: String?) async throws {
+    let site = try await MargoSite.start()
+    try site.publish(MargoState(version: 1, Self.documents))
+    let entry = Self.entry
+    let hex = Digest.of(Self.documents["b"]!).hexadecimal
+    try site.write(
+      "manifest.json",
+      text.replacing("ENTRY", with: entry)
+        .replacing(
+          "BUNDLE",
+          with: #"{"mediaType": "application/vnd.margo.bundle.v1+tar+gzip", "digest": "sha256:\#(hex)", "url": "/b"}"#
+        )
+        .replacing("UPPER", with: entry.replacing("sha256:\(hex)\",", with: "sha256:\(hex.uppercased())\","))
+        .replacing("NOURL", with: #"{"deploymentId": "b", "digest": "sha256:\#(hex)"}"#)
+        .replacing("SHA512", with: entry.replacing("\"sha256:", with: "\"sha512:"))
+        .replacing("TEXTSIZE", with: entry.replacing(": 3,", with: ": \"3\","))
+        .replacing("HUGE", with: entry.replacing(": 3,", with: ": 1e30,"))
+        .replacing("FRACTION", with: entry.replacing(": 3,", with: ": 2.5,")))
+    #expect(await refusal(try site.backend()) == code)
   }
 
   @Test func `a bundle that unpacks to far more than it is is given up`() async throws {
@@ -332,11 +386,18 @@ import Testing
     #expect(site.requests.isEmpty)
   }
 
-  @Test func `a name that is no device id is left out`() async throws {
+  @Test func `a status is of the device that speaks or of one behind it, and a name that is no device id is left out`()
+    async throws
+  {
     let site = try await MargoSite.start()
-    let backend = try MargoBackend(base: site.base, device: "press 42", transport: try site.transport())
-    try await backend.acknowledge(.installed("b", version: 1))
-    #expect(site.statuses.map(\.deviceId) == [nil])
+    let backend = try site.backend()
+    for (device, behind) in [("gw", nil), ("gw", "gw/a"), ("press 42", nil)] {
+      try await backend.acknowledge(
+        Acknowledgement(
+          device: device, revision: nil, adoptedManifestVersion: 1, time: Date(),
+          outcome: .document(DocumentStatus(documentID: "b", device: behind, state: .installed))))
+    }
+    #expect(site.statuses.map(\.deviceId) == ["gw", "gw/a", nil])
   }
 
   // MARK: - Identity
@@ -384,6 +445,36 @@ import Testing
     }
     #expect(!proxy.log.contains("/api/v1/deployments"))
     #expect(site.requests.isEmpty)
+  }
+
+  @Test func `a SPIFFE bundle is a file of authorities, with keys of other kinds in it, and fails closed without any`()
+    async throws
+  {
+    let site = try await MargoSite.start()
+    try site.publish(MargoState(version: 1, Self.documents))
+    func authority(_ file: String) throws -> String {
+      try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").filter { !$0.hasPrefix("-----") }
+        .joined()
+    }
+    func bundle(_ keys: String) throws -> String {
+      try site.write(
+        "bundle.json", #"{"spiffe_sequence": 12, "spiffe_refresh_hint": 60, "later": {}, "keys": [\#(keys)]}"#)
+      return site.file("bundle.json")
+    }
+    let own = try authority(site.certificates.authority)
+    let other = try authority(site.certificates.otherAuthority)
+    let jwt = #"{"kty": "EC", "use": "jwt-svid", "kid": "1", "x": "AA", "y": "AA"}"#
+    func look(_ keys: String) async throws {
+      let file = try bundle(keys)
+      _ = try await self.look(site.backend { $0.tls.trust = .only(file: file) })
+    }
+    let key = #"{"kty": "EC", "crv": "P-256", "use": "x509-svid", "x5c": ["\#(own)"]}"#
+    try await look("\(jwt), \(key)")
+    // During a rotation any of them is as good.
+    try await look(key.replacing(own, with: other) + "," + key)
+    for keys in [key.replacing(own, with: other), jwt, "", key.replacing(own, with: "no certificate")] {
+      await #expect(throws: (any Error).self) { try await look(keys) }
+    }
   }
 
   @Test(arguments: [

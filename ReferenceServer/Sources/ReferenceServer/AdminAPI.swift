@@ -16,7 +16,36 @@ struct AdminAPI: Sendable {
   var router: Router<BasicRequestContext> {
     let router = Router(context: BasicRequestContext.self)
     router.add(middleware: ProblemMiddleware())
+    // For people; everything in it comes by the stream of events.
+    router.get("/") { _, _ in
+      Response(
+        status: .ok,
+        headers: [
+          .contentType: "text/html; charset=utf-8", .cacheControl: "no-store",
+          HTTPField.Name("Content-Security-Policy")!: "default-src 'self' 'unsafe-inline'",
+        ], body: .init(byteBuffer: ByteBuffer(string: StatusPage.html)))
+    }
     let group = router.group("/admin")
+    group.get("events") { _, _ in
+      Response(
+        status: .ok, headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],
+        body: .init { writer in
+          var writer = writer
+          var last: [UInt8] = []
+          while true {
+            let now = try await snapshot()
+            if now != last {
+              try await writer.write(ByteBuffer(bytes: Array("data: ".utf8) + now + Array("\n\n".utf8)))
+            }
+            // A comment shows whether the reader is still there.
+            else {
+              try await writer.write(ByteBuffer(string: ":\n\n"))
+            }
+            last = now
+            try await Task.sleep(for: .milliseconds(500))
+          }
+        })
+    }
     group.get("clients") { _, _ in
       var list: [Client] = []
       for client in try await fleet.clients() {
@@ -44,6 +73,29 @@ struct AdminAPI: Sendable {
       return Response(status: .noContent)
     }
     return router
+  }
+
+  /// Everything at once, for the page.
+  private struct Snapshot: Encodable {
+    var clients: [Client]
+    var devices: [Reports.Device]
+    var statuses: [Reports.Status]
+    var faults: [Fault]
+    var kinds: [String]
+  }
+
+  /// On one line, as an event's data has to be.
+  private func snapshot() async throws -> [UInt8] {
+    var snapshot = Snapshot(
+      clients: [], devices: [], statuses: [], faults: switchboard.faults, kinds: Fault.Kind.allCases.map(\.rawValue))
+    for client in try await fleet.clients() {
+      let reports = fleet.reports(of: client)
+      snapshot.clients.append(
+        Client(client: client, manifestVersion: try await fleet.assignment(of: client).current()?.version))
+      snapshot.devices += try await reports.devices()
+      snapshot.statuses += try await reports.statuses()
+    }
+    return try JSONText.line(snapshot)
   }
 
   /// Of every client, or of the one that the query names.

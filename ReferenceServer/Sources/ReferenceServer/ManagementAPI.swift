@@ -1,6 +1,7 @@
 import DesiredState
 import HTTPTypes
 import Hummingbird
+import MargoDocuments
 
 /// The Margo Workload Management API, in both of its forms.
 struct ManagementAPI: Sendable {
@@ -101,7 +102,8 @@ struct ManagementAPI: Sendable {
     if let instead { return instead }
     let status = try JSONText.request(DeploymentStatus.self, from: body)
     let newest = try await fleet.assignment(of: client).current()?.version
-    try status.check(id: try context.parameter("deploymentId"), newest: newest)
+    try status.check(
+      id: try context.parameter("deploymentId"), newest: newest, needsVersion: form == .certificate)
     let isNew = try await fleet.reports(of: client).store(status)
     return Response(status: isNew ? .created : .ok)
   }
@@ -111,9 +113,7 @@ struct ManagementAPI: Sendable {
     let (client, _, instead) = try await begin(request, context, form, .capabilities, body: body)
     if let instead { return instead }
     let id = try Self.deviceID(context)
-    let capabilities = try JSONText.request(DeviceCapabilities.self, from: body)
-    try capabilities.check(id: id)
-    let isNew = try await fleet.reports(of: client).store(capabilities, of: id)
+    let isNew = try await fleet.reports(of: client).store(try Capabilities.read(body, of: id), of: id)
     // The client-id form knows 201 alone.
     return Response(status: isNew || form == .clientID ? .created : .ok)
   }
@@ -128,9 +128,9 @@ struct ManagementAPI: Sendable {
   }
 
   /// The rest of the path: a device id has slashes where a device is behind another one.
-  private static func deviceID(_ context: ManagementContext) throws -> String {
-    let id = PercentEncoding.decode(context.parameters.getCatchAll().joined(separator: "/")) ?? ""
-    guard DeviceCapabilities.isDeviceID(id) else { throw Problem.invalidRequest("The path names no device id.") }
+  private static func deviceID(_ context: ManagementContext) throws -> DeviceID {
+    let text = PercentEncoding.decode(context.parameters.getCatchAll().joined(separator: "/"))
+    guard let id = text.flatMap(DeviceID.init) else { throw Problem.invalidRequest("The path names no device id.") }
     return id
   }
 

@@ -26,15 +26,15 @@ struct Problem: Error, Encodable {
   ) {
     // The catalogue of problem types in the specification; `about:blank` where it has none.
     self.type =
-      type.map { "https://docs.margo.org/specification/margo-management-interface/problem-types#\($0)" }
-      ?? "about:blank"
+      type.map { "https://docs.margo.org/specification/problem-types#\($0)" } ?? "about:blank"
     self.title = title
     self.status = status.code
     self.detail = detail
     self.errors = errors
     retryAfterSeconds = retryAfter
-    retryable = retryAfter != nil || status.code >= 500
-    backoffStrategy = retryAfter != nil ? "fixed" : retryable ? "exponential" : "none"
+    // The specification's table of retries: 429, 500 and 503 with growing waits, all else not at all.
+    retryable = [429, 500, 503].contains(status.code)
+    backoffStrategy = retryable ? "exponential" : "none"
   }
 
   static func invalidRequest(_ detail: String) -> Problem {
@@ -109,6 +109,14 @@ enum JSONText {
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
     encoder.dateEncodingStrategy = .iso8601
     return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
+  }
+
+  /// On one line.
+  static func line(_ value: some Encodable) throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.dateEncodingStrategy = .iso8601
+    return Array(try encoder.encode(value))
   }
 
   static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import MargoDocuments
 import Synchronization
 
 /// The reports of a client, one file each: statuses of deployments and capabilities of devices.
@@ -18,9 +19,10 @@ struct Reports: Sendable {
   /// Capabilities as they are kept and listed.
   struct Device: Codable, Sendable {
     var client: String
-    var deviceId: String
+    var deviceId: DeviceID
     var receivedAt: Date
-    var capabilities: DeviceCapabilities
+    /// The whole document.
+    var capabilities: JSONValue
   }
 
   /// Held while a file is read and written anew; on threads that may block, and for no longer than that.
@@ -51,29 +53,29 @@ struct Reports: Sendable {
   ///
   /// - Returns: whether there were none before.
   /// - Throws: ``Problem`` if the device is said to be behind one that is not known.
-  func store(_ capabilities: DeviceCapabilities, of device: String) async throws -> Bool {
+  func store(_ capabilities: DeviceCapabilities, of device: DeviceID) async throws -> Bool {
     try await Disk.run { [self] in
       try Self.writing.withLock { _ in
-        if let slash = device.lastIndex(of: "/") {
-          guard try Disk.read(file(String(device[..<slash]), in: "capabilities")) != nil else {
+        if let gateway = device.parent {
+          guard try Disk.read(file(gateway.description, in: "capabilities")) != nil else {
             throw Problem.gatewayNotFound
           }
         }
-        let path = file(device, in: "capabilities")
+        let path = file(device.description, in: "capabilities")
         let isNew = try Disk.read(path) == nil
         try Disk.replace(
           path,
           with: JSONText.encode(
-            Device(client: client, deviceId: device, receivedAt: Date(), capabilities: capabilities)))
+            Device(client: client, deviceId: device, receivedAt: Date(), capabilities: capabilities.value())))
         return isNew
       }
     }
   }
 
   /// - Returns: whether the device was there.
-  func removeDevice(_ device: String) async throws -> Bool {
+  func removeDevice(_ device: DeviceID) async throws -> Bool {
     try await Disk.run { [self] in
-      try Self.writing.withLock { _ in try Disk.remove(file(device, in: "capabilities")) }
+      try Self.writing.withLock { _ in try Disk.remove(file(device.description, in: "capabilities")) }
     }
   }
 

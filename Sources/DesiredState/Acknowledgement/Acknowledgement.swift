@@ -125,6 +125,8 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
 public struct DocumentStatus: Sendable, Equatable, Codable {
   /// `deploymentId`.
   public var documentID: String
+  /// The device that hosts it, if it is not the one that speaks: one behind a gateway.
+  public var device: String?
   /// The overall state.
   public var state: State
   /// Why it failed; given when `state` is `failed`.
@@ -133,8 +135,11 @@ public struct DocumentStatus: Sendable, Equatable, Codable {
   public var components: [Component]
 
   /// The status of a document.
-  public init(documentID: String, state: State, error: Failure? = nil, components: [Component] = []) {
+  public init(
+    documentID: String, device: String? = nil, state: State, error: Failure? = nil, components: [Component] = []
+  ) {
     self.documentID = documentID
+    self.device = device
     self.state = state
     self.error = error
     self.components = components

@@ -99,7 +99,7 @@ public struct Receipt: Sendable {
         apiVersion = "deployment.margo.org/v1alpha1"
         kind = "DeploymentStatusManifest"
         deploymentId = document.documentID
-        deviceId = acknowledgement.device
+        deviceId = document.device ?? acknowledgement.device
         status = Status(state: document.state.rawValue, error: document.error)
         components = document.components
       }

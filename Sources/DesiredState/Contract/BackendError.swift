@@ -41,6 +41,9 @@ public struct BackendError: Error, Sendable, CustomStringConvertible {
   public var isRetryable: Bool
   /// How long the source asked to wait.
   public var retryAfter: Duration?
+  /// The kind of problem in the source's own words, if it names one: the `type` of problem details (RFC 9457), a URI. It is
+  /// compared as a whole, and never fetched.
+  public var problemType: String?
   /// What caused it, if another error did.
   public var underlying: (any Error)?
 
@@ -48,12 +51,13 @@ public struct BackendError: Error, Sendable, CustomStringConvertible {
   /// credentials, the permissions, the trusted certificates.
   public init(
     _ code: Code, _ message: String, isRetryable: Bool? = nil, retryAfter: Duration? = nil,
-    underlying: (any Error)? = nil
+    problemType: String? = nil, underlying: (any Error)? = nil
   ) {
     self.code = code
     self.message = printable(message)
     self.isRetryable = isRetryable ?? ![.unauthorized, .forbidden, .tlsUntrusted, .unsupported].contains(code)
     self.retryAfter = retryAfter
+    self.problemType = problemType.map { printable($0, limit: 300) }
     self.underlying = underlying
   }
 

@@ -90,16 +90,20 @@ public struct BackendContext: Sendable {
   /// Where a backend may keep what it can fetch again, across restarts: a directory that may not exist yet. Nil if
   /// there is none; a backend that needs one makes a temporary one then, and removes it in the end.
   public var cacheDirectory: String?
+  /// Where a backend keeps what must not be lost: a directory that may not exist yet, readable by this user alone. Nil if
+  /// there is none; then the backend keeps nothing, and does without.
+  public var recordDirectory: String?
   /// Where the backend logs.
   public var logger: Logger
 
   public init(
     device: String, settings: BackendSettings = BackendSettings(), cacheDirectory: String? = nil,
-    logger: Logger = Logger(label: "desired-state")
+    recordDirectory: String? = nil, logger: Logger = Logger(label: "desired-state")
   ) {
     self.device = device
     self.settings = settings
     self.cacheDirectory = cacheDirectory
+    self.recordDirectory = recordDirectory
     self.logger = logger
   }
 }

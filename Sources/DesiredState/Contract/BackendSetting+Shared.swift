@@ -1,7 +1,8 @@
 // How sources on other machines are reached. Files are given by their paths, and are read again when they change.
 
 extension BackendSetting where Value == String {
-  /// A PEM file of authorities; only servers that they certify are believed, in place of the system's.
+  /// A file of authorities, in PEM form or a SPIFFE bundle (JSON); only servers that they certify are believed, in place of
+  /// the system's.
   public static let trustedAuthorities = BackendSetting("tls-ca", "the trusted authorities")
   /// A PEM file with the device's certificate, then any intermediates. Goes with ``clientKey``.
   public static let clientCertificate = BackendSetting("tls-cert", "the client certificate")

@@ -71,7 +71,7 @@ extension StateManifest {
       switch key {
       case "deploymentId": id = try reader.string()
       case "digest": digest = try reader.string()
-      case "sizeBytes": size = try reader.isNull() ? nil : reader.unsignedInteger()
+      case "sizeBytes": size = try Self.advice(from: &reader)
       case "url": url = try reader.isNull() ? nil : reader.string()
       default: try reader.skip()
       }
@@ -91,7 +91,7 @@ extension StateManifest {
       switch key {
       case "mediaType": mediaType = try reader.string()
       case "digest": digest = try reader.string()
-      case "sizeBytes": size = try reader.isNull() ? nil : reader.unsignedInteger()
+      case "sizeBytes": size = try Self.advice(from: &reader)
       case "url": url = try reader.string()
       default: try reader.skip()
       }
@@ -116,6 +116,11 @@ extension StateManifest {
       }
       throw reader.failure("digest of \(quoted(owner)): \(error)")
     }
+  }
+
+  /// A number that decides nothing. The specification lets it be any; one that is no number of bytes says nothing.
+  private static func advice(from reader: inout JSONReader) throws(JSONReader.Failure) -> UInt64? {
+    try reader.isNull() ? nil : reader.countIfWhole()
   }
 
   private static func time(from reader: inout JSONReader) throws(JSONReader.Failure) -> Date {

@@ -138,7 +138,8 @@ extension Reconciler {
     emit(.acknowledgementFailed(failure), attempts.first { $0.failure != nil || $0.refusal != nil }?.source)
     try await store.noteDelivery(at: now) {
       $0.lastError = .init(
-        code: error?.code ?? .protocolViolation, message: error?.message ?? "\(type(of: failure))", at: now)
+        code: error?.code ?? .protocolViolation, message: error?.message ?? "\(type(of: failure))",
+        problem: error?.problemType, at: now)
     }
   }
 

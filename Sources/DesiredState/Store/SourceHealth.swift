@@ -24,11 +24,14 @@ public struct SourceHealth: Sendable, Equatable, Codable {
   public struct Failure: Sendable, Equatable, Codable {
     public var code: BackendError.Code
     public var message: String
+    /// The kind of problem in the source's own words (``BackendError/problemType``).
+    public var problem: String?
     public var at: Date
 
-    public init(code: BackendError.Code, message: String, at: Date) {
+    public init(code: BackendError.Code, message: String, problem: String? = nil, at: Date) {
       self.code = code
       self.message = message
+      self.problem = problem
       self.at = at
     }
   }

@@ -265,7 +265,8 @@ extension StateStore {
   func noteContact(with source: String, at time: Date, failure: BackendError? = nil, absence: Absence? = nil) throws {
     try noteHealth(of: source, at: time) { contact in
       if let failure {
-        contact.lastError = .init(code: failure.code, message: failure.message, at: time)
+        contact.lastError = .init(
+          code: failure.code, message: failure.message, problem: failure.problemType, at: time)
       } else {
         contact.lastContact = time
         contact.lastError = nil

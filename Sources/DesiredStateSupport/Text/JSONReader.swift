@@ -126,6 +126,14 @@ package struct JSONReader {
     return value
   }
 
+  /// Reads a number of any kind: its value if it is a whole one from 0 to 2^64-1, else nil.
+  package mutating func countIfWhole() throws(Failure) -> UInt64? {
+    _ = peek()
+    let start = index
+    try number()
+    return UInt64(String(decoding: bytes[start..<index].prefix(40), as: UTF8.self))
+  }
+
   /// Reads `null` if that is next.
   package mutating func isNull() throws(Failure) -> Bool {
     guard peek() == UInt8(ascii: "n") else { return false }

@@ -2,6 +2,7 @@ import DesiredState
 import DesiredStateSupport
 import HTTPBackendSupport
 import HTTPTransport
+import MargoDocuments
 
 /// Where things are in the Margo Workload Management API, in both of its forms.
 struct MargoAPI: Sendable {
@@ -29,6 +30,15 @@ struct MargoAPI: Sendable {
   /// `POST /api/v1/onboarding`.
   var onboarding: HTTPAddress {
     get throws(BackendError) { try resolve("/api/v1/onboarding") }
+  }
+
+  /// Whether it is the form whose paths name the client.
+  var namesClient: Bool { prefix != "/api/v1" }
+
+  /// `PUT`, `POST` and `DELETE …/capabilities/{deviceId}`. The slashes of an id are the path's: they say which device is
+  /// behind which.
+  func capabilities(of id: DeviceID) throws(BackendError) -> HTTPAddress {
+    try resolve("\(prefix)/capabilities/\(id)")
   }
 
   /// `POST …/deployments/{deploymentId}/status`.

@@ -10,6 +10,7 @@ extension MargoBackend {
     for scheme in ["https", "http"] {
       let settings = TransportSettings.keys.union([
         TransportSettings.Setting.requestKey.key, TransportSettings.Setting.responseKey.key,
+        BackendSetting<String>.capabilities.key,
       ])
       registry.register("margo+" + scheme, settings: settings) {
         address, context in
@@ -33,8 +34,15 @@ extension MargoBackend {
           base: base, clientID: clientID, device: context.device,
           transport: try TransportSettings.transport(configuration),
           signRequest: key.flatMap { key in clientID.map { signature(by: key, keyID: $0) } },
-          responseKey: try TransportSettings.responseKey(context.settings), allowsPlainHTTP: allowsPlainHTTP)
+          responseKey: try TransportSettings.responseKey(context.settings), allowsPlainHTTP: allowsPlainHTTP,
+          reports: context.recordDirectory.map { CapabilityReports(below: $0) },
+          capabilitiesFile: context.settings[.capabilities], logger: context.logger)
       }
     }
   }
+}
+
+extension BackendSetting where Value == String {
+  /// A file with what fleet managers are to know of this device and of those behind it (JSON): one object, or an array.
+  public static let capabilities = BackendSetting("capabilities", "the device's capabilities")
 }

@@ -4,7 +4,7 @@ import HTTPBackendSupport
 public import HTTPMessageSignatures
 public import HTTPTransport
 public import HTTPTypes
-import Logging
+public import Logging
 
 /// Desired state from a Margo workload fleet manager: the Margo Workload Management API.
 ///
@@ -18,10 +18,10 @@ public final class MargoBackend: DesiredStateBackend {
   /// The URL of the API, with the client's id where the form has one.
   public let source: String
 
-  private let api: MargoAPI
-  private let device: String
-  private let client: SourceClient
+  let api: MargoAPI
+  let client: SourceClient
   private let responseKey: HTTPVerificationKey?
+  private let reporter: CapabilityReporter?
 
   /// A fleet manager.
   ///
@@ -29,22 +29,32 @@ public final class MargoBackend: DesiredStateBackend {
   ///   - base: the URL that `/api/v1/…` comes after: `https://fleet.example`.
   ///   - clientID: what onboarding gave, for the client-id form. Nil: the form of 1.0.0-rc.3, whose caller is known by
   ///     the client certificate of the transport.
-  ///   - device: `deviceId` of the statuses that are reported.
+  ///   - device: this device; each status says itself of which device it is.
   ///   - transport: how to get there. For 1.0.0-rc.3 see ``mutualTLS(_:)``.
   ///   - signRequest: signs each request, for the client-id form.
   ///   - responseKey: the manager's key, if it signs its responses (RFC 9421): then every manifest has to bear its
   ///     signature, which vouches for it also through proxies that inspect TLS. See ``verify(_:with:)``.
   ///   - allowsPlainHTTP: whether `http:` may be used to reach another machine than this one.
-  /// - Throws: ``SourceAddressError`` if the address cannot be used.
+  ///   - reports: the capabilities that the manager is to know: sent before each look, if there is anything to send.
+  ///   - capabilitiesFile: a file with capabilities (one object, or an array of them: a gateway and the devices behind it)
+  ///     that become `reports`, again whenever the file changes.
+  ///   - logger: where it is told what the manager made of the reports.
+  /// - Throws: ``SourceAddressError`` if the address or the file of capabilities cannot be used.
   public init(
     base: String, clientID: String? = nil, device: String, transport: HTTPTransport, signRequest: SignRequest? = nil,
-    responseKey: HTTPVerificationKey? = nil, allowsPlainHTTP: Bool = false
+    responseKey: HTTPVerificationKey? = nil, allowsPlainHTTP: Bool = false, reports: CapabilityReports? = nil,
+    capabilitiesFile: String? = nil, logger: Logger = Logger(label: "desired-state.margo")
   ) throws(SourceAddressError) {
     api = MargoAPI(
       base: try HTTPSourceAddress.parse(base, allowsPlainHTTP: allowsPlainHTTP), clientID: clientID)
     source = "margo+\(api.root)"
-    self.device = device
     self.responseKey = responseKey
+    if capabilitiesFile != nil, reports == nil {
+      throw SourceAddressError("capabilities need a store, so that they are durable before they are sent")
+    }
+    reporter = try reports.map { reports throws(SourceAddressError) in
+      try CapabilityReporter(reports, file: capabilitiesFile, logger: logger)
+    }
     client = SourceClient(transport: transport, sign: signRequest)
   }
 
@@ -74,6 +84,7 @@ public final class MargoBackend: DesiredStateBackend {
   /// - Throws: ``BackendError``; ``VerificationError`` with `limit-exceeded`; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let deadline = ContinuousClock.now + request.timeout
+    try await reporter?.report(to: self, timeout: request.timeout)
     var fields: HTTPFields = [.accept: StateManifest.mediaType]
     if let known = CacheValidator(marker: request.marker?[...].utf8, current: request.current) {
       fields.append(contentsOf: known.condition)
@@ -104,13 +115,16 @@ public final class MargoBackend: DesiredStateBackend {
     let signer = try responseKey.map { try Self.signer(of: answer, by: $0) }
     let documents = HTTPDocumentReader(
       over: client, manifest: answer.body, for: request,
-      at: .init(document: { [api] in try api.address(of: $0) }, bundle: { [api] in try api.address(of: $0) }))
+      at: .init(document: { [api] in try api.address(of: $0) }, bundle: { [api] in try api.address(of: $0) }),
+      // By the specification any digest that is wrong ends the update, the bundle's too.
+      refusingWrongBundles: true)
     return FetchResult(
       .changed(
         FetchedState(
           manifest: answer.body, signatures: [],
           evidence: { revision in
-            [api.channel, signer].compactMap(\.self).map { AuthenticatedChannel($0, gave: revision) }
+            [MargoManifestRules(of: answer.body, revision: revision)]
+              + [api.channel, signer].compactMap(\.self).map { AuthenticatedChannel($0, gave: revision) }
           }, origin: answer.origin, documents: documents)), marker: marker)
   }
 
@@ -128,7 +142,8 @@ public final class MargoBackend: DesiredStateBackend {
       throw BackendError(.unsupported, "\(source) takes statuses of documents only; the API has none of a whole state")
     }
     let body = try JSON.file(
-      MargoStatus(status, device: device, adoptedManifestVersion: acknowledgement.adoptedManifestVersion))
+      MargoStatus(
+        status, device: acknowledgement.device, adoptedManifestVersion: acknowledgement.adoptedManifestVersion))
     try await client.deliver(
       body, by: .post, to: try api.status(of: status.documentID), contentType: "application/json",
       deadline: .now + .seconds(30))

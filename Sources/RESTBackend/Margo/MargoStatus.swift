@@ -1,12 +1,13 @@
 import DesiredState
-import DesiredStateSupport
+import MargoDocuments
 
 /// `DeploymentStatusManifest` of the Margo Workload Management API 1.0.0-rc.3.
 struct MargoStatus: Encodable {
   let apiVersion = "deployment.margo.org/v1alpha1"
   let kind = "DeploymentStatusManifest"
   var deploymentId: String
-  var deviceId: String?
+  /// Optional, and required for a device behind a gateway. A name that the manager would refuse is left out.
+  var deviceId: DeviceID?
   var adoptedManifestVersion: UInt64?
   var status: Status
   var components: [Component]
@@ -40,20 +41,12 @@ struct MargoStatus: Encodable {
   /// client no choice. What the agent said of the whole counts where it named none.
   init(_ status: DocumentStatus, device: String, adoptedManifestVersion: UInt64?) {
     deploymentId = status.documentID
-    deviceId = Self.isDeviceID(device) ? device : nil
+    deviceId = DeviceID(status.device ?? device)
     self.adoptedManifestVersion = adoptedManifestVersion
     let state = status.components.isEmpty ? status.state : DocumentStatus.overallState(of: status.components)
     self.status = Status(state: state, error: Failure(status.error, source: status.documentID))
     components = status.components.map {
       Component(name: $0.name, state: $0.state, error: Failure($0.error, source: $0.name))
-    }
-  }
-
-  /// `DeviceId`: unreserved characters of RFC 3986 in parts between slashes. The field is optional, and a name that the
-  /// manager would refuse is left out.
-  private static func isDeviceID(_ text: String) -> Bool {
-    text.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { part in
-      !part.isEmpty && PercentEncoding.encode(segment: String(part)) == part
     }
   }
 }

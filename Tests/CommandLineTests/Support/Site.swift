@@ -150,6 +150,12 @@ final class Site: Sendable {
 
 /// What `status --json` prints.
 struct Status: Decodable {
+  struct Report: Decodable {
+    struct Manager: Decodable { var state: String }
+    var device: String
+    var managers: [String: Manager]
+  }
+  var capabilities: [Report]?
   struct State: Decodable {
     var revision: String
     var version: UInt64?

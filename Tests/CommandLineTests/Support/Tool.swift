@@ -31,6 +31,8 @@ struct Event: Decodable, Sendable {
   var reason: String?
   var documents: Int?
   var document: String?
+  var device: String?
+  var problem: String?
   var state: String?
 
   init?(line: some StringProtocol) {

@@ -14,6 +14,8 @@ Prints its port, serves until standard input ends. In the folder:
     signed-as              the bytes that are signed instead of the manifest
     gzip                   whether answers are compressed for those who take it
     statuses               the posted statuses, one JSON object a line; written here
+    report-problem         a JSON object {status, headers, body} with which statuses and capabilities are answered
+    devices/<name>         reported capabilities, slashes of the device's id as %2F; written here
 
 Every request is a JSON object a line of the log: method, path, fields, body, status and bytes sent.
 """
@@ -149,18 +151,59 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def refuses(self):
+        """Whether the fault is played that a test asked for."""
+        problem = content("report-problem")
+        if problem is None:
+            return False
+        problem = json.loads(problem)
+        if problem.get("path", "") not in self.path:
+            return False
+        kind = problem.get("type", "application/problem+json")
+        fields = [*problem.get("headers", {}).items()]
+        self.answer(problem["status"], json.dumps(problem["body"]).encode(), kind, fields)
+        return True
+
+    def capabilities(self, device):
+        """As rc.3 has it: a device behind another one needs that one; 201 for a new one."""
+        types = "https://docs.margo.org/specification/problem-types#"
+        known = path("devices", device.replace("/", "%2F"))
+        if self.refuses():
+            return
+        if self.command == "DELETE":
+            if not os.path.exists(known):
+                body = {"type": types + "device-not-found", "title": "Device Not Found", "status": 404}
+                return self.answer(404, json.dumps(body).encode(), "application/problem+json")
+            os.remove(known)
+            return self.answer(204)
+        parent = device.rpartition("/")[0]
+        if parent and not os.path.exists(path("devices", parent.replace("/", "%2F"))):
+            body = {"type": types + "gateway-not-found", "title": "Gateway not found", "status": 404}
+            return self.answer(404, json.dumps(body).encode(), "application/problem+json")
+        os.makedirs(path("devices"), exist_ok=True)
+        status = 200 if os.path.exists(known) else 201
+        with open(known, "wb") as file:
+            file.write(self.body)
+        self.answer(status)
+
     def do_POST(self):
         self.body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         match = self.prefix.match(self.path)
         rest = self.path[match.end():] if match else ""
+        if rest.startswith("/capabilities/") and (self.command != "POST" or match[1]):
+            return self.capabilities(rest[len("/capabilities/"):])
         if rest == "/onboarding":
             if json.loads(self.body).get("kind") != "OnboardingRequest":
                 return self.problem(400, "Invalid certificate")
             return self.answer(201, b'{"clientId": "client-7"}')
         if re.fullmatch(r"/deployments/[^/]+/status", rest):
+            if self.refuses():
+                return
             append(path("statuses"), json.loads(self.body))
             return self.answer(201)
         self.problem(404, "Not found")
+
+    do_PUT = do_DELETE = do_POST
 
 
 class Server(ThreadingHTTPServer):

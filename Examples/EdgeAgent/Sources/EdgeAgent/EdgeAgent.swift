@@ -1,6 +1,7 @@
 public import DesiredState
 import FoundationEssentials
 public import Logging
+import MargoDocuments
 import SSHSignatures
 public import ServiceLifecycle
 
@@ -10,6 +11,8 @@ public struct AgentConfiguration: Codable, Sendable {
   public var intervalSeconds: Double
   /// A command that is given the name of a component, and ends with 0 if that is healthy. None, and all are.
   public var healthCheck: [String]
+  /// A file with what this device has to offer (JSON), for deployments with eligibility rules. None, and they are not asked.
+  public var capabilities: String?
 }
 
 /// Follows a source, and keeps a directory of services as it says.
@@ -22,7 +25,11 @@ public struct EdgeAgent: Service {
   ) async throws {
     let context = BackendContext(device: configuration.device, logger: logger)
     let signers = try AllowedSigners(parsing: String(contentsOfFile: configuration.allowedSigners, encoding: .utf8))
-    let services = ServiceDirectory(root: URL(filePath: configuration.services), healthCheck: configuration.healthCheck)
+    let capabilities = try configuration.capabilities.map {
+      try DeviceCapabilities(parsing: Array(Data(contentsOf: URL(filePath: $0))))
+    }
+    let services = ServiceDirectory(
+      root: URL(filePath: configuration.services), healthCheck: configuration.healthCheck, device: capabilities)
     reconciler = Reconciler(
       sources: [try registry.backend(for: configuration.source, context: context)],
       store: try await StateStore.open(configuration.store),

@@ -1,11 +1,15 @@
 import DesiredState
 import FoundationEssentials
+import MargoDeployments
+import MargoDocuments
 import Subprocess
 
-/// The directory of services: a file for each document, which is JSON that names its `components`.
+/// The directory of services: a file for each document, which is a Margo deployment (YAML), or JSON that names its
+/// `components`.
 struct ServiceDirectory: Sendable {
   let root: URL
   let healthCheck: [String]
+  let device: DeviceCapabilities?
   private struct Service: Decodable { var components: [String] }
   struct Unhealthy: Error { let documents: [String] }
 
@@ -30,14 +34,30 @@ struct ServiceDirectory: Sendable {
   }
 
   private func install(_ document: Document) async throws -> DocumentStatus {
-    let contents = Data(try await document.contents())
-    guard let service = try? JSONDecoder().decode(Service.self, from: contents) else {
-      let error = DocumentStatus.Failure(code: "malformed", message: "it is not JSON that names components")
-      return DocumentStatus(documentID: document.id, state: .failed, error: error)
+    let contents = try await document.contents()
+    let names: [String]
+    if let service = try? JSONDecoder().decode(Service.self, from: Data(contents)) {
+      names = service.components
+    } else {
+      func failed(_ code: String, _ message: String, source: String? = nil) -> DocumentStatus {
+        let error = DocumentStatus.Failure(code: code, source: source, message: message)
+        return DocumentStatus(documentID: document.id, state: .failed, error: error)
+      }
+      do {
+        let deployment = try ApplicationDeployment(yaml: contents)
+        // Before anything is installed, as the specification says.
+        let obstacles = device.map(deployment.obstacles) ?? []
+        guard obstacles.isEmpty else {
+          return failed("not-eligible", obstacles.joined(separator: "; "), source: deployment.name)
+        }
+        names = deployment.profile.components.map(\.name)
+      } catch {
+        return failed("malformed", error.message)
+      }
     }
-    try contents.write(to: file(document.id), options: .atomic)
+    try Data(contents).write(to: file(document.id), options: .atomic)
     var components: [DocumentStatus.Component] = []
-    for name in service.components { components.append(try await check(name)) }
+    for name in names { components.append(try await check(name)) }
     return DocumentStatus(
       documentID: document.id, state: components.isEmpty ? .installed : DocumentStatus.overallState(of: components),
       error: components.compactMap(\.error).first, components: components)

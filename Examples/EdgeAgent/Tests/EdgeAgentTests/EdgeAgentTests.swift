@@ -27,12 +27,15 @@ final class EdgeAgentTests: Sendable {
   /// An agent whose health check fails for a component while a file of its name lies among the broken.
   private func agent(source: String = "mock:office") async throws -> EdgeAgent {
     let script = #"if [ -e "$0/$1" ]; then printf '%s does not answer' "$1" >&2; exit 1; fi"#
-    let configuration: [String: any Sendable] = [
+    var configuration: [String: any Sendable] = [
       "source": source, "store": path("store").path, "allowedSigners": path("allowed_signers").path,
       "device": "press-42",
       "services": path("services").path, "intervalSeconds": 600,
       "healthCheck": ["/bin/sh", "-c", script, path("broken").path],
     ]
+    if FileManager.default.fileExists(atPath: path("capabilities").path) {
+      configuration["capabilities"] = path("capabilities").path
+    }
     let file = try JSONSerialization.data(withJSONObject: configuration)
     var registry = BackendRegistry()
     registry.register("mock") { [mock] _, _ in mock }
@@ -113,6 +116,41 @@ final class EdgeAgentTests: Sendable {
     #expect(mock.status(of: "oven.json")?.error?.code == "malformed")
     #expect(service("oven.json") == nil)
     #expect(mock.status(of: "line.json")?.state == .installed)
+  }
+
+  @Test("A Margo deployment is installed if the device can host it, and refused with what is lacking if not")
+  func deployment() async throws {
+    func deployment(memory: String) -> String {
+      """
+      apiVersion: application.margo.org/v1alpha1
+      kind: ApplicationDeployment
+      id: 0f0e8f5c-9f3a-4a7e-8d57-6f2f9d3f1a10
+      metadata:
+        annotations: { applicationId: oven }
+        name: oven-deployment
+        namespace: plant
+      spec:
+        deploymentProfile:
+          type: compose
+          components:
+            - { name: heater, properties: { repository: "oci://registry.example/heater", revision: 1.0.0 } }
+            - { name: door, properties: { repository: "oci://registry.example/door", revision: 1.0.0 } }
+          deviceConstraints: { capacityRequirements: { memory: \(memory) } }
+      """
+    }
+    let capabilities = """
+      {"properties": {"id": "press-42", "vendor": "V", "modelNumber": "M", "serialNumber": "S", "memory": "8Gi",
+       "supportedRuntimes": ["oci"], "supportedDeploymentTypes": ["compose"]}}
+      """
+    try capabilities.write(to: path("capabilities"), atomically: true, encoding: .utf8)
+    mock.publish(["oven": deployment(memory: "4Gi")])
+    let agent = try await agent()
+    #expect(try await look(agent) == "current")
+    #expect(mock.status(of: "oven")?.components.map(\.name) == ["heater", "door"])
+    mock.publish(["oven": deployment(memory: "16Gi")], version: 7)
+    #expect(try await look(agent) == "apply failed")
+    let error = try #require(mock.status(of: "oven")?.error)
+    #expect(error.code == "not-eligible" && error.source == "oven-deployment" && error.message.contains("16Gi"))
   }
 
   @Test("Only what a state no longer has is removed; a source that is gone or empty takes nothing away")

@@ -88,7 +88,7 @@ struct TestSite: Sendable {
     _ method: HTTPRequest.Method, _ path: String, _ fields: HTTPFields = [:], body: String? = nil,
     sign: ((inout HTTPRequest, [UInt8]) throws -> Void)? = nil, isDescribed: Bool = true
   ) async throws -> Promise {
-    let isAdmin = path.hasPrefix("/admin")
+    let isAdmin = path.hasPrefix("/admin") || path == "/"
     var request = HTTPRequest(
       method: method, scheme: isAdmin ? "http" : scheme, authority: "127.0.0.1:\(isAdmin ? ports.admin : ports.api)",
       path: path, headerFields: fields)
@@ -118,6 +118,32 @@ struct TestSite: Sendable {
       var field: String
       var message: String
     }
+  }
+
+  /// The data of server-sent events, as they come.
+  func events() async throws -> AsyncThrowingStream<String, any Error> {
+    let exchange = try await transport.send(
+      HTTPRequest(method: .get, scheme: "http", authority: "127.0.0.1:\(ports.admin)", path: "/admin/events"), body: nil
+    )
+    let (stream, continuation) = AsyncThrowingStream.makeStream(of: String.self, throwing: (any Error).self)
+    let task = Task {
+      do {
+        var text = ""
+        for try await piece in exchange.body {
+          text += String(decoding: piece, as: UTF8.self)
+          while let end = text.range(of: "\n\n") {
+            let event = text[..<end.lowerBound]
+            if event.hasPrefix("data: ") { continuation.yield(String(event.dropFirst(6))) }
+            text.removeSubrange(..<end.upperBound)
+          }
+        }
+        continuation.finish()
+      } catch {
+        continuation.finish(throwing: error)
+      }
+    }
+    continuation.onTermination = { _ in task.cancel() }
+    return stream
   }
 
   func get(_ path: String, _ fields: HTTPFields = [:]) async throws -> Promise { try await send(.get, path, fields) }
