@@ -59,7 +59,7 @@ extension StateStore {
   /// Notes that the agent has finished putting the adopted state to work.
   ///
   /// - Parameter isOnTrial: whether it must prove itself before it counts as good; not if the device went back to it.
-  public func markApplied(
+  package func markApplied(
     _ state: AdoptedState, at time: Date, isOnTrial: Bool = false,
     acknowledging acknowledgements: [Acknowledgement] = []
   ) throws {

@@ -54,10 +54,10 @@ public struct TrustPolicy: Sendable {
   }
 
   /// The largest version a device without any adopts. Default 2^63.
-  public var maximumFirstVersion: UInt64
+  package var maximumFirstVersion: UInt64
   /// The largest step from one version to the next. Default 2^40. Without it, a key that is stolen once could publish
   /// version 2^64-1, and no later version would ever be accepted again.
-  public var maximumVersionStep: UInt64
+  package var maximumVersionStep: UInt64
 
   private init(_ requirement: Requirement) {
     self.requirement = requirement
