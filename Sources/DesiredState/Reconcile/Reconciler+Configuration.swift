@@ -38,6 +38,7 @@ extension Reconciler {
     /// A number from 0 to 1, for jitter.
     public var random: @Sendable () -> Double
 
+    /// A configuration of these parts; by default a poll every 30 seconds, under the system's clocks.
     public init(
       policy: TrustPolicy, device: String, schedule: Schedule = Schedule(), timeout: Duration = .seconds(30),
       limits: Limits = Limits(), isStillApplied: @escaping @Sendable (AppliedState) async -> Bool = { _ in true },

@@ -22,8 +22,11 @@ public struct SourceHealth: Sendable, Equatable, Codable {
 
   /// A look, or a delivery, that failed.
   public struct Failure: Sendable, Equatable, Codable {
+    /// Why, as a stable word.
     public var code: BackendError.Code
+    /// Why, in words.
     public var message: String
+    /// When, by the device's clock.
     public var at: Date
 
     init(code: BackendError.Code, message: String, at: Date) {

@@ -179,6 +179,7 @@ extension StateStore {
     /// Forget all trust updates: the operator's own file counts again.
     public var trust: Bool
 
+    /// Parts to reset; none if nothing is said.
     public init(floor: UInt64? = nil, clock: Bool = false, refusals: Bool = false, trust: Bool = false) {
       self.floor = floor
       self.clock = clock

@@ -42,6 +42,7 @@ public struct TrustPolicy: Sendable {
     /// follows one.
     public var content: Content?
 
+    /// Nothing beyond what a manifest says by itself.
     public init() {}
   }
 
@@ -109,5 +110,7 @@ public struct TrustPolicy: Sendable {
 }
 
 // An agent names its signers without having to import the library they are read by.
+/// Whose signatures count: an OpenSSH `allowed_signers` file.
 public typealias AllowedSigners = SSHSignatures.AllowedSigners
+/// Keys that count no more: an OpenSSH list of keys, or a key revocation list.
 public typealias RevokedKeys = SSHSignatures.RevokedKeys

@@ -28,6 +28,7 @@ public struct TrustUpdate: Sendable, Equatable {
   /// How many updates are read at one look; a device that is further behind goes on at the next one.
   package static let maximumCount: UInt64 = 64
 
+  /// A trust update of these parts.
   public init(
     version: UInt64, threshold: Int = 1, trustThreshold: Int = 1, allowedSigners: String, revoked: String = "",
     issued: Date? = nil
