@@ -23,12 +23,12 @@ public struct Placement: Sendable {
   /// choose (103); and a device whose capabilities do not suffice (`not-eligible`).
   ///
   /// - Parameters:
-  ///   - documents: the documents of an ``Update``.
+  ///   - documents: the documents of an `Update`.
   ///   - gateway: the device that follows the manager.
   ///   - devices: the capabilities of the gateway, if it hosts workloads, and of the devices behind it.
   ///   - choose: which device is to have a deployment for any of them; nil if there is none. Nil: the gateway does not
   ///     choose.
-  /// - Throws: ``FileError`` if a document cannot be read from the store.
+  /// - Throws: `FileError` if a document cannot be read from the store.
   public init(
     of documents: [Document], gateway: DeviceID, devices: [DeviceCapabilities],
     choose: (@Sendable (ApplicationDeployment, [DeviceCapabilities]) -> DeviceID?)? = nil

@@ -33,7 +33,7 @@ final class CapabilityReporter: Sendable {
   /// Sends what the manager does not have. A manager that cannot be reached ends the look; one that does not take reports
   /// is followed all the same.
   ///
-  /// - Throws: ``BackendError``; `CancellationError`.
+  /// - Throws: `BackendError`; `CancellationError`.
   func report(to manager: MargoBackend, timeout: Duration) async throws {
     do {
       try await takeFile()

@@ -28,7 +28,7 @@ extension CapabilityReports {
   ///   - isForced: whether also what is to wait is sent.
   ///   - timeout: how long the manager may take for each.
   ///   - now: the time.
-  /// - Throws: ``FileError``; ``BackendError`` with `busy`; `CancellationError`.
+  /// - Throws: `FileError`; `BackendError` with `busy`; `CancellationError`.
   public func deliver(
     to manager: MargoBackend, isForced: Bool = false, timeout: Duration = .seconds(30), at now: Date = Date()
   ) async throws -> Delivery {

@@ -19,13 +19,13 @@ public struct CapabilityReports: Sendable {
   /// The reports in a directory, which is created when something is put into it.
   public init(directory: String) { self.directory = directory }
 
-  /// The reports below a ``BackendContext/recordDirectory``.
+  /// The reports below a `BackendContext.recordDirectory`.
   public init(below recordDirectory: String) { directory = Files.join(recordDirectory, "capabilities") }
 
   /// Says what devices have. It is durable when this returns. Capabilities that are the same as before are not sent again
   /// to a manager that has them; those that a manager refused are.
   ///
-  /// - Throws: ``FileError``; ``BackendError`` with `busy` if another process does not let go of them.
+  /// - Throws: `FileError`; `BackendError` with `busy` if another process does not let go of them.
   public func put(_ capabilities: [DeviceCapabilities]) async throws {
     try await change { records in
       for one in capabilities {
@@ -50,7 +50,7 @@ public struct CapabilityReports: Sendable {
 
   /// Says that devices are gone, and with a gateway the devices behind it. It is durable when this returns.
   ///
-  /// - Throws: ``FileError``; ``BackendError`` with `busy` if another process does not let go of them.
+  /// - Throws: `FileError`; `BackendError` with `busy` if another process does not let go of them.
   public func withdraw(_ devices: [DeviceID]) async throws {
     try await change { records in
       let behind = records.keys.filter { known in devices.contains { known.isBehind($0) } }
@@ -65,7 +65,7 @@ public struct CapabilityReports: Sendable {
 
   /// How the reports stand, a gateway before the devices behind it.
   ///
-  /// - Throws: ``FileError``; ``BackendError`` with `busy` if another process does not let go of them.
+  /// - Throws: `FileError`; `BackendError` with `busy` if another process does not let go of them.
   public func status() async throws -> [Status] {
     let directory = directory
     return try await worker.run {

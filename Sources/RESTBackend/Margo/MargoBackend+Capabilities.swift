@@ -12,7 +12,7 @@ extension MargoBackend {
   /// - Parameters:
   ///   - isKnown: whether the manager took an earlier report of this device.
   ///   - timeout: how long the manager may take.
-  /// - Throws: ``BackendError``; `CancellationError`.
+  /// - Throws: `BackendError`; `CancellationError`.
   public func report(
     _ capabilities: DeviceCapabilities, isKnown: Bool = false, timeout: Duration = .seconds(30)
   ) async throws {
@@ -24,7 +24,7 @@ extension MargoBackend {
 
   /// Unregisters a device: `DELETE …/capabilities/{deviceId}`. That the manager does not know it is as good.
   ///
-  /// - Throws: ``BackendError``; `CancellationError`.
+  /// - Throws: `BackendError`; `CancellationError`.
   public func unregister(_ device: DeviceID, timeout: Duration = .seconds(30)) async throws {
     do {
       try await client.deliver(

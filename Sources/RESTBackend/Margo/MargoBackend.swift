@@ -39,7 +39,7 @@ public final class MargoBackend: DesiredStateBackend {
   ///   - capabilitiesFile: a file with capabilities (one object, or an array of them: a gateway and the devices behind it)
   ///     that become `reports`, again whenever the file changes.
   ///   - logger: where it is told what the manager made of the reports.
-  /// - Throws: ``SourceAddressError`` if the address or the file of capabilities cannot be used.
+  /// - Throws: `SourceAddressError` if the address or the file of capabilities cannot be used.
   public init(
     base: String, clientID: String? = nil, device: String, transport: HTTPTransport, signRequest: SignRequest? = nil,
     responseKey: HTTPVerificationKey? = nil, allowsPlainHTTP: Bool = false, reports: CapabilityReports? = nil,
@@ -65,7 +65,7 @@ public final class MargoBackend: DesiredStateBackend {
   /// The server has to be that, whatever its host name; it is checked before the first byte of a request is sent. A
   /// certificate without such a name leaves the configuration as it is: then the host name is what counts.
   ///
-  /// - Throws: ``SourceAddressError`` if the certificate cannot be read or has more than one name.
+  /// - Throws: `SourceAddressError` if the certificate cannot be read or has more than one name.
   public static func mutualTLS(
     _ configuration: HTTPTransportConfiguration
   ) throws(SourceAddressError) -> HTTPTransportConfiguration {
@@ -81,7 +81,7 @@ public final class MargoBackend: DesiredStateBackend {
 
   /// Looks once: one conditional GET if nothing is new.
   ///
-  /// - Throws: ``BackendError``; ``VerificationError`` with `limit-exceeded`; `CancellationError`.
+  /// - Throws: `BackendError`; `VerificationError` with `limit-exceeded`; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let deadline = ContinuousClock.now + request.timeout
     try await reporter?.report(to: self, timeout: request.timeout)
@@ -136,7 +136,7 @@ public final class MargoBackend: DesiredStateBackend {
 
   /// Posts a deployment's status. The manager keeps one status per deployment, so that the same one again counts once.
   ///
-  /// - Throws: ``BackendError``; `CancellationError`.
+  /// - Throws: `BackendError`; `CancellationError`.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
     guard case .document(let status) = acknowledgement.outcome else {
       throw BackendError(.unsupported, "\(source) takes statuses of documents only; the API has none of a whole state")

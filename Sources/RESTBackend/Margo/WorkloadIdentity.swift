@@ -5,7 +5,7 @@ import DesiredStateSupport
 enum WorkloadIdentity {
   /// The manager that a client with these URI names belongs to; nil if none of them is a SPIFFE ID.
   ///
-  /// - Throws: ``SourceAddressError`` if there is a SPIFFE ID that is not the only name, or not that of a client.
+  /// - Throws: `SourceAddressError` if there is a SPIFFE ID that is not the only name, or not that of a client.
   static func manager(ofClientNamed uris: [String]) throws(SourceAddressError) -> String? {
     guard let id = uris.first(where: { $0.hasPrefix("spiffe://") }) else { return nil }
     // X.509-SVID section 2: exactly one URI.
