@@ -11,6 +11,8 @@ struct LoopState: Sendable {
     var asked: SourceHealth.Patience?
     /// How the last look ended: what stands while it is left alone.
     var outcome: Reconciler.Outcome?
+    /// What it offers and this device refused.
+    var refused: RefusedOffer?
   }
 
   var sources: [String: Peer] = [:]

@@ -12,6 +12,7 @@ extension Reconciler {
       return try await conclude(error, state.revision, state.origin, from: source)
     }
     self.state.withLock { $0.isDamaged = false }
+    forgetOffer(of: source.source)
     emit(.adopted, source.source, state.revision, state.manifest.version, state.origin)
     log(.notice, "adopted", source.source, state.revision, state.manifest.version)
     if let issued = state.manifest.issued {
