@@ -31,6 +31,7 @@ public struct HTTPVerifiedSignature: Sendable {
   public let label: String
   /// What it covers.
   public let components: [HTTPSignatureComponent]
+  /// What the signature says of itself.
   public let parameters: HTTPSignatureParameters
 }
 

@@ -7,6 +7,7 @@ public import HTTPTypes
 /// own, and the one before ends with its last exchange. So do both at ``shutdown()``, and when the transport and the exchanges
 /// that came from it are let go of. Nothing in here blocks the cooperative pool.
 public final class HTTPTransport: Sendable {
+  /// The configuration that it was made with.
   public let configuration: HTTPTransportConfiguration
   private let meter: WireMeter
   private let files: TLSFiles

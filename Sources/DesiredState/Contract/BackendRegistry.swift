@@ -93,6 +93,7 @@ public struct BackendContext: Sendable {
   /// Where the backend logs.
   public var logger: Logger
 
+  /// A context of these parts.
   public init(
     device: String, settings: BackendSettings = BackendSettings(), cacheDirectory: String? = nil,
     logger: Logger = Logger(label: "desired-state")

@@ -21,7 +21,9 @@ public struct BackendSetting<Value: Sendable>: Sendable {
 public struct BackendSettings: Sendable {
   /// A setting without its type. Settings of one name are the same.
   public struct Key: Hashable, Sendable, CustomStringConvertible {
+    /// Its name, by which settings are told apart.
     public let name: String
+    /// What messages call it.
     public let words: String
     /// The words.
     public var description: String { words }
@@ -32,6 +34,7 @@ public struct BackendSettings: Sendable {
 
   package private(set) var values: [Key: any Sendable] = [:]
 
+  /// No setting.
   public init() {}
 
   /// Settings that a closure fills in.

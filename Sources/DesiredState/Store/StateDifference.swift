@@ -4,9 +4,19 @@ import DesiredStateSupport
 public struct StateDifference: Sendable, Equatable {
   /// A document that differs.
   public struct Change: Sendable, Equatable, Codable {
-    public enum Kind: String, Sendable, Codable { case added, modified, removed }
+    /// What can happen to a document.
+    public enum Kind: String, Sendable, Codable {
+      /// It is new.
+      case added
+      /// It has other bytes.
+      case modified
+      /// It is gone.
+      case removed
+    }
 
+    /// The id of the document.
     public var document: String
+    /// What happens to it.
     public var change: Kind
     /// The digest of its bytes before; nil if it is added.
     public var before: Digest?

@@ -42,6 +42,7 @@ public struct TrustPolicy: Sendable {
     /// follows one.
     public var content: Content?
 
+    /// Nothing beyond what a manifest says by itself.
     public init() {}
   }
 
@@ -54,10 +55,10 @@ public struct TrustPolicy: Sendable {
   }
 
   /// The largest version a device without any adopts. Default 2^63.
-  public var maximumFirstVersion: UInt64
+  package var maximumFirstVersion: UInt64
   /// The largest step from one version to the next. Default 2^40. Without it, a key that is stolen once could publish
   /// version 2^64-1, and no later version would ever be accepted again.
-  public var maximumVersionStep: UInt64
+  package var maximumVersionStep: UInt64
 
   private init(_ requirement: Requirement) {
     self.requirement = requirement
@@ -109,5 +110,7 @@ public struct TrustPolicy: Sendable {
 }
 
 // An agent names its signers without having to import the library they are read by.
+/// Whose signatures count: an OpenSSH `allowed_signers` file.
 public typealias AllowedSigners = SSHSignatures.AllowedSigners
+/// Keys that count no more: an OpenSSH list of keys, or a key revocation list.
 public typealias RevokedKeys = SSHSignatures.RevokedKeys

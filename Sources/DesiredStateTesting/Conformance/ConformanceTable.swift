@@ -9,6 +9,7 @@ public struct ConformanceTable: Sendable {
   /// Where the file is.
   public let path: String
 
+  /// The file at a path.
   public init(path: String) { self.path = path }
 
   /// The file at a path relative to the package that a source file belongs to.
