@@ -148,6 +148,8 @@ let package = Package(
       name: "DesiredStateTests",
       dependencies: [
         "DesiredState", "DesiredStateSupport", "DesiredStateTesting", .product(name: "Logging", package: "swift-log"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: settings),
     .testTarget(

@@ -16,6 +16,8 @@ struct LoopState: Sendable {
   }
 
   var sources: [String: Peer] = [:]
+  /// When a source last confirmed the adopted state: counted from the start of the process.
+  var lastConfirmed: Duration = .zero
   var recipients: [String: Peer] = [:]
   /// How often the adopted state could not be applied.
   var applies = Attempts()

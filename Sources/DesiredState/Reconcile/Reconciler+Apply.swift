@@ -116,7 +116,7 @@ extension Reconciler {
     let start = stopwatch.elapsed
     defer {
       state.withLock { $0.handler = nil }
-      LoopMetrics.record(stopwatch.elapsed - start, in: metrics.applyTime)
+      metrics.applied(for: stopwatch.elapsed - start)
     }
     try await withTaskCancellationHandler {
       try await task.value

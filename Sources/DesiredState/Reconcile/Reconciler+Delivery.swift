@@ -36,6 +36,7 @@ extension Reconciler {
         .acknowledged(acknowledgement), source, acknowledgement.revision, acknowledgement.adoptedManifestVersion,
         acknowledgement.origin)
     }
+    if let waiting = result.waiting { metrics.waiting(waiting) }
     for refused in result.refused {
       let acknowledgement = refused.acknowledgement
       log(

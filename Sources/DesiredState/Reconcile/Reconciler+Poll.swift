@@ -28,13 +28,21 @@ extension Reconciler {
     }
     if let end = configuration.schedule.restsUntil(configuration.now()) { return .resting(until: end) }
     let start = stopwatch.elapsed
-    defer { LoopMetrics.record(stopwatch.elapsed - start, in: metrics.pollTime) }
     reportClock()
     try await noteRevokedSigners()
-    switch configuration.preference {
-    case .first: return try await pollInOrder(isAskedFor)
-    case .newest: return try await pollForNewest(isAskedFor)
+    let outcome =
+      switch configuration.preference {
+      case .first: try await pollInOrder(isAskedFor)
+      case .newest: try await pollForNewest(isAskedFor)
+      }
+    let end = stopwatch.elapsed
+    metrics.polled(outcome, for: end - start)
+    let confirmed = state.withLock { state in
+      if case .current = outcome { state.lastConfirmed = end }
+      return state.lastConfirmed
     }
+    metrics.confirmed(ago: end - confirmed)
+    return outcome
   }
 
   /// The first source that is reached and has a state this device can be on decides. The others' troubles are reported,
@@ -182,6 +190,7 @@ extension Reconciler {
     }
     let result = try await ask(source) { try await source.fetch(request) }
     if case .changed(let fetched) = result.outcome {
+      metrics.fetched(manifestBytes: fetched.manifest.count)
       noteOffer(fetched, marker: result.marker, of: source.source, policy: policy)
       emit(.fetched, source.source, fetched.revision, nil, fetched.origin)
     }

@@ -7,6 +7,8 @@ extension Outbox {
     public var delivered: [(acknowledgement: Acknowledgement, source: String)] = []
     /// What was refused for good, and waits no longer.
     public var refused: [RefusedAcknowledgement] = []
+    /// How many wait still; nil if no backend takes any, and it was not looked.
+    public var waiting: Int?
     /// The first error of those that may pass, or that a person can mend.
     public var failure: (any Error)?
   }
@@ -33,7 +35,8 @@ extension Outbox {
       !$0.capabilities.isDisjoint(with: .acknowledges) && patience.value(of: $0.source, at: now) == nil
     }
     guard !capable.isEmpty else { return result }
-    for acknowledgement in try await waiting() {
+    let waiting = try await waiting()
+    for acknowledgement in waiting {
       var taker: String?
       var mayPass = false
       var isMendable = false
@@ -69,6 +72,7 @@ extension Outbox {
         result.refused.append(refusal)
       }
     }
+    result.waiting = waiting.count - result.delivered.count - result.refused.count
     return result
   }
 }
