@@ -150,6 +150,8 @@ let package = Package(
       dependencies: [
         "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "TestSupport",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: settings),
     .testTarget(

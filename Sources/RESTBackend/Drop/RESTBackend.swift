@@ -153,7 +153,8 @@ public final class RESTBackend: DesiredStateBackend {
       throw BackendError(error)
     }
     try await client.deliver(
-      receipt.bytes, by: .put, to: address, contentType: "application/json", deadline: .now + .seconds(30))
+      receipt.bytes, by: .put, to: address, contentType: "application/json", toFolder: true,
+      deadline: .now + .seconds(30))
   }
 }
 
