@@ -44,6 +44,7 @@ struct FollowCommand: AsyncParsableCommand {
   var check: String?
   @OptionGroup var trust: TrustOptions
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var receipts: ReceiptOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
@@ -67,7 +68,8 @@ struct FollowCommand: AsyncParsableCommand {
       settings.trial = Reconciler.Trial(trial.duration) { try await command.check($0) }
     }
     // All at once, so that an option counts as used that any of them uses.
-    let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
+    let backends = try agent.backends(
+      for: sources + acknowledgeTo, over: transport, receipts: receipts, store: store)
     let running = Mutex<Reconciler?>(nil)
     let work: @Sendable () async throws -> Void = { [settings] in
       try await reporting {

@@ -26,11 +26,11 @@ extension Reconciler {
       defer { (state.isLookAskedFor, state.isCheckDue) = (false, true) }
       return state.isLookAskedFor
     }
+    try await noteRevokedSigners()
     if let end = configuration.schedule.restsUntil(configuration.now()) { return .resting(until: end) }
     let start = stopwatch.elapsed
     defer { LoopMetrics.record(stopwatch.elapsed - start, in: metrics.pollTime) }
     reportClock()
-    try await noteRevokedSigners()
     switch configuration.preference {
     case .first: return try await pollInOrder(isAskedFor)
     case .newest: return try await pollForNewest(isAskedFor)
