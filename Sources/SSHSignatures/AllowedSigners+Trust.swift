@@ -18,10 +18,14 @@ extension AllowedSigners {
   ///
   /// This says nothing about the signature itself: ask `SSHSignature.verify`.
   ///
-  /// - Parameter named: whether a line must name the namespace. ssh-keygen lets a line without `namespaces=` sign
-  ///   anything; where a key decides about other keys, that may be more than its owner meant.
-  /// - Parameter principal: in whose name it must have signed (`ssh-keygen -Y verify -I`): a name that the principals of
-  ///   the line match, and that the certificate, if there is one, gives; nil for any.
+  /// - Parameters:
+  ///   - signature: the signature.
+  ///   - namespace: what it must be made for.
+  ///   - named: whether a line must name the namespace. ssh-keygen lets a line without `namespaces=` sign anything;
+  ///     where a key decides about other keys, that may be more than its owner meant.
+  ///   - principal: in whose name it must have signed (`ssh-keygen -Y verify -I`): a name that the principals of the
+  ///     line match, and that the certificate, if there is one, gives; nil for any.
+  ///   - time: when the key must be valid.
   public func trust(
     of signature: SSHSignature, namespace: String, named: Bool = false, principal: String? = nil, at time: Date
   ) -> Trust {
