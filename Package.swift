@@ -83,14 +83,16 @@ let package = Package(
     .target(
       name: "DropPublisher",
       dependencies: [
-        "CArchive", "DesiredState", "DesiredStateSupport", "FileBackend", "GitBackend",
+        "CArchive", "DesiredState", "DesiredStateSupport", "FileBackend", "GitBackend", "SSHSignatures",
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: settings),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),
     .target(
       name: "HTTPTransport",
-      dependencies: ["CCurl", "CZlib", "DesiredStateSupport", .product(name: "HTTPTypes", package: "swift-http-types")],
+      dependencies: [
+        "CCurl", "CZlib", "DesiredStateSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
       swiftSettings: settings),
     // RFC 9421 and RFC 9530, for requests and responses, clients and servers.
     .target(
@@ -132,7 +134,9 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "DesiredStateTesting",
-      dependencies: ["CLinux", "DesiredState", "DesiredStateSupport", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: [
+        "CLinux", "DesiredState", "DesiredStateSupport", .product(name: "Crypto", package: "swift-crypto"),
+      ],
       swiftSettings: settings),
     .executableTarget(
       name: "desired-state",
@@ -172,7 +176,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "DesiredStateTestingTests",
-      dependencies: ["DesiredState", "DesiredStateTesting"],
+      dependencies: ["DesiredState", "DesiredStateTesting", "SSHSignatures"],
       swiftSettings: settings),
     .testTarget(
       name: "FileBackendTests",
@@ -230,7 +234,8 @@ let package = Package(
       name: "RESTBackendTests",
       dependencies: [
         "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend",
-        "HTTPBackendSupport", "HTTPMessageSignatures", "HTTPTestSupport", "HTTPTransport", "RESTBackend", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
+        "HTTPBackendSupport", "HTTPMessageSignatures", "HTTPTestSupport", "HTTPTransport", "RESTBackend", "TestSupport",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
     .testTarget(

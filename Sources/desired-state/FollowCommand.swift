@@ -34,6 +34,7 @@ struct FollowCommand: AsyncParsableCommand {
   @OptionGroup var hooks: HookOptions
   @OptionGroup var trust: TrustOptions
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var receipts: ReceiptOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
@@ -54,7 +55,8 @@ struct FollowCommand: AsyncParsableCommand {
     let applyHook = hooks.applyHook(into: into, device: agent.deviceName)
     let eventHook = hooks.eventHook
     // All at once, so that an option counts as used that any of them uses.
-    let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
+    let backends = try agent.backends(
+      for: sources + acknowledgeTo, over: transport, receipts: receipts, store: store)
     let running = Mutex<Reconciler?>(nil)
     let work: @Sendable () async throws -> Void = { [settings] in
       try await reporting {
