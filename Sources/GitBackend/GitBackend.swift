@@ -105,7 +105,9 @@ public final class GitBackend: DesiredStateBackend {
         }
       }
     } catch let error as BackendError where error.code == .timeout {
-      guard let unfinished = repository.unfinished else { throw error }
+      guard let unfinished = repository.unfinished else {
+        throw error.underlying == nil ? BackendError(.timeout, "no answer within \(request.timeout)") : error
+      }
       throw BackendError(.timeout, "\(source): not all of it came within \(request.timeout); \(unfinished)")
     }
   }

@@ -67,13 +67,14 @@ import Testing
     let road = try await WebRoad(repository, directives: "limit_rate 400k;")
     let cache = TemporaryDirectory()
     try await repository.commit(["press": "1"])
-    let first = try Device(repository, over: road, cache: cache.path)
-    try await first.look()
+    // A process each: one that goes on has the cache for itself.
+    func device() throws -> Device { try Device(repository, over: road, cache: cache.path) }
+    try await device().look()
     try await repository.commit(Dictionary((0..<40).map { ("file-\($0)", random(60_000)) }) { first, _ in first })
-    let (_, documents) = try await lookUntilThere { try Device(repository, over: road, cache: cache.path) }
+    let (_, documents) = try await lookUntilThere { try device() }
     #expect(documents.count == 40)
     try await repository.commit(["press": "2"])
-    #expect(try await Device(repository, over: road, cache: cache.path).look() == ["press": "2"])
+    #expect(try await device().look() == ["press": "2"])
     await road.tearDown()
   }
 
