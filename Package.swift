@@ -147,7 +147,8 @@ let package = Package(
     .testTarget(
       name: "DesiredStateTests",
       dependencies: [
-        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", .product(name: "Logging", package: "swift-log"),
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "TestSupport",
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
     .testTarget(

@@ -11,6 +11,7 @@ public struct ReconcilerService: Service {
   /// The loop that is run.
   public let reconciler: Reconciler
 
+  /// A service that runs a loop.
   public init(_ reconciler: Reconciler) { self.reconciler = reconciler }
 
   /// Runs until the task is cancelled or the group shuts down; an apply that is under way is cancelled and waited for.

@@ -15,6 +15,7 @@ public struct TrustPublicationOptions: Sendable {
   /// When it was made.
   public var issued: Date
 
+  /// Options of these parts.
   public init(
     allowedSigners: String, revoked: String? = nil, threshold: Int? = nil, trustThreshold: Int? = nil,
     issued: Date = Date()
@@ -29,6 +30,7 @@ public struct TrustPublicationOptions: Sendable {
 
 /// A trust update that was published.
 public struct TrustPublication: Sendable {
+  /// The update as it was written.
   public let update: TrustUpdate
   /// What keeps devices from taking it over yet, in words; empty if nothing that can be seen from here. The keys of
   /// the trust that devices were set up with are not known here.
@@ -40,7 +42,7 @@ extension DropWriter {
   ///
   /// Devices look for it when a manifest needs it: every manifest published after it does.
   ///
-  /// - Throws: ``PublicationError``; ``FileError``; what the signer throws.
+  /// - Throws: ``PublicationError``; `FileError`; what the signer throws.
   public func publishTrust(
     _ options: TrustPublicationOptions, signer: any ManifestSigner
   ) async throws -> TrustPublication {

@@ -6,7 +6,9 @@ import RawStructuredFieldValues
 public enum HTTPContentDigest {
   /// The algorithms that RFC 9530 has active.
   public enum Algorithm: String, Sendable, CaseIterable {
+    /// SHA-256 (FIPS 180-4).
     case sha256 = "sha-256"
+    /// SHA-512 (FIPS 180-4).
     case sha512 = "sha-512"
 
     func digest(_ body: [UInt8]) -> [UInt8] {

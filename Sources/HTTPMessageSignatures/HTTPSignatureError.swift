@@ -23,10 +23,12 @@ public struct HTTPSignatureError: Error, Sendable, Hashable, CustomStringConvert
     public static let digest = Code(rawValue: "digest-mismatch")
   }
 
+  /// What kind of failure.
   public let code: Code
   /// What happened and what to do about it.
   public let message: String
 
+  /// An error of a kind, with a message.
   public init(_ code: Code, _ message: String) {
     self.code = code
     self.message = message

@@ -4,11 +4,17 @@ import FoundationEssentials
 
 /// How a signature is made (RFC 9421 section 3.3).
 public enum HTTPSignatureAlgorithm: String, Sendable, Hashable, CaseIterable {
+  /// RSASSA-PSS with SHA-512 (section 3.3.1).
   case rsaPSSSHA512 = "rsa-pss-sha512"
+  /// RSASSA-PKCS1-v1_5 with SHA-256 (section 3.3.2).
   case rsaPKCS1SHA256 = "rsa-v1_5-sha256"
+  /// HMAC with SHA-256 (section 3.3.3).
   case hmacSHA256 = "hmac-sha256"
+  /// ECDSA on curve P-256 with SHA-256 (section 3.3.4).
   case ecdsaP256SHA256 = "ecdsa-p256-sha256"
+  /// ECDSA on curve P-384 with SHA-384 (section 3.3.5).
   case ecdsaP384SHA384 = "ecdsa-p384-sha384"
+  /// EdDSA on curve edwards25519 (section 3.3.6).
   case ed25519 = "ed25519"
 }
 
@@ -22,11 +28,14 @@ public struct HTTPSigningKey: Sendable, CustomStringConvertible {
     case hmac(SymmetricKey)
   }
   private let key: Key
+  /// What it signs by.
   public let algorithm: HTTPSignatureAlgorithm
 
   /// A private key in PEM form (PKCS #8, SEC 1 or PKCS #1), without a passphrase. The kind of key says the algorithm.
   ///
-  /// - Parameter rsa: what an RSA key signs by.
+  /// - Parameters:
+  ///   - pem: the text of the PEM file.
+  ///   - rsa: what an RSA key signs by.
   /// - Throws: ``HTTPSignatureError`` if it cannot be read.
   public init(pem: String, rsa: HTTPSignatureAlgorithm = .rsaPKCS1SHA256) throws(HTTPSignatureError) {
     if let key = try? P256.Signing.PrivateKey(pemRepresentation: pem) {
@@ -94,11 +103,14 @@ public struct HTTPVerificationKey: Sendable {
     case hmac(SymmetricKey)
   }
   private let key: Key
+  /// What its signatures are checked by.
   public let algorithm: HTTPSignatureAlgorithm
 
   /// A public key in PEM form (SubjectPublicKeyInfo).
   ///
-  /// - Parameter rsa: what signatures by an RSA key have to be.
+  /// - Parameters:
+  ///   - pem: the text of the PEM file.
+  ///   - rsa: what signatures by an RSA key have to be.
   /// - Throws: ``HTTPSignatureError`` if it cannot be read.
   public init(pem: String, rsa: HTTPSignatureAlgorithm = .rsaPKCS1SHA256) throws(HTTPSignatureError) {
     if let key = try? P256.Signing.PublicKey(pemRepresentation: pem) {

@@ -16,6 +16,7 @@ public struct HTTPSignatureParameters: Sendable, Hashable {
   /// Its purpose.
   public var tag: String?
 
+  /// Parameters; those that are nil are left out.
   public init(
     created: Date? = nil, expires: Date? = nil, keyID: String? = nil, algorithm: String? = nil, nonce: String? = nil,
     tag: String? = nil

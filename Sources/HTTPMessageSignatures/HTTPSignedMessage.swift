@@ -3,7 +3,9 @@ import RawStructuredFieldValues
 
 /// The signed message: a request, or a response with the request that it answers.
 public enum HTTPSignedMessage: Sendable {
+  /// A request.
   case request(HTTPRequest)
+  /// A response, with the request that it answers.
   case response(HTTPResponse, to: HTTPRequest?)
 
   /// The value of a component (RFC 9421 section 2).

@@ -6,6 +6,7 @@ public import HTTPTypes
 /// Parsed by libcurl's own parser, so that the checked address and the one that libcurl connects to can
 /// never be two different hosts.
 public struct HTTPAddress: Sendable, Hashable, CustomStringConvertible {
+  /// Scheme, host and port.
   public let origin: HTTPOrigin
   /// Without fragment; with the query, which may hold a signature or a token: do not log it.
   public let url: String

@@ -48,6 +48,7 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(handle: handle) }
 
+  /// Reads the body, chunk by chunk.
   public struct Iterator: AsyncIteratorProtocol, Sendable {
     let handle: TransferHandle
 

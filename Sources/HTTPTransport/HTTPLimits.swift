@@ -23,9 +23,12 @@ public struct HTTPLimits: Sendable, Hashable {
 /// Begins when the connection is made, and covers waiting for the answer. Time during which the reader of the body holds
 /// it back does not count.
 public struct HTTPStallLimit: Sendable, Hashable {
+  /// The least rate, in bytes a second.
   public var bytesPerSecond: Int
+  /// How long a transfer may be slower.
   public var duration: Duration
 
+  /// By default fewer than 32 bytes a second for 15 seconds.
   public init(bytesPerSecond: Int = 32, for duration: Duration = .seconds(15)) {
     self.bytesPerSecond = bytesPerSecond
     self.duration = duration

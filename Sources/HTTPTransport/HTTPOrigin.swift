@@ -4,6 +4,7 @@ public struct HTTPOrigin: Sendable, Hashable, CustomStringConvertible {
   public let scheme: String
   /// In lower case; an IPv6 address keeps its brackets.
   public let host: String
+  /// The port, also where it is the scheme's own.
   public let port: Int
 
   /// The origin of a URL.

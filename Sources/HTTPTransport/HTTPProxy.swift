@@ -7,6 +7,7 @@ public struct HTTPProxy: Sendable, Hashable {
   public let origin: HTTPOrigin
   /// For `Proxy-Authorization: Basic`.
   public var user: String?
+  /// For `Proxy-Authorization: Basic`.
   public var password: HTTPSecret?
   /// Whose certificates an https proxy may show.
   public var trust: HTTPTrustRoots

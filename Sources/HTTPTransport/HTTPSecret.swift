@@ -9,6 +9,7 @@ public struct HTTPSecret: Sendable, Hashable {
 
   let content: Content
 
+  /// A secret that is at hand.
   public init(_ value: String) { content = .text(value) }
 
   /// A secret in a file: one word of ASCII, with white space around it. It is read when it is first needed, and again when
@@ -41,6 +42,7 @@ public struct HTTPCredentials: Sendable, Hashable {
 
   /// The only origin that is shown the credentials.
   public var origin: HTTPOrigin
+  /// How the credentials are shown.
   public var scheme: Scheme
 
   /// What basic authentication sends (RFC 7617 section 2).
@@ -48,6 +50,7 @@ public struct HTTPCredentials: Sendable, Hashable {
     Data("\(user):\(password)".utf8).base64EncodedString()
   }
 
+  /// Credentials for one origin; they go to no other.
   public init(_ scheme: Scheme, for origin: HTTPOrigin) {
     self.scheme = scheme
     self.origin = origin

@@ -28,6 +28,7 @@ public struct HTTPClientCertificate: Sendable, Hashable {
   /// The passphrase of the key.
   public var passphrase: HTTPSecret?
 
+  /// A certificate and its key, in PEM files that are read again when they change.
   public init(certificateFile: String, keyFile: String, passphrase: HTTPSecret? = nil) {
     self.certificateFile = certificateFile
     self.keyFile = keyFile
@@ -46,6 +47,7 @@ public struct HTTPServerIdentity: Sendable, Hashable {
   /// Whether the certificate must name the host as well. SPIFFE certificates often do not.
   public var alsoMatchesHost: Bool
 
+  /// The identity of a URI, such as a SPIFFE id.
   public init(uri: String, alsoMatchesHost: Bool = true) {
     self.uri = uri
     self.alsoMatchesHost = alsoMatchesHost
@@ -54,9 +56,13 @@ public struct HTTPServerIdentity: Sendable, Hashable {
 
 /// How connections are secured.
 public struct HTTPTLSConfiguration: Sendable, Hashable {
+  /// The oldest version that is spoken.
   public var minimumVersion: HTTPTLSVersion
+  /// Whose certificates a server may show.
   public var trust: HTTPTrustRoots
+  /// The certificate that a server is shown if it asks; nil for none.
   public var clientCertificate: HTTPClientCertificate?
+  /// The identity that a server's certificate must have; nil for the host's name.
   public var expectedServerIdentity: HTTPServerIdentity?
 
   /// TLS 1.3, the system's authorities, no client certificate.

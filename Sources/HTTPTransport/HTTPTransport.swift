@@ -7,6 +7,7 @@ public import HTTPTypes
 /// own, and the one before ends with its last exchange. So do both at ``shutdown()``, and when the transport and the exchanges
 /// that came from it are let go of. Nothing in here blocks the cooperative pool.
 public final class HTTPTransport: Sendable {
+  /// The configuration that it was made with.
   public let configuration: HTTPTransportConfiguration
   private let meter: WireMeter
   private let files: TLSFiles
@@ -69,6 +70,7 @@ public final class HTTPTransport: Sendable {
   ///   - body: What to send along; nil for a request without content.
   ///   - limits: Instead of the configuration's.
   ///   - deadline: For everything until the end of the body, instead of the configuration's timeout.
+  ///   - isolation: the caller's.
   /// - Throws: ``HTTPTransportError``. A response with an error status is not an error here.
   public func send(
     _ request: HTTPRequest, body: [UInt8]? = nil, limits: HTTPLimits? = nil,

@@ -1,10 +1,14 @@
 /// Everything a transport's behaviour depends on. The environment has no say unless asked to.
 public struct HTTPTransportConfiguration: Sendable, Hashable {
+  /// How servers prove themselves, and this client to them.
   public var tls: HTTPTLSConfiguration
+  /// Whether requests go through a proxy.
   public var proxy: HTTPProxyChoice
   /// Shown to their own origin only. A request with an `Authorization` field of its own keeps that.
   public var credentials: HTTPCredentials?
+  /// Which redirects are followed.
   public var redirects: HTTPRedirectPolicy
+  /// Which HTTP versions may be spoken.
   public var versions: HTTPVersionPreference
   /// For exchanges that are given no limits of their own.
   public var limits: HTTPLimits

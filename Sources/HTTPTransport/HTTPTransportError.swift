@@ -74,6 +74,7 @@ public struct HTTPTransportError: Error, Sendable {
   /// The status that a proxy refused with.
   public let proxyStatus: Int?
 
+  /// An error of these parts.
   public init(
     code: Code, message: String, isRetryable: Bool = false, underlying: (any Error)? = nil, proxyStatus: Int? = nil
   ) {

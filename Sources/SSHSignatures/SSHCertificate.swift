@@ -8,13 +8,17 @@ public import FoundationEssentials
 public struct SSHCertificate: Sendable {
   /// For which side of a connection a certificate is made. Only a user's may sign anything here.
   public enum Kind: UInt32, Sendable {
+    /// A user's.
     case user = 1
+    /// A host's.
     case host = 2
   }
 
   /// A critical option or an extension: its name, and its value as it stands in the certificate.
   public struct Option: Hashable, Sendable {
+    /// Its name.
     public let name: String
+    /// Its value, empty for a flag.
     public let value: [UInt8]
   }
 

@@ -8,7 +8,9 @@ import FoundationEssentials
 public struct SSHSignature: Sendable {
   /// The hash that shortens the message before it is signed (PROTOCOL.sshsig section 2).
   public enum HashAlgorithm: String, Sendable, CaseIterable {
+    /// SHA-256.
     case sha256
+    /// SHA-512.
     case sha512
   }
 

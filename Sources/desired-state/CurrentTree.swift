@@ -47,6 +47,8 @@ final class CurrentTree: Sendable {
       }
       let isWhole = try await worker.run { [self] in
         guard let target = try SymbolicLink.destination(of: link), isName(target, of: revision) else { return false }
+        // More than this one and the one before: they could not be removed when this one was put in place.
+        if try Files.names(in: revisions).count > 2 { try? removeOthers(than: [target]) }
         guard let files else { return Files.isDirectory(link) }
         return try CurrentFile.areWhole(files, below: Files.join(directory, target))
       }

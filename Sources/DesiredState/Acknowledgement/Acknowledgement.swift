@@ -21,6 +21,7 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
   /// What became of the state or the document.
   public var outcome: Outcome
 
+  /// An acknowledgement of these parts.
   public init(
     id: String = UUID().uuidString, device: String, revision: Revision?, adoptedManifestVersion: UInt64?,
     origin: Origin? = nil, time: Date, outcome: Outcome
@@ -64,6 +65,7 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
     /// Where the refused state came from, where known.
     public var origin: Origin?
 
+    /// A rejection of these parts.
     public init(
       revision: Revision?, version: UInt64?, code: VerificationError.Code, reason: String, origin: Origin? = nil
     ) {
@@ -86,6 +88,7 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
     /// Why, in words.
     public var reason: String
 
+    /// A departure of these parts.
     public init(revision: Revision, version: UInt64?, code: String, reason: String) {
       self.revision = revision
       self.version = version

@@ -15,6 +15,7 @@ public struct Receipt: Sendable {
   /// Where the file belongs below the folder that all receipts are in.
   package var pathInFolder: String { String(path.dropFirst(DropLayout.acknowledgements.utf8.count + 1)) }
 
+  /// The receipt of an acknowledgement.
   public init(_ acknowledgement: Acknowledgement) throws {
     let folder = "\(DropLayout.acknowledgements)/\(Self.fileName(for: acknowledgement.device))"
     switch acknowledgement.subject {

@@ -1,7 +1,7 @@
 /// A setting of backends, declared once: its name, its words for messages, and its type.
 ///
 /// A backend that has a use for a setting of its own declares it as a constant beside itself, and names it when it
-/// registers (``BackendRegistry/register(_:settings:_:)``). Settings that several backends share are declared with the
+/// registers with the ``BackendRegistry``. Settings that several backends share are declared with the
 /// contract, in ``BackendSettings``.
 public struct BackendSetting<Value: Sendable>: Sendable {
   /// What tells it from other settings, whatever their types.
@@ -21,7 +21,9 @@ public struct BackendSetting<Value: Sendable>: Sendable {
 public struct BackendSettings: Sendable {
   /// A setting without its type. Settings of one name are the same.
   public struct Key: Hashable, Sendable, CustomStringConvertible {
+    /// Its name, by which settings are told apart.
     public let name: String
+    /// What messages call it.
     public let words: String
     /// The words.
     public var description: String { words }
@@ -32,6 +34,7 @@ public struct BackendSettings: Sendable {
 
   package private(set) var values: [Key: any Sendable] = [:]
 
+  /// No setting.
   public init() {}
 
   /// Settings that a closure fills in.

@@ -12,6 +12,7 @@ public enum DropLayout {
   public static let bundles = "bundles"
   /// The directory of receipts.
   public static let acknowledgements = "acknowledgements"
+  /// The directory of trust updates.
   public static let trust = "trust"
   /// What stands before the path of a trust update in a plain tree, from the tree's root.
   public static let plainTrust = ".desired-state/"

@@ -25,6 +25,7 @@ public struct StateManifest: Sendable, Equatable {
   /// `x-desired-state-extensions.trust`: the number of the trust update that a device must have to weigh this manifest.
   public var trust: UInt64?
 
+  /// A manifest of these parts.
   public init(
     version: UInt64?, bundle: BundleReference? = nil, documents: [DocumentReference],
     device: String? = nil, issued: Date? = nil, expires: Date? = nil, trust: UInt64? = nil
@@ -50,6 +51,7 @@ public struct StateManifest: Sendable, Equatable {
     /// `url`, relative to the manifest.
     public var url: String
 
+    /// A reference of these parts.
     public init(digest: Digest, advisorySize: UInt64? = nil, url: String) {
       self.digest = digest
       self.advisorySize = advisorySize

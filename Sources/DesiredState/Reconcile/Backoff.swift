@@ -1,12 +1,12 @@
 /// How long to wait before something that failed is tried again: twice as long after each failure, up to a limit, and
 /// never the same for two devices, so that a fleet does not come back as one.
-public struct Backoff: Sendable, Hashable {
+package struct Backoff: Sendable, Hashable {
   /// The longest wait after the first failure.
-  public var first: Duration
+  package var first: Duration
   /// The longest wait of all.
-  public var longest: Duration
+  package var longest: Duration
 
-  public init(first: Duration, longest: Duration) {
+  package init(first: Duration, longest: Duration) {
     self.first = max(first, .milliseconds(1))
     self.longest = max(longest, self.first)
   }
@@ -14,7 +14,7 @@ public struct Backoff: Sendable, Hashable {
   /// The wait after a number of failures in a row: from half of the full wait to all of it.
   ///
   /// - Parameter random: a number from 0 to 1.
-  public func wait(afterFailures failures: Int, random: Double) -> Duration {
+  package func wait(afterFailures failures: Int, random: Double) -> Duration {
     guard failures > 0 else { return .zero }
     // 2^40 times a millisecond is 35 years; further doubling would only overflow.
     let due = min(longest, first * (1 << min(failures - 1, 40)))

@@ -1,6 +1,6 @@
 import CoreMetrics
 
-/// What is counted and timed (swift-metrics). Without a backend bootstrapped it costs nothing.
+/// The counters and timers (swift-metrics). Without a backend bootstrapped it costs nothing.
 struct LoopMetrics: Sendable {
   let pollTime = Timer(label: "desired_state_poll_time")
   let applyTime = Timer(label: "desired_state_apply_time")

@@ -20,7 +20,7 @@ extension Reconciler {
     public var supersedesApplies = false
     /// How long an apply that failed is left alone: at first a minute at most, then for longer and longer, up to an
     /// hour. A newer state is applied at once.
-    public var applyBackoff = Backoff(first: .seconds(60), longest: .seconds(3600))
+    package var applyBackoff = Backoff(first: .seconds(60), longest: .seconds(3600))
     /// How a state that was just applied must prove itself; nil: it counts as good at once.
     public var trial: Trial?
     /// How long a source may take to answer, and a document's reading may stall.
@@ -38,6 +38,7 @@ extension Reconciler {
     /// A number from 0 to 1, for jitter.
     public var random: @Sendable () -> Double
 
+    /// A configuration of these parts; by default a poll every 30 seconds, under the system's clocks.
     public init(
       policy: TrustPolicy, device: String, schedule: Schedule = Schedule(), timeout: Duration = .seconds(30),
       limits: Limits = Limits(), isStillApplied: @escaping @Sendable (AppliedState) async -> Bool = { _ in true },

@@ -13,6 +13,7 @@ extension Reconciler {
     /// for something to start does so itself.
     public var check: @Sendable (AppliedState) async throws -> Void
 
+    /// A trial that lasts a time, during which a check is made again and again.
     public init(
       _ duration: Duration, every interval: Duration? = nil,
       check: @escaping @Sendable (AppliedState) async throws -> Void

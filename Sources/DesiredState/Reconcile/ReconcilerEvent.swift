@@ -36,6 +36,7 @@ public struct ReconcilerEvent: Sendable {
     case waiting(Duration)
   }
 
+  /// What happened.
   public var kind: Kind
   /// The source it is about; nil where none is.
   public var source: String?

@@ -29,6 +29,7 @@ public struct Schedule: Sendable, Hashable {
   /// 1 hour, and never less than the interval.
   public var longestBackoffForPerson: Duration
 
+  /// A schedule of these parts; by default a poll every 30 seconds at any hour.
   public init(
     interval: Duration = .seconds(30), jitter: Double = 0.1, startSpread: Duration = .zero, hours: WeeklyHours? = nil,
     downtime: WeeklyHours? = nil, applyHours: WeeklyHours? = nil, holdsUpdates: Bool = false,

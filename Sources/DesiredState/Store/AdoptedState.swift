@@ -2,6 +2,7 @@ public import FoundationEssentials
 
 /// A state that was verified and made durable.
 public struct AdoptedState: Sendable, Equatable, Codable {
+  /// The state.
   public var revision: Revision
   /// The manifest's version; nil if the source has none.
   public var version: UInt64?
@@ -25,9 +26,13 @@ public struct AdoptedState: Sendable, Equatable, Codable {
 
 /// A state whose documents the agent has finished putting to work.
 public struct AppliedState: Sendable, Equatable, Codable {
+  /// The state.
   public var revision: Revision
+  /// The manifest's version; nil if the source has none.
   public var version: UInt64?
+  /// Whose signatures counted when it was adopted.
   public var signers: [Signer]
+  /// The source that brought it.
   public var source: String
   /// Where it came from, in the source's own terms.
   public var origin: Origin

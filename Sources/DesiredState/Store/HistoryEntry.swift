@@ -2,6 +2,7 @@ public import FoundationEssentials
 
 /// One of the states that a device adopted and still keeps.
 public struct HistoryEntry: Sendable, Equatable, Codable {
+  /// The state.
   public var state: AdoptedState
   /// How applying it went.
   public var outcome: Outcome
@@ -52,6 +53,7 @@ struct TrialRecord: Sendable, Equatable, Codable {
 
 /// The agent's unfinished work on the adopted state.
 public struct ApplyAttempt: Sendable, Equatable, Codable {
+  /// The state that is applied.
   public var revision: Revision
   /// When the first try began.
   public var since: Date
@@ -67,6 +69,7 @@ public struct ApplyAttempt: Sendable, Equatable, Codable {
 
 /// What an operator reset by hand.
 public struct ResetRecord: Sendable, Equatable, Codable {
+  /// When, by the device's clock.
   public var at: Date
   /// The reset parts, in words.
   public var what: [String]

@@ -7,9 +7,11 @@ extension Outbox {
   /// good, or that no backend here takes at all, keeps no other waiting: the newest per subject is all there is.
   ///
   /// - Parameters:
+  ///   - backends: where to deliver them: the first that takes one gets it.
   ///   - timeout: how long a backend may take for one acknowledgement.
   ///   - clock: what that time passes by.
-  ///   - now: the time. A backend that asked for patience (``BackendError/retryAfter``) is passed over until it is over.
+  ///   - now: the time. A backend that asked for patience (``BackendError/retryAfter``) is passed over until it is
+  ///     over.
   /// - Returns: the delivered acknowledgements, each with the source that took it, and the first error, if any.
   public func deliver(
     to backends: [any DesiredStateBackend], within timeout: Duration = .seconds(30),

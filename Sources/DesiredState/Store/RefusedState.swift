@@ -6,13 +6,17 @@ public struct RefusedState: Sendable, Equatable, Codable {
   public var revision: Revision?
   /// The version it claims, where that was read.
   public var version: UInt64?
+  /// Why, as a stable word.
   public var code: VerificationError.Code
+  /// Why, in words.
   public var reason: String
   /// The facts that the decision rests on.
   public var evidence: [String]
+  /// The source that offers it.
   public var source: String
   /// Where it came from, in the source's own terms; nil if not even that was read.
   public var origin: Origin?
+  /// When it was refused, by the device's clock.
   public var at: Date
   /// The document whose bytes were wrong, and the fingerprint its source gave for them: while that stands, reading them
   /// again would probably find the same. But a source may be repaired without a sign of it, so they are, after a while.

@@ -11,7 +11,7 @@ public struct SourceHealth: Sendable, Equatable, Codable {
   /// How long the source is left alone, and why; nil if it is looked at at the next poll.
   public var patience: Patience?
 
-  public init(
+  init(
     lastContact: Date? = nil, lastError: Failure? = nil, absent: Absence? = nil, patience: Patience? = nil
   ) {
     self.lastContact = lastContact
@@ -22,15 +22,12 @@ public struct SourceHealth: Sendable, Equatable, Codable {
 
   /// A look, or a delivery, that failed.
   public struct Failure: Sendable, Equatable, Codable {
+    /// Why, as a stable word.
     public var code: BackendError.Code
+    /// Why, in words.
     public var message: String
+    /// When, by the device's clock.
     public var at: Date
-
-    public init(code: BackendError.Code, message: String, at: Date) {
-      self.code = code
-      self.message = message
-      self.at = at
-    }
   }
 
   /// A time during which something is not tried again.
@@ -43,13 +40,6 @@ public struct SourceHealth: Sendable, Equatable, Codable {
     public var failures: Int
     /// Whether the source asked for it.
     public var isAskedFor: Bool
-
-    public init(since: Date, until: Date, failures: Int, isAskedFor: Bool) {
-      self.since = since
-      self.until = until
-      self.failures = failures
-      self.isAskedFor = isAskedFor
-    }
 
     /// Whether it still holds at a time.
     public func holds(at now: Date) -> Bool { since <= now && now < until }

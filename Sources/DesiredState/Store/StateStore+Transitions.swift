@@ -59,7 +59,7 @@ extension StateStore {
   /// Notes that the agent has finished putting the adopted state to work.
   ///
   /// - Parameter isOnTrial: whether it must prove itself before it counts as good; not if the device went back to it.
-  public func markApplied(
+  package func markApplied(
     _ state: AdoptedState, at time: Date, isOnTrial: Bool = false,
     acknowledging acknowledgements: [Acknowledgement] = []
   ) throws {
@@ -179,6 +179,7 @@ extension StateStore {
     /// Forget all trust updates: the operator's own file counts again.
     public var trust: Bool
 
+    /// Parts to reset; none if nothing is said.
     public init(floor: UInt64? = nil, clock: Bool = false, refusals: Bool = false, trust: Bool = false) {
       self.floor = floor
       self.clock = clock

@@ -37,6 +37,7 @@ public actor StateStore {
   /// Opens the store in a directory, creating it if it is not there.
   ///
   /// - Parameters:
+  ///   - path: the directory.
   ///   - keeping: how many states to keep, the adopted one included. The documents of older ones are removed.
   ///   - maximumSize: how many bytes the documents and manifests may have together; nil: as many as the disk allows.
   /// - Throws: ``StoreError`` if another process has it, or its records are damaged, gone, or of another version;
@@ -104,24 +105,24 @@ public actor StateStore {
   /// The state whose documents the agent finished putting to work.
   public var applied: AppliedState? { record.applied }
   /// The version below which nothing is adopted.
-  public var floor: VersionFloor? { record.floor }
+  package var floor: VersionFloor? { record.floor }
   /// The refusals: the newest of each source.
-  public var refused: [RefusedState] { record.refusals.values.sorted { ($0.at, $0.source) < ($1.at, $1.source) } }
+  package var refused: [RefusedState] { record.refusals.values.sorted { ($0.at, $0.source) < ($1.at, $1.source) } }
   /// The states that are kept, newest first.
-  public var history: [HistoryEntry] { record.history }
+  package var history: [HistoryEntry] { record.history }
   /// Whether the device went back to an earlier state, and from which.
-  public var rollback: Rollback? { record.rollback }
+  package var rollback: Rollback? { record.rollback }
   /// The agent's unfinished work on the adopted state.
-  public var attempt: ApplyAttempt? { record.attempt }
+  package var attempt: ApplyAttempt? { record.attempt }
   /// The revision an operator allowed to be applied.
-  public var approved: Revision? { record.approved }
+  package var approved: Revision? { record.approved }
 
   /// The state that sources are known to offer: the adopted one, or the one that was rolled back from. A source that
   /// still publishes it has nothing new.
   var offered: AdoptedState? { record.rollback?.from ?? record.adopted }
 
   /// Which documents need not be fetched.
-  public nonisolated var heldDocuments: HeldDocuments {
+  package nonisolated var heldDocuments: HeldDocuments {
     let blobs = blobs
     return HeldDocuments { blobs.holds($0) }
   }
@@ -150,7 +151,7 @@ public actor StateStore {
   func changeInPassing(_ edit: (inout StoreRecord) -> Void) { edit(&record) }
 
   /// The trust update that the device follows; nil for the trust that it was set up with.
-  public var trust: TrustState? { record.trust }
+  package var trust: TrustState? { record.trust }
 
   private func write(_ next: StoreRecord) throws {
     guard next != written else { return }

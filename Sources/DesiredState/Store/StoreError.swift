@@ -26,6 +26,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let notKept = Code(rawValue: "not-kept")
   }
 
+  /// What kind of trouble.
   public let code: Code
   /// What happened and what to do about it, in words. Text from outside in it is made safe to show.
   public let message: String

@@ -17,7 +17,7 @@ public struct DeliveryHealth: Sendable, Equatable, Codable {
   /// How long each recipient is left alone.
   public var patience: [String: SourceHealth.Patience] = [:]
 
-  public init() {}
+  init() {}
 }
 
 /// Decides when ``StoreHealth`` is written down.

@@ -5,9 +5,11 @@ public import FoundationEssentials
 public struct StoreStatus: Sendable, Equatable {
   /// The state this device is to be on.
   public var adopted: AdoptedState?
+  /// The state whose documents the agent has put to work.
   public var applied: AppliedState?
   /// The refusals: the newest of each source.
   public var refused: [RefusedState]
+  /// The highest version adopted so far: no lower one is adopted.
   public var floor: VersionFloor?
   /// The trust update that the device follows; nil for the trust that it was set up with.
   public var trust: TrustState?

@@ -5,6 +5,7 @@ public struct Signer: Sendable, Hashable, Codable {
   /// The key's fingerprint as `ssh-keygen -l` prints it.
   public var key: String
 
+  /// A signer of whom these things are known.
   public init(principals: [String], key: String) {
     self.principals = principals
     self.key = key

@@ -42,6 +42,7 @@ public struct TrustPolicy: Sendable {
     /// follows one.
     public var content: Content?
 
+    /// Nothing beyond what a manifest says by itself.
     public init() {}
   }
 
@@ -54,10 +55,10 @@ public struct TrustPolicy: Sendable {
   }
 
   /// The largest version a device without any adopts. Default 2^63.
-  public var maximumFirstVersion: UInt64
+  package var maximumFirstVersion: UInt64
   /// The largest step from one version to the next. Default 2^40. Without it, a key that is stolen once could publish
   /// version 2^64-1, and no later version would ever be accepted again.
-  public var maximumVersionStep: UInt64
+  package var maximumVersionStep: UInt64
 
   private init(_ requirement: Requirement) {
     self.requirement = requirement
@@ -67,7 +68,10 @@ public struct TrustPolicy: Sendable {
 
   /// Signatures by `threshold` distinct keys of an `allowed_signers` file; by one key if the threshold is below 1.
   ///
-  /// - Parameter trustThreshold: how many distinct keys must sign the first trust update; nil for `threshold`.
+  /// - Parameters:
+  ///   - signers: whose signatures count.
+  ///   - threshold: how many distinct keys must sign a manifest.
+  ///   - trustThreshold: how many distinct keys must sign the first trust update; nil for `threshold`.
   public static func signatures(
     by signers: AllowedSigners, threshold: Int = 1, trustThreshold: Int? = nil
   ) -> TrustPolicy {
@@ -109,5 +113,7 @@ public struct TrustPolicy: Sendable {
 }
 
 // An agent names its signers without having to import the library they are read by.
+/// Whose signatures count: an OpenSSH `allowed_signers` file.
 public typealias AllowedSigners = SSHSignatures.AllowedSigners
+/// Keys that count no more: an OpenSSH list of keys, or a key revocation list.
 public typealias RevokedKeys = SSHSignatures.RevokedKeys

@@ -4,7 +4,9 @@ public import FoundationEssentials
 public struct TrustState: Sendable, Equatable, Codable {
   /// Its number.
   public var version: UInt64
+  /// How many distinct keys must sign a manifest.
   public var threshold: Int
+  /// How many distinct keys must sign the next trust update.
   public var trustThreshold: Int
   /// The text of the allowed signers.
   public var allowedSigners: String

@@ -26,8 +26,9 @@ public struct TrustUpdate: Sendable, Equatable {
   /// The longest update that is read, in bytes.
   public static let maximumSize = 1 << 20
   /// How many updates are read at one look; a device that is further behind goes on at the next one.
-  public static let maximumCount: UInt64 = 64
+  package static let maximumCount: UInt64 = 64
 
+  /// A trust update of these parts.
   public init(
     version: UInt64, threshold: Int = 1, trustThreshold: Int = 1, allowedSigners: String, revoked: String = "",
     issued: Date? = nil

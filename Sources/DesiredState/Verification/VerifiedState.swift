@@ -7,7 +7,7 @@ public struct VerifiedState: Sendable {
   /// The manifest, parsed from `manifestBytes`.
   public let manifest: StateManifest
   /// The exact bytes that were verified.
-  public let manifestBytes: [UInt8]
+  let manifestBytes: [UInt8]
   /// Whose signatures counted; empty under a policy that asks for none.
   public let signers: [Signer]
   /// Channels that vouched, in words.

@@ -1,6 +1,6 @@
 import CLinux
 import DesiredStateSupport
-public import FoundationEssentials
+package import FoundationEssentials
 
 /// Which times are believed.
 extension Verifier {
@@ -9,7 +9,7 @@ extension Verifier {
   static let longestTimeJump: TimeInterval = 86_400
 
   /// The time before which no clock can be right: the day on which this program was built.
-  public static let earliestPlausibleTime: Date =
+  package static let earliestPlausibleTime: Date =
     day(String(cString: desired_state_build_date())) ?? Date(timeIntervalSince1970: 1_790_000_000)
 
   /// The time at which a day begins where it begins first, 14 hours before UTC; nil if the text is not in the format of

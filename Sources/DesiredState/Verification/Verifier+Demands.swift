@@ -1,5 +1,5 @@
 import DesiredStateSupport
-public import FoundationEssentials
+import FoundationEssentials
 import SSHSignatures
 
 extension Verifier {
@@ -45,7 +45,7 @@ extension Verifier {
 
   /// Whether a state that was issued then is young enough; also asked of a state adopted earlier that a source keeps
   /// offering.
-  public func checkAge(_ issued: Date) throws(VerificationError) {
+  func checkAge(_ issued: Date) throws(VerificationError) {
     guard let limit = policy.demands.maximumAge, time.timeIntervalSince(issued) > limit else { return }
     throw VerificationError(
       .tooOld,

@@ -11,7 +11,7 @@ extension Verifier {
   /// - Parameter trust: the update that the device follows; nil for the trust that it was set up with.
   /// - Returns: the update to follow from now on, if it is another one. It must be durable before the state is weighed.
   /// - Throws: ``VerificationError`` with `trust-missing` or `trust-invalid`; ``BackendError``; `CancellationError`.
-  public func newerTrust(of state: FetchedState, than trust: TrustState?) async throws -> TrustState? {
+  package func newerTrust(of state: FetchedState, than trust: TrustState?) async throws -> TrustState? {
     guard policy.requiresSignatures, state.manifest.count <= limits.manifestSize else { return nil }
     let known = trust?.version ?? 0
     let needed = state.isSynthesised ? nil : Self.neededTrust(in: state.manifest)

@@ -15,21 +15,27 @@ public struct Verifier: Sendable {
   /// The time that expiry and key validity are judged by; see ``init(policy:device:floor:requiresSuccessor:followsDrop:now:newestSigned:limits:)``.
   public let time: Date
   /// Whether the device's clock can be right: it does not stand before ``earliestPlausibleTime``.
-  public let isClockPlausible: Bool
+  package let isClockPlausible: Bool
   /// The newest time of issue that is believed; nil if the clock is no measure for it.
   let latestIssue: Date?
   /// Whether the adopted state came from a source that keeps a history. A state without a version must then be shown to
   /// follow on it.
   public let requiresSuccessor: Bool
   /// Whether the adopted state is a signed drop. A plain tree never takes its place then, unless it is asked for.
-  public let followsDrop: Bool
+  package let followsDrop: Bool
   /// Bounds on counts and sizes.
   public let limits: Limits
 
   /// - Parameters:
+  ///   - policy: which evidence is enough.
+  ///   - device: this device's name.
+  ///   - floor: the highest version adopted so far; nil for none.
+  ///   - requiresSuccessor: whether a state without a version must be shown to follow on the adopted one.
+  ///   - followsDrop: whether the adopted state is a signed drop.
   ///   - now: the device's clock.
-  ///   - newestSigned: the newest `issued` of any signed manifest adopted so far. A clock that stands before it (a flat
-  ///     battery, 1970) is known to be wrong, and that time is used instead.
+  ///   - newestSigned: the newest `issued` of any signed manifest adopted so far. A clock that stands before it (a
+  ///     flat battery, 1970) is known to be wrong, and that time is used instead.
+  ///   - limits: bounds on counts and sizes.
   public init(
     policy: TrustPolicy, device: String, floor: VersionFloor? = nil, requiresSuccessor: Bool = false,
     followsDrop: Bool = false, now: Date, newestSigned: Date? = nil, limits: Limits = Limits()
@@ -86,7 +92,7 @@ public struct Verifier: Sendable {
   }
 
   /// Whether a state that expires then is still good; also asked of a state adopted earlier that a source keeps offering.
-  public func checkExpiry(_ expires: Date) throws(VerificationError) {
+  func checkExpiry(_ expires: Date) throws(VerificationError) {
     guard expires > time else {
       throw VerificationError(
         .expired,

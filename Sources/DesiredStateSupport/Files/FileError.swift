@@ -18,6 +18,11 @@ public struct FileError: Error, Sendable, CustomStringConvertible {
     self.code = code
   }
 
+  /// The failure of a call of swift-system's, which throws an `Errno` and nothing else.
+  init(_ operation: String, _ path: String, _ error: any Error) {
+    self.init(operation, path, code: (error as? Errno ?? .ioError).rawValue)
+  }
+
   /// What happened and what to do about it, in words. Text from outside in it is made safe to show.
   public var message: String {
     var text = "cannot \(operation) \(path): \(String(cString: strerror(code)))"

@@ -1,22 +1,28 @@
 package import FoundationEssentials
 package import Glibc
+import SystemPackage
 
 /// An open file descriptor that is closed when it goes out of use.
 package struct OpenFile: ~Copyable, Sendable {
-  package let descriptor: Int32
+  private let file: FileDescriptor
   package let path: String
 
   /// Opens a file; `O_CLOEXEC` is always added, so that no child process inherits it.
   package init(_ path: String, _ flags: Int32, mode: mode_t = 0o644) throws(FileError) {
-    let descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
-    guard descriptor >= 0 else { throw FileError(flags & O_CREAT != 0 ? "create" : "open", path) }
-    self.descriptor = descriptor
+    do {
+      file = try FileDescriptor.open(
+        path, FileDescriptor.AccessMode(rawValue: flags & O_ACCMODE),
+        options: FileDescriptor.OpenOptions(rawValue: flags & ~O_ACCMODE | O_CLOEXEC),
+        permissions: FilePermissions(rawValue: mode))
+    } catch {
+      throw FileError(flags & O_CREAT != 0 ? "create" : "open", path, error)
+    }
     self.path = path
   }
 
   /// Takes over a descriptor that is open already, from openat(2) for instance, and closes it in the end.
   package init(adopting descriptor: Int32, path: String) {
-    self.descriptor = descriptor
+    file = FileDescriptor(rawValue: descriptor)
     self.path = path
   }
 
@@ -28,7 +34,10 @@ package struct OpenFile: ~Copyable, Sendable {
     return file
   }
 
-  deinit { _ = Glibc.close(descriptor) }
+  deinit { try? file.close() }
+
+  /// For calls that swift-system does not have.
+  package var descriptor: Int32 { file.rawValue }
 
   package func status() throws(FileError) -> FileStatus {
     var buffer = stat()
@@ -38,37 +47,29 @@ package struct OpenFile: ~Copyable, Sendable {
 
   /// Reads up to `count` bytes; empty at the end of the file.
   package func read(upTo count: Int) throws(FileError) -> [UInt8] {
-    try fill(count) { Glibc.read(descriptor, $0, count) }
+    try fill(count) { try file.read(into: $0) }
   }
 
   /// Reads up to `count` bytes from an offset, and leaves the position alone.
   package func read(upTo count: Int, at offset: UInt64) throws(FileError) -> [UInt8] {
-    try fill(count) { pread(descriptor, $0, count, off_t(offset)) }
+    try fill(count) { try file.read(fromAbsoluteOffset: Int64(offset), into: $0) }
   }
 
-  private func fill(_ count: Int, _ read: (UnsafeMutablePointer<UInt8>?) -> Int) throws(FileError) -> [UInt8] {
-    var code: Int32 = 0
-    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-      var received = 0
-      repeat { received = read(buffer.baseAddress) } while received < 0 && errno == EINTR
-      code = received < 0 ? errno : 0
-      filled = max(received, 0)
+  private func fill(
+    _ count: Int, _ read: (UnsafeMutableRawBufferPointer) throws -> Int
+  ) throws(FileError) -> [UInt8] {
+    do {
+      return try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+        filled = try read(UnsafeMutableRawBufferPointer(buffer))
+      }
+    } catch {
+      throw FileError("read", path, error)
     }
-    guard code == 0 else { throw FileError("read", path, code: code) }
-    return bytes
   }
 
   /// Writes all bytes; a short write goes on where it stopped.
   package func write(_ bytes: [UInt8]) throws(FileError) {
-    var offset = 0
-    while offset < bytes.count {
-      let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + offset, bytes.count - offset) }
-      if written < 0 {
-        if errno == EINTR { continue }
-        throw FileError("write", path)
-      }
-      offset += written
-    }
+    do { try file.writeAll(bytes) } catch { throw FileError("write", path, error) }
   }
 
   /// fsync(2): contents and metadata are on the disk when it returns. For a directory: its entries are.

@@ -15,9 +15,12 @@ public final class VirtualClock: Clock, Sendable {
     /// The time since the clock was made.
     public var offset: Duration
 
+    /// The point that long after the clock was made.
     public init(offset: Duration) { self.offset = offset }
 
+    /// The point that much later.
     public func advanced(by duration: Duration) -> Instant { Instant(offset: offset + duration) }
+    /// The time from this point to another.
     public func duration(to other: Instant) -> Duration { other.offset - offset }
     public static func < (left: Instant, right: Instant) -> Bool { left.offset < right.offset }
   }

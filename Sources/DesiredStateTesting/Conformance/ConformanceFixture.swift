@@ -137,6 +137,7 @@ public struct NotPossible: Error, Sendable, CustomStringConvertible {
   /// Why not.
   public let description: String
 
+  /// What cannot be done, for the reason given.
   public init(_ reason: String) { description = reason }
 }
 
@@ -149,6 +150,7 @@ public struct SourceTraffic: Sendable, Equatable {
   /// How many bytes left the source.
   public var bytes: UInt64?
 
+  /// The known parts of the traffic; nil for the rest.
   public init(manifestReads: Int? = nil, documentReads: [Digest: Int]? = nil, bytes: UInt64? = nil) {
     self.manifestReads = manifestReads
     self.documentReads = documentReads

@@ -7,6 +7,7 @@ public struct LawReport: Sendable, Equatable {
   /// How long it took.
   public let duration: Duration
 
+  /// A report of these parts.
   public init(law: Law, outcome: Outcome, duration: Duration) {
     self.law = law
     self.outcome = outcome
@@ -66,6 +67,7 @@ public struct ConformanceReport: Sendable, Equatable {
   /// One report for each law that was tried, in their order.
   public let laws: [LawReport]
 
+  /// A report of a backend; its laws are put in their order.
   public init(name: String, laws: [LawReport]) {
     self.name = name
     self.laws = laws.sorted { $0.law < $1.law }

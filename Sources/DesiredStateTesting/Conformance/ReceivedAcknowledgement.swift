@@ -8,6 +8,7 @@ public struct ReceivedAcknowledgement: Sendable, Hashable {
   /// What it says of it: `adopted` or `rejected` of the state, a state such as `installed` of a document.
   public var state: String
 
+  /// An acknowledgement of these parts.
   public init(subject: Acknowledgement.Subject, state: String) {
     self.subject = subject
     self.state = state

@@ -7,6 +7,7 @@ public import DesiredState
 public struct PassThroughBackend<Base: DesiredStateBackend>: BackendDecorator {
   public let base: Base
 
+  /// Wraps a backend.
   public init(_ base: Base) { self.base = base }
 
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {

@@ -145,6 +145,7 @@ extension MockBackend {
     /// Calls of `acknowledge`.
     public var acknowledgeCalls = 0
 
+    /// Nothing counted yet.
     public init() {}
 
     /// How often any document was opened.

@@ -5,6 +5,7 @@ public struct MockFixture: ConformanceFixture {
   /// The source under the kit's control.
   public let mock: MockBackend
 
+  /// A fixture with a source of its own.
   public init() { mock = MockBackend(source: "mock:conformance", signers: [Conformance.signer]) }
 
   public var secrets: [String] { [] }

@@ -34,10 +34,11 @@ public struct TimeZoneRules: Sendable, Hashable, CustomStringConvertible {
 
   /// A zone by a rule in the notation of POSIX (the TZ environment variable).
   ///
-  /// - Throws: ``TimeZoneError`` if the text is no such rule.
-  public init(posix text: String) throws(TimeZoneError) {
+  /// - Throws: ``ScheduleError`` if the text is no such rule.
+  package init(posix text: String) throws(ScheduleError) {
     guard let rule = PosixTimeZone(text) else {
-      throw TimeZoneError(
+      throw ScheduleError(
+        .unknownZone,
         "\(quoted(text)) is no time zone; write a name such as Europe/Berlin, a rule such as CET-1CEST,M3.5.0,M10.5.0/3, or UTC"
       )
     }
@@ -46,18 +47,21 @@ public struct TimeZoneRules: Sendable, Hashable, CustomStringConvertible {
 
   /// The zone of a name of the IANA database (`Europe/Berlin`), of a rule in the notation of POSIX, or `UTC`.
   ///
-  /// - Parameter directory: where the zone data is.
-  /// - Throws: ``TimeZoneError`` if it is no rule and the device has no data for such a name.
+  /// - Parameters:
+  ///   - name: the name, or the rule.
+  ///   - directory: where the zone data is.
+  /// - Throws: ``ScheduleError`` if it is no rule and the device has no data for such a name.
   public static func named(
     _ name: String, in directory: String = "/usr/share/zoneinfo"
-  ) async throws(TimeZoneError) -> TimeZoneRules {
+  ) async throws(ScheduleError) -> TimeZoneRules {
     if ["UTC", "GMT", "Z"].contains(name) { return .utc }
     let isName = name.utf8.allSatisfy {
       (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || "/_+-".utf8.contains($0)
     }
     if isName, !name.hasPrefix("/"), let zone = await read(Files.join(directory, name), name) { return zone }
     if let rule = try? TimeZoneRules(posix: name) { return rule }
-    throw TimeZoneError(
+    throw ScheduleError(
+      .unknownZone,
       "the time zone \(quoted(name)) is neither in this device's zone data (\(directory), the package tzdata) nor a rule; without zone data write a rule such as CET-1CEST,M3.5.0,M10.5.0/3, or UTC"
     )
   }
@@ -90,11 +94,4 @@ public struct TimeZoneRules: Sendable, Hashable, CustomStringConvertible {
     }
     return low == 0 ? first : transitions[low - 1].offset
   }
-}
-
-/// A time zone cannot be used.
-public struct TimeZoneError: Error, Sendable, CustomStringConvertible {
-  /// The fault, and what to write instead.
-  public let description: String
-  public init(_ description: String) { self.description = description }
 }

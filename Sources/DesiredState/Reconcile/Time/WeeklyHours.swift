@@ -17,13 +17,16 @@ public struct WeeklyHours: Sendable, Hashable {
 
   /// Reads times of the week.
   ///
-  /// - Throws: ``WeeklyHoursError`` if the text cannot be read.
-  public init(_ text: String, in zone: TimeZoneRules = .utc) throws(WeeklyHoursError) {
+  /// - Throws: ``ScheduleError`` if the text cannot be read.
+  public init(_ text: String, in zone: TimeZoneRules = .utc) throws(ScheduleError) {
     var minutes: [Range<Int>] = []
     for part in text.split(separator: ";", omittingEmptySubsequences: false) {
       let words = part.split(separator: " ")
       guard let hours = words.last.flatMap(Self.hours), let days = Self.days(words.dropLast()) else {
-        throw WeeklyHoursError(text)
+        throw ScheduleError(
+          .malformed,
+          "\(quoted(text)) is no time of the day; write 22:00-04:00, or with weekdays 'Sat,Sun 00:00-24:00', several separated by ';'"
+        )
       }
       for day in days { minutes.append(day * 1440 + hours.lowerBound..<day * 1440 + hours.upperBound) }
     }
@@ -32,7 +35,7 @@ public struct WeeklyHours: Sendable, Hashable {
   }
 
   /// The same times of the week by the wall clock of another place.
-  public func inZone(_ zone: TimeZoneRules) -> WeeklyHours { WeeklyHours(ranges: ranges, zone: zone) }
+  package func inZone(_ zone: TimeZoneRules) -> WeeklyHours { WeeklyHours(ranges: ranges, zone: zone) }
 
   private init(ranges: [Range<Int>], zone: TimeZoneRules) { (self.ranges, self.zone) = (ranges, zone) }
 
@@ -100,16 +103,5 @@ public struct WeeklyHours: Sendable, Hashable {
       if contains(date) == isIn { return date }
     }
     return candidate
-  }
-}
-
-/// A text is no time of the week.
-public struct WeeklyHoursError: Error, Sendable, CustomStringConvertible {
-  /// The fault, and what to write instead.
-  public let description: String
-
-  init(_ text: String) {
-    description =
-      "\(quoted(text)) is no time of the day; write 22:00-04:00, or with weekdays 'Sat,Sun 00:00-24:00', several separated by ';'"
   }
 }
