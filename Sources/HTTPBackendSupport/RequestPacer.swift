@@ -2,7 +2,7 @@ import DesiredStateSupport
 
 /// Holds requests to the rate that a server allows, which only its refusals tell.
 ///
-/// As long as nothing is refused, nothing waits. A refusal (429, 503) pauses all requests, by `Retry-After` or for a second
+/// As long as nothing is refused, nothing waits. A refusal (429, 503) pauses all requests, by `Retry-After` or for half a second
 /// and then longer, and spaces those that follow; each success brings them a little closer together again. Requests that
 /// were under way when the pause began are refused for the same reason, and count as one refusal.
 package final class RequestPacer: Sendable {
@@ -25,7 +25,7 @@ package final class RequestPacer: Sendable {
   private static let firstSpacing = Duration.milliseconds(20)
   private static let longestSpacing = Duration.seconds(2)
   /// Pauses without a success between them, after which the server is not asked any more for now.
-  private static let mostPausesInARow = 6
+  private static let mostPausesInARow = 5
 
   private let state = LockedValue(State())
 

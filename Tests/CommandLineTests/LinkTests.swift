@@ -6,7 +6,7 @@ import Testing
 /// The program on a link that loses its connections without a word.
 @Suite(
   .serialized,
-  .enabled(if: LinkNamespace.isPossible, "a network namespace is needed, which takes root; see ConnectionTests for a relay"))
+  .enabled(if: LinkNamespace.isPossible, "a network namespace takes root; ConnectionTests have a relay instead"))
 struct `On a link` {
   let site: Site
   let certificates: Certificates

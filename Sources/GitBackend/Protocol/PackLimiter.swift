@@ -56,7 +56,6 @@ final class PackLimiter {
   /// How many objects the pack says it has; nil before that was read.
   private(set) var objectCount: UInt32?
 
-
   init(_ bounds: Bounds) { self.bounds = bounds }
 
   deinit { if isInflating { inflateEnd(&stream) } }

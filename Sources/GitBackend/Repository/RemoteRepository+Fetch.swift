@@ -62,7 +62,8 @@ extension RemoteRepository {
     let isLarge = try await write(cache) { !part.isEmpty || cache.tips.isEmpty || cache.step != nil }
     guard isLarge else { return false }
     if let known = state.withLock({ $0.sendsParts }) { return known }
-    return try await withSession(with: .uploadPack) { [self] in try await advertisement(.uploadPack, in: $0).sendsParts }
+    return try await withSession(with: .uploadPack) { [self] in try await advertisement(.uploadPack, in: $0).sendsParts
+    }
   }
 
   // MARK: - As a whole
