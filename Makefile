@@ -11,7 +11,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 ip
 NESTED := --scratch-path .build-nested
 
 .DEFAULT_GOAL := help
-.PHONY: help requirements build test demo serve examples reference-server articles lint documented docs graphs format bench torture simulate sanitize clean
+.PHONY: help requirements build test demo serve examples reference-server articles lint documented docs graphs format bench torture fuzz simulate sanitize clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,7 +55,7 @@ serve: ## a reference fleet manager with a demo client, on 127.0.0.1:8080 (PORT,
 GRAPHS = $$($(SWIFT) build --show-bin-path)/../symbolgraph
 
 lint: documented ## check formatting, the English, and that every public symbol is documented
-	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks/Sources ReferenceServer
+	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks/Sources Fuzzing/Sources ReferenceServer
 	Scripts/measure-english --check 1
 
 documented: graphs
@@ -68,7 +68,7 @@ graphs: requirements
 	$(SWIFT) package dump-symbol-graph --minimum-access-level public > /dev/null
 
 format: ## format all sources in place
-	$(SWIFT) format --in-place --recursive Sources Tests Benchmarks/Sources ReferenceServer
+	$(SWIFT) format --in-place --recursive Sources Tests Benchmarks/Sources Fuzzing/Sources ReferenceServer
 
 examples: requirements ## build and test the packages in Examples, each as its users would have it
 	@Scripts/install-packages etcd-server
@@ -88,12 +88,18 @@ torture: requirements ## fail or kill the agent at every system call that touche
 	$(SWIFT) build --product desired-state
 	Scripts/torture "$$($(SWIFT) build --show-bin-path)/desired-state"
 
+SECONDS ?= 60
+
+fuzz: requirements ## fuzz every reader of bytes from outside, a minute each (SECONDS)
+	@Fuzzing/run $(SECONDS)
+
 SEED ?= 1
 SEEDS ?= 200
 
 simulate: requirements ## years of devices on a virtual clock, from seeds (SEED, SEEDS)
 	$(SWIFT) build --build-tests
-	SIMULATION_SEED=$(SEED) SIMULATION_SEEDS=$(SEEDS) $(RUN) --filter SimulationTests
+	@# In a mount namespace, so that each device has a disk of its own that can be full.
+	SIMULATION_DISKS=1 SIMULATION_SEED=$(SEED) SIMULATION_SEEDS=$(SEEDS) unshare -rm $(RUN) --filter SimulationTests
 
 sanitize: requirements ## run the tests under the thread and address sanitizers
 	TSAN_OPTIONS=suppressions=$(CURDIR)/Scripts/thread-sanitizer.suppressions \

@@ -87,14 +87,16 @@ let package = Package(
     .target(
       name: "DropPublisher",
       dependencies: [
-        "CArchive", "DesiredState", "DesiredStateSupport", "FileBackend", "GitBackend",
+        "CArchive", "DesiredState", "DesiredStateSupport", "FileBackend", "GitBackend", "SSHSignatures",
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: settings),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),
     .target(
       name: "HTTPTransport",
-      dependencies: ["CCurl", "CZlib", "DesiredStateSupport", .product(name: "HTTPTypes", package: "swift-http-types")],
+      dependencies: [
+        "CCurl", "CZlib", "DesiredStateSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
       swiftSettings: settings),
     // RFC 9421 and RFC 9530, for requests and responses, clients and servers.
     .target(
@@ -144,16 +146,19 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "DesiredStateTesting",
-      dependencies: ["CLinux", "DesiredState", "DesiredStateSupport", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: [
+        "CLinux", "DesiredState", "DesiredStateSupport", .product(name: "Crypto", package: "swift-crypto"),
+      ],
       swiftSettings: settings),
     .executableTarget(
       name: "desired-state",
       dependencies: [
-        "DesiredState", "DesiredStateSupport", "DropPublisher", "FileBackend", "GitBackend", "HTTPBackendSupport",
-        "HTTPMessageSignatures", "MargoDocuments", "RESTBackend", "SSHSignatures",
+        "CLinux", "DesiredState", "DesiredStateSupport", "DropPublisher", "FileBackend", "GitBackend",
+        "HTTPBackendSupport", "HTTPMessageSignatures", "MargoDocuments", "RESTBackend", "SSHSignatures",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: settings),
     .testTarget(
@@ -161,6 +166,8 @@ let package = Package(
       dependencies: [
         "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "TestSupport",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: settings),
     .testTarget(
@@ -181,7 +188,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "DesiredStateTestingTests",
-      dependencies: ["DesiredState", "DesiredStateTesting"],
+      dependencies: ["DesiredState", "DesiredStateTesting", "SSHSignatures"],
       swiftSettings: settings),
     .testTarget(
       name: "FileBackendTests",

@@ -22,6 +22,7 @@ struct AcknowledgeCommand: AsyncParsableCommand {
   @Option(help: "The version of the manifest that the work was done under. (default: that of the applied state)")
   var manifestVersion: UInt64?
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var receipts: ReceiptOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
@@ -33,7 +34,7 @@ struct AcknowledgeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let output = Output(isJSON: json)
-    let backend = try agent.backends(for: [source], over: transport, store: store)[0]
+    let backend = try agent.backends(for: [source], over: transport, receipts: receipts, store: store)[0]
     try await reporting {
       let status = try await StoreStatus.read(store)
       // The work was done under the state that is applied, or is being applied now: an adopted one that is held back is not
@@ -58,6 +59,10 @@ struct AcknowledgeCommand: AsyncParsableCommand {
       let result = try await outbox.deliver(to: [backend], within: agent.timeout.duration)
       for (acknowledgement, source) in result.delivered {
         output.write(.acknowledged(acknowledgement, source: source))
+      }
+      for refused in result.refused {
+        output.write(.refused(refused))
+        if refused.acknowledgement.id == statement.id { throw ExitCode.rejected }
       }
       guard result.delivered.contains(where: { $0.0.id == statement.id }) else {
         let error = result.failure as? BackendError

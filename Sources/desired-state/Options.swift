@@ -23,6 +23,7 @@ struct AgentOptions: ParsableArguments {
 
   func validate() throws {
     guard !deviceName.isEmpty else { throw ValidationError("--device must not be empty.") }
+    guard timeout.duration > .zero else { throw ValidationError("--timeout must be more than 0.") }
   }
 
   func logger() -> Logger {
@@ -38,7 +39,8 @@ struct AgentOptions: ParsableArguments {
   ///   - store: the store beside which backends may keep what they can fetch again; nil if there is none.
   ///   - capabilities: the file of what fleet managers are to know of this device.
   func backends(
-    for addresses: [String], over transport: TransportOptions, store: String? = nil, capabilities: String? = nil
+    for addresses: [String], over transport: TransportOptions, receipts: ReceiptOptions? = nil, store: String? = nil,
+    capabilities: String? = nil
   ) throws -> [any DesiredStateBackend] {
     var registry = BackendRegistry()
     FileBackend.register(in: &registry)
@@ -51,6 +53,7 @@ struct AgentOptions: ParsableArguments {
     do {
       var settings = transport.settings
       settings[.capabilities] = capabilities
+      receipts?.add(to: &settings)
       let given = settings.keys
       let used = try addresses.reduce(into: Set<BackendSettings.Key>()) {
         $0.formUnion(try registry.settings(given, usedFor: $1))

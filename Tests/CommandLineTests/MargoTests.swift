@@ -180,4 +180,55 @@ import Testing
     #expect(posted.last?.contains(#""adoptedManifestVersion": 6"#) == true, "\(posted)")
     #expect(posted.last?.contains(#""deviceId": "gw/a""#) == true, "\(posted)")
   }
+
+  @Test func `a device that moves to another manager says so, and begins its version sequence anew`() async throws {
+    let (server, source) = try await manager(isSecure: false)
+    defer { withExtendedLifetime(server) {} }
+    let key = certificates.key("wfm-client")
+    let trust = ["--accept-unsigned", "--request-key", key]
+    try await publish(["press": "press: 1\n"], version: 41, client: "client-7")
+    #expect(try await site.follow(source + "?client=client-7", trust: trust).status == 0)
+    try await publish(["press": "press: 2\n"], version: 1, client: "client-7")
+    let refused = try await site.follow(source + "?client=client-7", trust: trust)
+    #expect(refused.status == 3 && refused.events.last?.code == "version-rollback", "\(refused)")
+    #expect(refused.events.last?.reason?.contains("another publisher") == true)
+    let id = try await Tool.succeed(
+      Tool.desiredState,
+      ["onboard", source, "--certificate", certificates.certificate("wfm-client"), "--request-key", key]
+        + ["--store", site.store])
+    #expect(id == "client-7\n")
+    #expect(try await site.follow(source + "?client=client-7", trust: trust).status == 0)
+    #expect(try await site.status().adopted?.version == 1)
+  }
+
+  @Test func `a base path that is missing is told with the address that was asked`() async throws {
+    let (server, source) = try await manager()
+    defer { withExtendedLifetime(server) {} }
+    let run = try await site.follow(source + "/nowhere", trust: options())
+    #expect(run.status == 5, "\(run)")
+    #expect(run.events.last?.reason?.contains("/nowhere/api/v1/deployments") == true, "\(run)")
+    #expect(run.events.last?.reason?.contains("base path") == true, "\(run)")
+  }
+
+  @Test(arguments: [
+    #"{"status": 422, "path": "/status", "body": {"type": "https://docs.margo.org/specification/problem-types#semantic-error", "title": "Semantic Error", "errors": [{"field": "components", "message": "lacks one"}]}}"#,
+    #"{"status": 403, "path": "/status", "body": {"type": "https://docs.margo.org/specification/problem-types#not-authorized", "title": "Not Authorized", "retryable": false}}"#,
+  ])
+  func `a status that is refused for good is given up and shown, and waits no longer`(problem: String) async throws {
+    let (server, source) = try await manager()
+    try await publish(["press": "press: 1\n"], version: 1)
+    #expect(try await site.follow(source, trust: options()).status == 0)
+    try site.write(problem, to: "report-problem")
+    let told = try await Tool.run(
+      Tool.desiredState,
+      ["acknowledge", source, "--store", site.store, "--document", "press", "--state", "installed", "--json"]
+        + Array(options().dropFirst()))
+    #expect(told.status == 3 && told.names == ["acknowledgement-refused"], "\(told)")
+    #expect(told.events.last?.problem?.contains("problem-types#") == true, "\(told)")
+    for _ in 1...2 { #expect(try await site.follow(source, trust: options()).status == 0) }
+    #expect(server.log.split(separator: "\n").count { $0.contains("\"POST\"") } == 1)
+    let shown = try await Tool.succeed(Tool.desiredState, ["status", "--store", site.store])
+    #expect(shown.contains("outbox") && !shown.contains("1 waiting"), "\(shown)")
+    #expect(shown.contains(problem.contains("errors") ? "lacks one" : "Not Authorized"), "\(shown)")
+  }
 }

@@ -30,7 +30,6 @@ struct AdminAPI: Sendable {
       Response(
         status: .ok, headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],
         body: .init { writer in
-          var writer = writer
           var last: [UInt8] = []
           while true {
             let now = try await snapshot()

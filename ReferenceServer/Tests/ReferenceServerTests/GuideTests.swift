@@ -20,7 +20,8 @@ import Testing
         certificates.file("press-42.key"),
       ]
       let (status, words) = try await onThread {
-        let script = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../Scripts/margo-guide").standardized
+        let script = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../Scripts/margo-guide")
+          .standardized
         let process = Process()
         let pipe = Pipe()
         process.executableURL = script

@@ -39,6 +39,9 @@ public struct BackendError: Error, Sendable, CustomStringConvertible {
   public let message: String
   /// Whether the same call may succeed later although nothing is changed on this device.
   public var isRetryable: Bool
+  /// Whether the source itself says that trying again is of no use: then it is not tried again, also where a person could
+  /// mend the trouble otherwise.
+  public var isFinal = false
   /// How long the source asked to wait.
   public var retryAfter: Duration?
   /// The kind of problem in the source's own words, if it names one: the `type` of problem details (RFC 9457), a URI. It is

@@ -16,9 +16,13 @@ public struct DeliveryHealth: Sendable, Equatable, Codable {
   public var lastError: SourceHealth.Failure?
   /// How long each recipient is left alone.
   public var patience: [String: SourceHealth.Patience] = [:]
+  /// What the recipients take between them: statements of documents, of states; nil before the first delivery.
+  var takes: BackendCapabilities?
 
   init() {}
 }
+
+extension BackendCapabilities: Codable {}
 
 /// Decides when ``StoreHealth`` is written down.
 struct HealthJournal: Sendable {
@@ -63,5 +67,6 @@ struct HealthJournal: Sendable {
     health.sources.mapValues(\.situation) != written.sources.mapValues(\.situation)
       || health.delivery.lastError?.code != written.delivery.lastError?.code
       || health.delivery.patience.mapValues(\.isAskedFor) != written.delivery.patience.mapValues(\.isAskedFor)
+      || health.delivery.takes != written.delivery.takes
   }
 }

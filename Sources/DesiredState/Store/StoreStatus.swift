@@ -31,10 +31,18 @@ public struct StoreStatus: Sendable, Equatable {
   public var waiting: Int
   /// When the oldest of them was made.
   public var oldest: Date?
+  /// How many of those no recipient takes: they are kept for one that does, and are no trouble.
+  public var untaken: Int
+  /// When the oldest was made of those that a recipient takes.
+  public var oldestTaken: Date?
   /// Files of the outbox that cannot be read, and were set aside.
   public var unreadable: [String]
+  /// Acknowledgements that were refused for good and given up, newest last.
+  public var refusedAcknowledgements: [RefusedAcknowledgement]
   /// What operators reset, newest last.
   public var resets: [ResetRecord]
+  /// The newest signed time of any manifest adopted so far: no clock that is behind it is believed.
+  public var newestSigned: Date?
 
   /// Reads the status of the store at a path.
   ///
@@ -50,14 +58,17 @@ public struct StoreStatus: Sendable, Equatable {
       // The same acknowledgement in the record and in the outbox counts once.
       let waiting = outbox.waiting + record.statements.filter { said in !outbox.waiting.contains { $0.id == said.id } }
       let health = layout.readHealth()
+      let taken = waiting.filter { health.delivery.takes?.contains($0.capability) ?? true }
       return StoreStatus(
         adopted: record.adopted, applied: record.applied,
         refused: record.refusals.values.sorted { ($0.at, $0.source) < ($1.at, $1.source) }, floor: record.floor,
         trust: record.trust, revokedSigners: record.revokedSigners ?? [],
         history: record.history, rollback: record.rollback, attempt: record.attempt, approved: record.approved,
         sources: health.sources, delivery: health.delivery, waiting: waiting.count,
-        oldest: waiting.map(\.time).min(), unreadable: outbox.unreadable,
-        resets: record.resets)
+        oldest: waiting.map(\.time).min(), untaken: waiting.count - taken.count, oldestTaken: taken.map(\.time).min(),
+        unreadable: outbox.unreadable,
+        refusedAcknowledgements: record.refusedStatements ?? [], resets: record.resets,
+        newestSigned: record.newestSigned)
     }
   }
 }

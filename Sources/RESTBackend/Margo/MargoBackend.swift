@@ -97,7 +97,7 @@ public final class MargoBackend: DesiredStateBackend {
     else {
       return .absent(
         .manifest,
-        "\(source) answers that nothing is there (404 or 410): it has no manifest for this client, or the base path is missing from the address"
+        "\(try api.manifest) answers that nothing is there (404 or 410): it has no manifest for this client, or the base path is missing from the address (what stands before /api/v1; with many managers nothing does)"
       )
     }
     // The channel is what vouches, and it is the manager's own.
