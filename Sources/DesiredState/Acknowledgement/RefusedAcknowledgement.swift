@@ -1,6 +1,6 @@
 /// An acknowledgement that was given up: every recipient that takes its kind refused it for good.
 ///
-/// It is no longer sent. The next one about the same subject is, and a reset of what was refused sends this one again.
+/// It is no longer sent. The next one about the same subject is, and a reset of the refusals sends this one again.
 public struct RefusedAcknowledgement: Sendable, Equatable, Codable {
   public var acknowledgement: Acknowledgement
   /// The recipient that refused it, the last if there were several.

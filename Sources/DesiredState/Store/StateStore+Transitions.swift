@@ -264,7 +264,7 @@ extension StateStore {
     }
   }
 
-  /// Something newer about these subjects was delivered: what was given up before is history.
+  /// Something newer about these subjects was delivered: an earlier refusal is history.
   func forgetRefused(about subjects: some Collection<Acknowledgement.Subject>) throws {
     guard let refused = record.refusedStatements else { return }
     let rest = refused.filter { !subjects.contains($0.acknowledgement.subject) }
