@@ -147,8 +147,8 @@ let package = Package(
     .testTarget(
       name: "DesiredStateTests",
       dependencies: [
-        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", .product(name: "Logging", package: "swift-log"),
-        .product(name: "CoreMetrics", package: "swift-metrics"),
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "TestSupport",
+        .product(name: "CoreMetrics", package: "swift-metrics"), .product(name: "Logging", package: "swift-log"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: settings),

@@ -42,7 +42,7 @@ extension DropWriter {
   ///
   /// Devices look for it when a manifest needs it: every manifest published after it does.
   ///
-  /// - Throws: ``PublicationError``; ``FileError``; what the signer throws.
+  /// - Throws: ``PublicationError``; `FileError`; what the signer throws.
   public func publishTrust(
     _ options: TrustPublicationOptions, signer: any ManifestSigner
   ) async throws -> TrustPublication {

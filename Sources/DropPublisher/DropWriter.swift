@@ -25,7 +25,7 @@ public struct DropWriter: Sendable {
 
   /// The documents of a directory: its regular files, named by their relative paths, hidden ones left out.
   ///
-  /// - Throws: ``VerificationError`` if there is a symbolic link or special file, or too many files; ``FileError`` if the
+  /// - Throws: `VerificationError` if there is a symbolic link or special file, or too many files; `FileError` if the
   ///   directory cannot be read, or is not there.
   public func documents(in directory: String) async throws -> [DocumentFile] {
     try await worker.run {
@@ -38,8 +38,8 @@ public struct DropWriter: Sendable {
   /// Publishes documents as the next version; none at all is a state too, an explicitly empty one.
   ///
   /// - Returns: the publication; it is durable.
-  /// - Throws: ``PublicationError``; ``VerificationError`` if ids or limits would be refused by every device;
-  ///   ``FileError``; what the signer throws; `CancellationError`.
+  /// - Throws: ``PublicationError``; `VerificationError` if ids or limits would be refused by every device;
+  ///   `FileError`; what the signer throws; `CancellationError`.
   public func publish(
     _ documents: [DocumentFile], options: PublicationOptions = PublicationOptions(),
     signer: (any ManifestSigner)? = nil

@@ -8,8 +8,10 @@ public struct GitDropPublisher: Sendable {
   /// The repository and the place in it, without a user's name.
   public var source: String { branch.source }
 
-  /// - Parameter address: as a source's, with `ref=` naming a branch, which need not exist yet, and `path=` the drop.
-  /// - Throws: ``SourceAddressError`` if the address or a setting cannot be used.
+  /// - Parameters:
+  ///   - address: as a source's, with `ref=` naming a branch, which need not exist yet, and `path=` the drop.
+  ///   - context: settings of the transport, such as credentials.
+  /// - Throws: `SourceAddressError` if the address or a setting cannot be used.
   public init(_ address: SourceAddress, context: BackendContext) throws {
     branch = try GitBranch(address, context: context)
   }
@@ -24,7 +26,7 @@ public struct GitDropPublisher: Sendable {
   ///   - time: when the commit is made.
   ///   - sign: an armored SSH signature over a commit, in the namespace `git`; nil leaves it unsigned.
   ///   - write: is given a directory with the drop as it is published now, changes it, and returns the commit's message.
-  /// - Throws: what `write` and `sign` throw; ``BackendError``; ``FileError``; `CancellationError`.
+  /// - Throws: what `write` and `sign` throw; `BackendError`; `FileError`; `CancellationError`.
   public func publish(
     at time: Date, sign: (@Sendable ([UInt8]) async throws -> [UInt8])?,
     _ write: @escaping @Sendable (String) async throws -> String

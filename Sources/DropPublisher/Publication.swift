@@ -12,7 +12,7 @@ public protocol ManifestSigner: Sendable {
 
 /// A file that is to be published as a document.
 public struct DocumentFile: Sendable, Hashable {
-  /// The document's id: see ``DocumentID``.
+  /// The document's id: see `DocumentID`.
   public var id: String
   /// Where the file is.
   public var path: String

@@ -94,8 +94,8 @@ public final class FileBackend: DesiredStateBackend {
 
   /// Looks at the path once. If the source is unchanged, `manifest.json` is read and digested and nothing else opened.
   ///
-  /// - Throws: ``BackendError`` with `unreachable` if nothing is there, `forbidden`, or `timeout` if the file system does
-  ///   not answer; ``VerificationError`` if the state is over a limit or cannot be read; `CancellationError`.
+  /// - Throws: `BackendError` with `unreachable` if nothing is there, `forbidden`, or `timeout` if the file system does
+  ///   not answer; `VerificationError` if the state is over a limit or cannot be read; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let began = ContinuousClock.now
     let access = Access(worker: looking, timeout: request.timeout, source: source)
@@ -116,10 +116,10 @@ public final class FileBackend: DesiredStateBackend {
     ChangeWatcher.hints(at: source) { [seen] in seen.value }
   }
 
-  /// Writes a receipt into the drop, under `acknowledgements/<device>/`: see ``Receipt``. The same acknowledgement again
+  /// Writes a receipt into the drop, under `acknowledgements/<device>/`: see `Receipt`. The same acknowledgement again
   /// is the same file, and a newer one about the same subject takes its place.
   ///
-  /// - Throws: ``BackendError`` with `unreachable`, `forbidden` or `server-error` if it cannot be written now, and
+  /// - Throws: `BackendError` with `unreachable`, `forbidden` or `server-error` if it cannot be written now, and
   ///   `unsupported` if the source is a bundle or a plain directory, where a receipt would become a document;
   ///   `CancellationError`.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {

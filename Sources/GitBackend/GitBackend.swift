@@ -60,7 +60,7 @@ public final class GitBackend: DesiredStateBackend {
 
   /// A backend for an address, with the settings of a context; nothing is connected to yet.
   ///
-  /// - Throws: ``SourceAddressError`` if the address or a setting cannot be used.
+  /// - Throws: `SourceAddressError` if the address or a setting cannot be used.
   public convenience init(_ address: SourceAddress, context: BackendContext) throws {
     let address = try GitAddress(address)
     let receipts = try address.receiptsAddress.map { try GitAddress(try SourceAddress($0)) } ?? address
@@ -90,7 +90,7 @@ public final class GitBackend: DesiredStateBackend {
 
   /// Looks at the reference once. If it leads where it did, one question is all that is asked.
   ///
-  /// - Throws: ``BackendError`` if the repository cannot be reached, before the timeout; ``VerificationError`` if its state is
+  /// - Throws: `BackendError` if the repository cannot be reached, before the timeout; `VerificationError` if its state is
   ///   there is over a limit or no state; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     try await withTimeout(request.timeout) { [self] in
@@ -214,10 +214,10 @@ public final class GitBackend: DesiredStateBackend {
 
   // MARK: - Acknowledging
 
-  /// Commits a receipt to the device's branch, `acknowledgements/<device>`, and pushes it: see ``Receipt``. The same
+  /// Commits a receipt to the device's branch, `acknowledgements/<device>`, and pushes it: see `Receipt`. The same
   /// acknowledgement again is the same tree, and makes no commit.
   ///
-  /// - Throws: ``BackendError``, with `forbidden` if the credentials only read; `CancellationError`.
+  /// - Throws: `BackendError`, with `forbidden` if the credentials only read; `CancellationError`.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
     guard address.takesReceipts else {
       throw BackendError(.unsupported, "\(source) takes no receipts, as its address says ('receipts=none')")

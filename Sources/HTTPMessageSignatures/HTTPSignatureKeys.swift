@@ -33,7 +33,9 @@ public struct HTTPSigningKey: Sendable, CustomStringConvertible {
 
   /// A private key in PEM form (PKCS #8, SEC 1 or PKCS #1), without a passphrase. The kind of key says the algorithm.
   ///
-  /// - Parameter rsa: what an RSA key signs by.
+  /// - Parameters:
+  ///   - pem: the text of the PEM file.
+  ///   - rsa: what an RSA key signs by.
   /// - Throws: ``HTTPSignatureError`` if it cannot be read.
   public init(pem: String, rsa: HTTPSignatureAlgorithm = .rsaPKCS1SHA256) throws(HTTPSignatureError) {
     if let key = try? P256.Signing.PrivateKey(pemRepresentation: pem) {
@@ -106,7 +108,9 @@ public struct HTTPVerificationKey: Sendable {
 
   /// A public key in PEM form (SubjectPublicKeyInfo).
   ///
-  /// - Parameter rsa: what signatures by an RSA key have to be.
+  /// - Parameters:
+  ///   - pem: the text of the PEM file.
+  ///   - rsa: what signatures by an RSA key have to be.
   /// - Throws: ``HTTPSignatureError`` if it cannot be read.
   public init(pem: String, rsa: HTTPSignatureAlgorithm = .rsaPKCS1SHA256) throws(HTTPSignatureError) {
     if let key = try? P256.Signing.PublicKey(pemRepresentation: pem) {

@@ -42,6 +42,7 @@ extension HTTPSignedMessage {
   /// ``HTTPContentDigest``.
   ///
   /// - Parameters:
+  ///   - requirements: what it must cover, and how old it may be.
   ///   - label: the only signature to look at; nil: any.
   ///   - now: the verifier's time.
   ///   - key: finds the key for a signature's parameters; nil if none is known.

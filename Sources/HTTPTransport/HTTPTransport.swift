@@ -70,6 +70,7 @@ public final class HTTPTransport: Sendable {
   ///   - body: What to send along; nil for a request without content.
   ///   - limits: Instead of the configuration's.
   ///   - deadline: For everything until the end of the body, instead of the configuration's timeout.
+  ///   - isolation: the caller's.
   /// - Throws: ``HTTPTransportError``. A response with an error status is not an error here.
   public func send(
     _ request: HTTPRequest, body: [UInt8]? = nil, limits: HTTPLimits? = nil,

@@ -3,7 +3,7 @@ import DesiredStateSupport
 extension AllowedSigners {
   /// Reads an `allowed_signers` file.
   ///
-  /// - Throws: ``FileError`` if it cannot be read; ``AllowedSignersError``, which names the line, if it cannot be parsed.
+  /// - Throws: `FileError` if it cannot be read; ``AllowedSignersError``, which names the line, if it cannot be parsed.
   public static func read(_ path: String) async throws -> AllowedSigners {
     try await Worker("desired-state.trust").run {
       guard let bytes = try Files.read(path, limit: maximumFileSize),

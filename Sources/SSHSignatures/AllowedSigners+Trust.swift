@@ -18,8 +18,12 @@ extension AllowedSigners {
   ///
   /// This says nothing about the signature itself: ask `SSHSignature.verify`.
   ///
-  /// - Parameter named: whether a line must name the namespace. ssh-keygen lets a line without `namespaces=` sign
-  ///   anything; where a key decides about other keys, that may be more than its owner meant.
+  /// - Parameters:
+  ///   - signature: the signature.
+  ///   - namespace: what it must be made for.
+  ///   - named: whether a line must name the namespace. ssh-keygen lets a line without `namespaces=` sign anything;
+  ///     where a key decides about other keys, that may be more than its owner meant.
+  ///   - time: when the key must be valid.
   public func trust(of signature: SSHSignature, namespace: String, named: Bool = false, at time: Date) -> Trust {
     guard let certificate = signature.certificate else {
       return trust(of: signature.publicKey, namespace: namespace, named: named, at: time)

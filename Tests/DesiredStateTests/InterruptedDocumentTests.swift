@@ -2,6 +2,7 @@ import DesiredState
 import DesiredStateTesting
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Documents that break off") struct InterruptedDocumentTests {

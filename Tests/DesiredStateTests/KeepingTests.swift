@@ -1,6 +1,7 @@
 import DesiredStateTesting
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DesiredState

@@ -2,46 +2,8 @@ import DesiredState
 import DesiredStateTesting
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
-
-/// A store of its own, a virtual clock, and a record of everything that happened.
-final class Agent: Sendable {
-  let path = NSTemporaryDirectory() + "agent-\(UUID().uuidString)"
-  let clock = VirtualClock()
-  let events = Mutex<[ReconcilerEvent]>([])
-  let updates = Mutex<[Update]>([])
-  /// Thrown by the handler while it is set.
-  let fault = Mutex<(any Error)?>(nil)
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func reconciler(
-    _ sources: [any DesiredStateBackend], policy: TrustPolicy, interval: Duration = .seconds(30), jitter: Double = 0
-  ) async throws -> Reconciler {
-    Reconciler(
-      sources: sources, store: try await StateStore.open(path),
-      configuration: .init(
-        policy: policy, device: "press-42", schedule: Schedule(interval: interval, jitter: jitter), clock: clock,
-        now: { [clock] in clock.date }, random: { 1 }),
-      observe: { [self] event in events.withLock { $0.append(event) } }, apply: apply)
-  }
-
-  private func apply(_ update: Update) async throws {
-    if let error = fault.withLock({ $0 }) { throw error }
-    updates.withLock { $0.append(update) }
-    try await update.report(
-      (update.added + update.modified).map { DocumentStatus(documentID: $0.id, state: .installed) }
-        + update.removed.map { DocumentStatus(documentID: $0.id, state: .removed) })
-  }
-
-  /// One cycle by a process that starts, looks once, and ends.
-  func cycle(_ sources: [any DesiredStateBackend], policy: TrustPolicy) async throws -> Reconciler.Outcome {
-    let reconciler = try await reconciler(sources, policy: policy)
-    let outcome = try await reconciler.runOnce()
-    await reconciler.store.close()
-    return outcome
-  }
-}
 
 extension Reconciler.Outcome {
   var word: String {

@@ -1,6 +1,7 @@
 import DesiredState
 import DesiredStateTesting
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("The store")

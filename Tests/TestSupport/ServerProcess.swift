@@ -26,7 +26,14 @@ package final class ServerProcess: Sendable {
   }
 
   /// Starts it, and returns when it listens.
-  package func start() async throws { try await onThread { [self] in try launch() } }
+  package func start() async throws {
+    try await onThread { [self] in try launch() }
+    do {
+      try await until("\(arguments[0]) listens") { endpoints.allSatisfy(\.isServed) }
+    } catch {
+      throw failure()
+    }
+  }
 
   /// Ends it, and returns when it is gone.
   package func stop() async throws { try await onThread { [self] in running.withLock { $0 = nil } } }
@@ -51,11 +58,6 @@ package final class ServerProcess: Sendable {
       """
     let shell = try ChildProcess(["env", "PATH=\(Self.path)", "sh", "-c", script, output] + arguments)
     guard let identifier = shell.readLine().flatMap({ pid_t($0) }) else { throw failure() }
-    let limit = ContinuousClock.now + .seconds(30)
-    while !endpoints.allSatisfy(\.isServed) {
-      guard ContinuousClock.now < limit else { throw failure() }
-      usleep(5000)
-    }
     running.withLock { $0 = Running(shell: shell, identifier: identifier) }
   }
 

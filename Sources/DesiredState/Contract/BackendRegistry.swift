@@ -21,8 +21,11 @@ public struct BackendRegistry: Sendable {
   /// Lets a factory serve a scheme, given without the colon and in lower case; the last registration counts.
   /// A path without a scheme is served by `file`.
   ///
-  /// - Parameter settings: the keys of the ``BackendContext/settings`` that the backend has a use for: it is given these
-  ///   alone. Nil: all, and the backend knows what to make of them.
+  /// - Parameters:
+  ///   - scheme: the scheme of its addresses, in lower case.
+  ///   - settings: the keys of the ``BackendContext/settings`` that the backend has a use for: it is given these
+  ///     alone. Nil: all, and the backend knows what to make of them.
+  ///   - factory: makes a backend of an address.
   public mutating func register(
     _ scheme: String, settings: Set<BackendSettings.Key>? = nil, _ factory: @escaping Factory
   ) {

@@ -1,7 +1,7 @@
 /// A setting of backends, declared once: its name, its words for messages, and its type.
 ///
 /// A backend that has a use for a setting of its own declares it as a constant beside itself, and names it when it
-/// registers (``BackendRegistry/register(_:settings:_:)``). Settings that several backends share are declared with the
+/// registers with the ``BackendRegistry``. Settings that several backends share are declared with the
 /// contract, in ``BackendSettings``.
 public struct BackendSetting<Value: Sendable>: Sendable {
   /// What tells it from other settings, whatever their types.

@@ -20,7 +20,12 @@ public struct FetchedState: Sendable {
 
   /// A state whose manifest is the publisher's.
   ///
-  /// - Parameter evidence: what else speaks for the state, given its revision.
+  /// - Parameters:
+  ///   - manifest: the manifest's exact bytes.
+  ///   - signatures: armored SSH signatures over them.
+  ///   - evidence: what else speaks for the state, given its revision.
+  ///   - origin: what the source calls this state.
+  ///   - documents: reads the documents.
   public init(
     manifest: [UInt8], signatures: [[UInt8]], evidence: (Revision) -> [any StateEvidence] = { _ in [] },
     origin: Origin = Origin(), documents: any DocumentReader
@@ -33,7 +38,11 @@ public struct FetchedState: Sendable {
 
   /// A state of a source without a manifest: one is made from the list of its documents, without a version.
   ///
-  /// - Parameter evidence: what speaks for the state, given its revision.
+  /// - Parameters:
+  ///   - references: the documents that are there.
+  ///   - evidence: what speaks for the state, given its revision.
+  ///   - origin: what the source calls this state.
+  ///   - documents: reads the documents.
   public init(
     synthesisedFrom references: [DocumentReference], evidence: (Revision) -> [any StateEvidence] = { _ in [] },
     origin: Origin = Origin(), documents: any DocumentReader

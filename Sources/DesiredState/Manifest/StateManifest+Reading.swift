@@ -5,6 +5,7 @@ extension StateManifest {
   /// Reads a manifest from its bytes, in memory that follows from the part that is kept.
   ///
   /// - Parameters:
+  ///   - bytes: the manifest's bytes: UTF-8, without a byte-order mark.
   ///   - requiresVersion: false only for a manifest this package synthesised itself.
   ///   - maximumDocumentCount: with more documents it is refused before they are all read.
   /// - Throws: ``VerificationError`` with `manifest-malformed`, `unsupported-digest` or `limit-exceeded`.

@@ -1,6 +1,6 @@
 import CoreMetrics
 
-/// What is counted and timed (swift-metrics). Without a backend bootstrapped it costs nothing.
+/// The counters and timers (swift-metrics). Without a backend bootstrapped it costs nothing.
 ///
 /// Labels and dimensions are few and fixed: no document's name, no version.
 struct LoopMetrics: Sendable {

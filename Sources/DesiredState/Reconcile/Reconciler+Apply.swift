@@ -151,7 +151,7 @@ extension Reconciler {
     try result.get()
   }
 
-  /// Takes over what is known of earlier tries, of this process or the one before.
+  /// Takes over the record of earlier tries, of this process or the one before.
   private func rememberAttempts(at adopted: AdoptedState) async {
     let attempt = await store.attempt
     let now = configuration.now()

@@ -3,7 +3,7 @@ import FoundationEssentials
 import Logging
 import Synchronization
 
-/// What was said last of each subject, so that a situation is one line in the log however long it lasts.
+/// The last message of each subject, so that a situation is one line in the log however long it lasts.
 final class Situations: Sendable {
   private let known = Mutex<[String: String]>([:])
 

@@ -30,6 +30,7 @@ extension Reconciler {
     let start = stopwatch.elapsed
     reportClock()
     try await noteRevokedSigners()
+    await store.collectGarbageIfDue()
     let outcome =
       switch configuration.preference {
       case .first: try await pollInOrder(isAskedFor)

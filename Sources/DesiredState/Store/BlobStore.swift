@@ -183,7 +183,7 @@ struct BlobStore: Sendable {
   /// Bytes of all blobs.
   func totalSize() throws(FileError) -> UInt64 { try Self.size(of: directory) }
 
-  /// Bytes of what is on its way in.
+  /// Bytes on their way in.
   func draftedSize() throws(FileError) -> UInt64 { try Self.size(of: incoming) }
 
   private static func size(of directory: String) throws(FileError) -> UInt64 {

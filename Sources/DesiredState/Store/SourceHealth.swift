@@ -28,12 +28,6 @@ public struct SourceHealth: Sendable, Equatable, Codable {
     public var message: String
     /// When, by the device's clock.
     public var at: Date
-
-    init(code: BackendError.Code, message: String, at: Date) {
-      self.code = code
-      self.message = message
-      self.at = at
-    }
   }
 
   /// A time during which something is not tried again.
@@ -46,13 +40,6 @@ public struct SourceHealth: Sendable, Equatable, Codable {
     public var failures: Int
     /// Whether the source asked for it.
     public var isAskedFor: Bool
-
-    init(since: Date, until: Date, failures: Int, isAskedFor: Bool) {
-      self.since = since
-      self.until = until
-      self.failures = failures
-      self.isAskedFor = isAskedFor
-    }
 
     /// Whether it still holds at a time.
     public func holds(at now: Date) -> Bool { since <= now && now < until }

@@ -24,7 +24,7 @@ public struct StateDifference: Sendable, Equatable {
     public var after: Digest?
   }
 
-  /// What differs: what is removed first, then the rest in the publisher's order.
+  /// The differences: removed documents first, then the rest in the publisher's order.
   public var changes: [Change]
 
   /// The difference between two lists of documents.
@@ -44,7 +44,9 @@ public struct StateDifference: Sendable, Equatable {
   /// The difference between two states that a store keeps, read without disturbing the agent that has it.
   ///
   /// - Parameters:
-  ///   - from: a version; nil: the applied state, or if that is `to`, the one adopted before it; nothing if there is none.
+  ///   - path: the store's directory.
+  ///   - from: a version; nil: the applied state, or if that is `to`, the one adopted before it; nothing if there is
+  ///     none.
   ///   - to: a version; nil: the adopted state.
   /// - Throws: ``StoreError`` with `notKept` if a state is not kept, or `documentDamaged`; ``FileError``.
   public static func read(store path: String, from: UInt64? = nil, to: UInt64? = nil) async throws -> StateDifference {
@@ -70,7 +72,9 @@ public struct StateDifference: Sendable, Equatable {
 
   /// The documents of a state that a store keeps.
   ///
-  /// - Parameter version: a version; nil: the adopted state, and no document if there is none.
+  /// - Parameters:
+  ///   - path: the store's directory.
+  ///   - version: a version; nil: the adopted state, and no document if there is none.
   /// - Throws: as ``read(store:from:to:)``.
   public static func documents(ofStore path: String, version: UInt64? = nil) async throws -> [DocumentReference] {
     let status = try await StoreStatus.read(path)

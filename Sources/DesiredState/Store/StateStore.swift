@@ -37,6 +37,7 @@ public actor StateStore {
   /// Opens the store in a directory, creating it if it is not there.
   ///
   /// - Parameters:
+  ///   - path: the directory.
   ///   - keeping: how many states to keep, the adopted one included. The documents of older ones are removed.
   ///   - maximumSize: how many bytes the documents and manifests may have together; nil: as many as the disk allows.
   /// - Throws: ``StoreError`` if another process has it, or its records are damaged, gone, or of another version;

@@ -4,7 +4,7 @@ import DesiredStateSupport
 public struct StoreCheck: Sendable, Equatable {
   /// How many manifests and documents were read.
   public var read: Int
-  /// What is damaged or gone, each in words.
+  /// Damaged and lost parts, each in words.
   public var damaged: [String]
 
   /// Reads every manifest and document of every state that the store at a path keeps.

@@ -48,6 +48,8 @@ struct StoreRecord: Sendable, Equatable, Codable {
   var trust: TrustState?
   /// Those signers of the adopted state whose keys were revoked since.
   var revokedSigners: [Signer]?
+  /// Whether something could not be removed when it was no longer needed.
+  var hasGarbage: Bool?
   /// What operators reset, newest last.
   var resets: [ResetRecord] = []
 

@@ -21,7 +21,7 @@ public enum StoreRequest: Sendable, Equatable, Codable {
     case left
   }
 
-  /// Does what is asked if no agent has the store, and else leaves it for the agent.
+  /// Does it at once if no agent has the store, and else leaves it for the agent.
   ///
   /// - Parameters:
   ///   - path: the store's directory.

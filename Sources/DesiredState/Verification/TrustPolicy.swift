@@ -68,7 +68,10 @@ public struct TrustPolicy: Sendable {
 
   /// Signatures by `threshold` distinct keys of an `allowed_signers` file; by one key if the threshold is below 1.
   ///
-  /// - Parameter trustThreshold: how many distinct keys must sign the first trust update; nil for `threshold`.
+  /// - Parameters:
+  ///   - signers: whose signatures count.
+  ///   - threshold: how many distinct keys must sign a manifest.
+  ///   - trustThreshold: how many distinct keys must sign the first trust update; nil for `threshold`.
   public static func signatures(
     by signers: AllowedSigners, threshold: Int = 1, trustThreshold: Int? = nil
   ) -> TrustPolicy {

@@ -27,9 +27,15 @@ public struct Verifier: Sendable {
   public let limits: Limits
 
   /// - Parameters:
+  ///   - policy: which evidence is enough.
+  ///   - device: this device's name.
+  ///   - floor: the highest version adopted so far; nil for none.
+  ///   - requiresSuccessor: whether a state without a version must be shown to follow on the adopted one.
+  ///   - followsDrop: whether the adopted state is a signed drop.
   ///   - now: the device's clock.
-  ///   - newestSigned: the newest `issued` of any signed manifest adopted so far. A clock that stands before it (a flat
-  ///     battery, 1970) is known to be wrong, and that time is used instead.
+  ///   - newestSigned: the newest `issued` of any signed manifest adopted so far. A clock that stands before it (a
+  ///     flat battery, 1970) is known to be wrong, and that time is used instead.
+  ///   - limits: bounds on counts and sizes.
   public init(
     policy: TrustPolicy, device: String, floor: VersionFloor? = nil, requiresSuccessor: Bool = false,
     followsDrop: Bool = false, now: Date, newestSigned: Date? = nil, limits: Limits = Limits()

@@ -150,7 +150,7 @@ public struct SourceTraffic: Sendable, Equatable {
   /// How many bytes left the source.
   public var bytes: UInt64?
 
-  /// What is known of the traffic; nil for the rest.
+  /// The known parts of the traffic; nil for the rest.
   public init(manifestReads: Int? = nil, documentReads: [Digest: Int]? = nil, bytes: UInt64? = nil) {
     self.manifestReads = manifestReads
     self.documentReads = documentReads

@@ -30,7 +30,9 @@ public struct ConformanceTable: Sendable {
 
   /// Holds a report against its column, or writes the column.
   ///
-  /// - Parameter isRecording: whether to write.
+  /// - Parameters:
+  ///   - report: the report of a run.
+  ///   - isRecording: whether to write.
   /// - Returns: the difference to the column, in words; nil if there is no difference.
   /// - Throws: an error of the file system.
   public func check(_ report: ConformanceReport, isRecording: Bool) throws -> String? {

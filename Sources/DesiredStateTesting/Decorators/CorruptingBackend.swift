@@ -7,6 +7,7 @@ public struct CorruptingBackend<Base: DesiredStateBackend>: BackendDecorator {
   private let dice: Dice
 
   /// - Parameters:
+  ///   - base: the backend that is decorated.
   ///   - probability: how likely each manifest, signature and piece of a document is changed, from 0 to 1.
   ///   - seed: the same seed changes the same bits, operation by operation.
   public init(_ base: Base, corrupting probability: Double, seed: UInt64) {

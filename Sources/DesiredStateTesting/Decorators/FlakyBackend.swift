@@ -10,6 +10,7 @@ public struct FlakyBackend<Base: DesiredStateBackend>: BackendDecorator {
   private let dice: Dice
 
   /// - Parameters:
+  ///   - base: the backend that is decorated.
   ///   - probability: how likely each operation, and each piece of a document, fails, from 0 to 1.
   ///   - error: what it fails with.
   ///   - seed: the same seed gives the same failures, operation by operation.

@@ -8,6 +8,7 @@ public struct SlowBackend<Base: DesiredStateBackend>: BackendDecorator {
   private let dice: Dice
 
   /// - Parameters:
+  ///   - base: the backend that is decorated.
   ///   - range: how much longer, at least and at most.
   ///   - clock: what the time passes by.
   ///   - seed: the same seed gives the same delays, operation by operation.

@@ -14,6 +14,7 @@ public struct StaleBackend<Base: DesiredStateBackend>: BackendDecorator {
   private let past = Past()
 
   /// - Parameters:
+  ///   - base: the backend that is decorated.
   ///   - probability: how likely a fetch answers with an earlier state, from 0 to 1, once there is one.
   ///   - seed: the same seed gives the same answers, fetch by fetch.
   public init(_ base: Base, replaying probability: Double, seed: UInt64) {

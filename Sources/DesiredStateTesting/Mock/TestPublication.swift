@@ -35,7 +35,14 @@ public struct TestPublication: Sendable, Hashable {
 
   /// Puts a state together as `desired-state publish` does.
   ///
-  /// - Parameter withSizes: whether the manifest says how long each document is.
+  /// - Parameters:
+  ///   - version: the manifest's version.
+  ///   - documents: the documents by id.
+  ///   - device: the device that it names; nil for any.
+  ///   - issued: when it was made; nil: it does not say.
+  ///   - expires: when it expires; nil for never.
+  ///   - signers: who signs it.
+  ///   - withSizes: whether the manifest says how long each document is.
   public init(
     version: UInt64, documents: [String: [UInt8]], device: String? = nil, issued: Date? = nil, expires: Date? = nil,
     signers: [TestSigner] = [TestSigner()], withSizes: Bool = true

@@ -28,14 +28,14 @@ public final class RESTBackend: DesiredStateBackend {
   ///
   /// - Parameters:
   ///   - manifest: the URL of `manifest.json`. A query goes to the server with the manifest's own requests.
-  ///   - receipts: where acknowledgements are PUT, as `<receipts>/<device>/…` (see ``Receipt``): a URL, or a reference
+  ///   - receipts: where acknowledgements are PUT, as `<receipts>/<device>/…` (see `Receipt`): a URL, or a reference
   ///     relative to the manifest, such as `acknowledgements/`. Nil: there is no way back.
   ///   - transport: how to get there. Other backends may use the same one.
   ///   - allowsPlainHTTP: whether `http:` may be used to reach another machine than this one. Signatures protect what
   ///     arrives; nothing then protects who sees it.
   ///   - fullLookInterval: after how long the manifest is asked for as a whole, in place of whether it has changed. Servers
   ///     make entity tags of a file's time and size, and two publications may have both in common.
-  /// - Throws: ``SourceAddressError`` if an address cannot be used.
+  /// - Throws: `SourceAddressError` if an address cannot be used.
   public init(
     manifest: String, receipts: String? = nil, transport: HTTPTransport, allowsPlainHTTP: Bool = false,
     fullLookInterval: Duration = .seconds(3600)
@@ -82,7 +82,7 @@ public final class RESTBackend: DesiredStateBackend {
 
   /// Looks once: one conditional GET if nothing is new.
   ///
-  /// - Throws: ``BackendError``; ``VerificationError`` with `limit-exceeded`; `CancellationError`.
+  /// - Throws: `BackendError`; `VerificationError` with `limit-exceeded`; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let deadline = ContinuousClock.now + request.timeout
     let now = Int(Date().timeIntervalSince1970)
@@ -139,7 +139,7 @@ public final class RESTBackend: DesiredStateBackend {
   /// Puts a receipt at `<receipts>/<device>/…`. The same acknowledgement again is the same file, and a newer one about
   /// the same subject takes its place (RFC 9110 section 9.3.4).
   ///
-  /// - Throws: ``BackendError``; `CancellationError`.
+  /// - Throws: `BackendError`; `CancellationError`.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
     guard let receipts else {
       throw BackendError(

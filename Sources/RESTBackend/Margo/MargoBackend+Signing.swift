@@ -57,8 +57,10 @@ extension MargoBackend {
   ///   - certificate: the device's X.509 certificate in PEM form.
   ///   - key: its private key.
   ///   - transport: how to get there.
-  /// - Returns: the client's id, for ``init(base:clientID:device:transport:signRequest:allowsPlainHTTP:)``.
-  /// - Throws: ``SourceAddressError`` if the address or the certificate cannot be used; ``BackendError`` with `forbidden`
+  ///   - allowsPlainHTTP: whether an address without TLS is taken.
+  ///   - timeout: how long it may take.
+  /// - Returns: the client's id, for ``init(base:clientID:device:transport:signRequest:responseKey:allowsPlainHTTP:)``.
+  /// - Throws: `SourceAddressError` if the address or the certificate cannot be used; `BackendError` with `forbidden`
   ///   if the manager rejects the device; `CancellationError`.
   public static func onboard(
     base: String, certificate: String, key: HTTPSigningKey, transport: HTTPTransport, allowsPlainHTTP: Bool = false,

@@ -35,7 +35,7 @@ public final class MargoBackend: DesiredStateBackend {
   ///   - responseKey: the manager's key, if it signs its responses (RFC 9421): then every manifest has to bear its
   ///     signature, which vouches for it also through proxies that inspect TLS. See ``verify(_:with:)``.
   ///   - allowsPlainHTTP: whether `http:` may be used to reach another machine than this one.
-  /// - Throws: ``SourceAddressError`` if the address cannot be used.
+  /// - Throws: `SourceAddressError` if the address cannot be used.
   public init(
     base: String, clientID: String? = nil, device: String, transport: HTTPTransport, signRequest: SignRequest? = nil,
     responseKey: HTTPVerificationKey? = nil, allowsPlainHTTP: Bool = false
@@ -55,7 +55,7 @@ public final class MargoBackend: DesiredStateBackend {
   /// The server has to be that, whatever its host name; it is checked before the first byte of a request is sent. A
   /// certificate without such a name leaves the configuration as it is: then the host name is what counts.
   ///
-  /// - Throws: ``SourceAddressError`` if the certificate cannot be read or has more than one name.
+  /// - Throws: `SourceAddressError` if the certificate cannot be read or has more than one name.
   public static func mutualTLS(
     _ configuration: HTTPTransportConfiguration
   ) throws(SourceAddressError) -> HTTPTransportConfiguration {
@@ -71,7 +71,7 @@ public final class MargoBackend: DesiredStateBackend {
 
   /// Looks once: one conditional GET if nothing is new.
   ///
-  /// - Throws: ``BackendError``; ``VerificationError`` with `limit-exceeded`; `CancellationError`.
+  /// - Throws: `BackendError`; `VerificationError` with `limit-exceeded`; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let deadline = ContinuousClock.now + request.timeout
     var fields: HTTPFields = [.accept: StateManifest.mediaType]
@@ -122,7 +122,7 @@ public final class MargoBackend: DesiredStateBackend {
 
   /// Posts a deployment's status. The manager keeps one status per deployment, so that the same one again counts once.
   ///
-  /// - Throws: ``BackendError``; `CancellationError`.
+  /// - Throws: `BackendError`; `CancellationError`.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
     guard case .document(let status) = acknowledgement.outcome else {
       throw BackendError(.unsupported, "\(source) takes statuses of documents only; the API has none of a whole state")

@@ -2,6 +2,7 @@ import DesiredStateSupport
 import DesiredStateTesting
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DesiredState

@@ -1,5 +1,6 @@
 import DesiredStateTesting
 import Foundation
+import TestSupport
 import Testing
 
 @testable import DesiredState

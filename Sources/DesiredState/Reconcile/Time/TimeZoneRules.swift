@@ -47,7 +47,9 @@ public struct TimeZoneRules: Sendable, Hashable, CustomStringConvertible {
 
   /// The zone of a name of the IANA database (`Europe/Berlin`), of a rule in the notation of POSIX, or `UTC`.
   ///
-  /// - Parameter directory: where the zone data is.
+  /// - Parameters:
+  ///   - name: the name, or the rule.
+  ///   - directory: where the zone data is.
   /// - Throws: ``ScheduleError`` if it is no rule and the device has no data for such a name.
   public static func named(
     _ name: String, in directory: String = "/usr/share/zoneinfo"
