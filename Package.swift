@@ -153,8 +153,7 @@ let package = Package(
       name: "DesiredStateTests",
       dependencies: [
         "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "TestSupport",
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "CoreMetrics", package: "swift-metrics"), .product(name: "Logging", package: "swift-log"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: settings),
