@@ -98,7 +98,8 @@ SEEDS ?= 200
 
 simulate: requirements ## years of devices on a virtual clock, from seeds (SEED, SEEDS)
 	$(SWIFT) build --build-tests
-	SIMULATION_SEED=$(SEED) SIMULATION_SEEDS=$(SEEDS) $(RUN) --filter SimulationTests
+	@# In a mount namespace, so that each device has a disk of its own that can be full.
+	SIMULATION_DISKS=1 SIMULATION_SEED=$(SEED) SIMULATION_SEEDS=$(SEEDS) unshare -rm $(RUN) --filter SimulationTests
 
 sanitize: requirements ## run the tests under the thread and address sanitizers
 	TSAN_OPTIONS=suppressions=$(CURDIR)/Scripts/thread-sanitizer.suppressions \

@@ -141,11 +141,12 @@ let package = Package(
     .executableTarget(
       name: "desired-state",
       dependencies: [
-        "DesiredState", "DesiredStateSupport", "DropPublisher", "FileBackend", "GitBackend", "HTTPBackendSupport",
-        "HTTPMessageSignatures", "RESTBackend", "SSHSignatures",
+        "CLinux", "DesiredState", "DesiredStateSupport", "DropPublisher", "FileBackend", "GitBackend",
+        "HTTPBackendSupport", "HTTPMessageSignatures", "RESTBackend", "SSHSignatures",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: settings),
     .testTarget(
@@ -153,6 +154,8 @@ let package = Package(
       dependencies: [
         "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "TestSupport",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: settings),
     .testTarget(

@@ -84,7 +84,8 @@ public final class GitBackend: DesiredStateBackend {
       transport = try SSHGitTransport(url: address.location, source: address.source, settings: context.settings)
     }
     return RemoteRepository(
-      transport, source: address.source, cacheParent: context.cacheDirectory, purpose: purpose)
+      transport, source: address.source, cacheParent: context.cacheDirectory, purpose: purpose,
+      part: purpose == "state" ? address.path : nil)
   }
 
   // MARK: - Looking
@@ -94,14 +95,27 @@ public final class GitBackend: DesiredStateBackend {
   /// - Throws: `BackendError` if the repository cannot be reached, before the timeout; `VerificationError` if its state is
   ///   there is over a limit or no state; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
-    try await withTimeout(request.timeout) { [self] in
-      do {
-        return try await look(request)
-      } catch let error as BackendError where error.underlying is LibGit2Error {
-        // Objects that were here are gone: a cache was damaged and is made anew, or a repository was repacked.
-        return try await look(request)
+    do {
+      // A caller may keep the same time; this is a little less, so that the words below are heard.
+      return try await withTimeout(request.timeout * 49 / 50) { [self] in
+        do {
+          return try await look(request)
+        } catch let error as BackendError where error.underlying is LibGit2Error {
+          // Objects that were here are gone: a cache was damaged and is made anew, or a repository was repacked.
+          return try await look(request)
+        }
       }
+    } catch let error as BackendError where error.code == .timeout {
+      guard let unfinished = repository.unfinished else {
+        throw error.underlying == nil ? BackendError(.timeout, "no answer within \(request.timeout)") : error
+      }
+      throw BackendError(.timeout, "\(source): not all of it came within \(request.timeout); \(unfinished)")
     }
+  }
+
+  deinit {
+    repository.stop()
+    receipts.stop()
   }
 
   private func look(_ request: FetchRequest) async throws -> FetchResult {
@@ -142,6 +156,7 @@ public final class GitBackend: DesiredStateBackend {
     switch content.content {
     case .absent(let absence): return FetchResult(.absent(absence))
     case .drop(let tree, let manifest, let signatures):
+      try await repository.complete(found.target, limits: request.limits)
       // Its version keeps order; which commit it came with does not matter.
       state = FetchedState(
         manifest: manifest, signatures: signatures, evidence: channel, origin: origin(of: commit, at: found),
@@ -150,6 +165,7 @@ public final class GitBackend: DesiredStateBackend {
       if let gate, try await !objects.use({ try gate.isTrustUpdated($0, commit) }) {
         try gate.weigh(content.signatures)
       }
+      try await repository.complete(found.target, limits: request.limits)
       succession = try await Succession.of(commit, after: adopted, in: repository)
       let isLaterTag =
         adopted.map { adopted in

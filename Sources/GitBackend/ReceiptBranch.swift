@@ -57,6 +57,9 @@ final class ReceiptBranch: Sendable {
     self.signer = signer
   }
 
+  /// Ends what goes on between looks.
+  func stop() { repository.stop() }
+
   /// Commits a receipt, and returns when it is there.
   ///
   /// - Throws: ``BackendError``, with `forbidden` at once if the credentials were found to be only for reading within the

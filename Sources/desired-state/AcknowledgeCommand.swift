@@ -46,6 +46,10 @@ struct AcknowledgeCommand: AsyncParsableCommand {
       for (acknowledgement, source) in result.delivered {
         output.write(.acknowledged(acknowledgement, source: source))
       }
+      for refused in result.refused {
+        output.write(.refused(refused))
+        if refused.acknowledgement.id == statement.id { throw ExitCode.rejected }
+      }
       guard result.delivered.contains(where: { $0.0.id == statement.id }) else {
         let error = result.failure as? BackendError
         output.write(

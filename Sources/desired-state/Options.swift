@@ -23,6 +23,7 @@ struct AgentOptions: ParsableArguments {
 
   func validate() throws {
     guard !deviceName.isEmpty else { throw ValidationError("--device must not be empty.") }
+    guard timeout.duration > .zero else { throw ValidationError("--timeout must be more than 0.") }
   }
 
   func logger() -> Logger {

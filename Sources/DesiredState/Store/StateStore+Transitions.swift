@@ -174,7 +174,7 @@ extension StateStore {
     public var floor: UInt64?
     /// Forget the newest signed time.
     public var clock: Bool
-    /// Forget the refusals, and how long sources and applies are left alone.
+    /// Forget the refusals, of states and of acknowledgements, and how long sources and applies are left alone.
     public var refusals: Bool
     /// Forget all trust updates: the operator's own file counts again.
     public var trust: Bool
@@ -210,6 +210,11 @@ extension StateStore {
       if reset.refusals {
         record.refusals = [:]
         record.attempt?.notBefore = nil
+        // Said again; of the state as a whole the reset itself speaks.
+        record.statements += (record.refusedStatements ?? []).map(\.acknowledgement).filter { again in
+          again.subject != .state && !record.statements.contains { $0.subject == again.subject }
+        }
+        record.refusedStatements = nil
       }
       if reset.trust { record.trust = nil }
       record.resets = (record.resets + [ResetRecord(at: time, what: reset.description)]).suffix(16)
@@ -246,6 +251,24 @@ extension StateStore {
     try change { record in
       record.statements.removeAll { statement in statements.contains { $0.id == statement.id } }
     }
+  }
+
+  /// Notes an acknowledgement that is given up.
+  func giveUp(_ refused: RefusedAcknowledgement) throws {
+    try change { record in
+      let others = (record.refusedStatements ?? []).filter {
+        $0.acknowledgement.subject != refused.acknowledgement.subject
+      }
+      // As many as a fleet manager that refuses all of them leaves to be read.
+      record.refusedStatements = (others + [refused]).suffix(64)
+    }
+  }
+
+  /// Something newer about these subjects was delivered: what was given up before is history.
+  func forgetRefused(about subjects: some Collection<Acknowledgement.Subject>) throws {
+    guard let refused = record.refusedStatements else { return }
+    let rest = refused.filter { !subjects.contains($0.acknowledgement.subject) }
+    try change { $0.refusedStatements = rest.isEmpty ? nil : rest }
   }
 
   // MARK: - Health

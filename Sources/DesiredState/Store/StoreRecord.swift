@@ -40,6 +40,8 @@ struct StoreRecord: Sendable, Equatable, Codable {
   var trial: TrialRecord?
   /// What must be said of the changes above, and is not in the outbox yet.
   var statements: [Acknowledgement] = []
+  /// Acknowledgements that were given up, newest last, one per subject.
+  var refusedStatements: [RefusedAcknowledgement]?
   /// The trust update that the device follows; nil for the trust that it was set up with.
   var trust: TrustState?
   /// Those signers of the adopted state whose keys were revoked since.

@@ -170,7 +170,7 @@ public final class RESTBackend: DesiredStateBackend {
   private func put(_ bytes: [UInt8], at path: String, below folder: HTTPAddress, contentType: String) async throws {
     try await client.deliver(
       bytes, by: .put, to: try folder.resolvingReceipt(Receipt.inFolder(path)), contentType: contentType,
-      deadline: .now + .seconds(30))
+      toFolder: true, deadline: .now + .seconds(30))
   }
 
   /// A file below the folder of receipts, as a fleet's operator reads it; nil if there is none.

@@ -10,6 +10,7 @@ usage: git-server.py PORT REPOSITORY LOG OPTION...
   thinking=SECONDS the same, with a keepalive of five bytes every 0.2 s, before the pack and before the report of a push
   forget           close the connection instead of answering a push, which has happened
   cut=BYTES        end each pack after so many bytes, as a line that goes dead does
+  no-parts         leave files out, and refuse to send them one by one
   login            answer as a forge does to strangers: 203 and a web page
 
 Each request is a line in LOG: the request, and how many bytes were sent.
@@ -119,6 +120,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for word in asked:
             if word not in self.offered:
                 return self.die(word)
+        lines = [line[4:].strip() for line in packets(body)] if service == "upload-pack" else []
+        if "no-parts" in options and b"command=fetch" in lines and not any(l.startswith((b"deepen", b"have")) for l in lines):
+            self.begin("application/x-git-%s-result" % service)
+            self.chunk(packet(b"ERR upload-pack: not our ref " + lines[-2]))
+            self.end()
+            return self.note("refused parts")
         time.sleep(number("silent"))
         self.begin("application/x-git-%s-result" % service)
         if service == "receive-pack":

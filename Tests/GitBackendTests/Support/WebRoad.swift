@@ -14,17 +14,19 @@ final class WebRoad: RoadUnderTest {
 
   /// - Parameters:
   ///   - speaksVersion2: whether the server is told which protocol the client would like.
+  ///   - filters: whether the server leaves out what it is asked to.
   ///   - takesPushes: whether pushes are taken.
   ///   - directives: more of nginx's, for the whole server.
   ///   - backend: directives of nginx in the place of git's http-backend.
   init(
-    _ repository: OperatorRepository, speaksVersion2: Bool = true, takesPushes: Bool = true,
+    _ repository: OperatorRepository, speaksVersion2: Bool = true, filters: Bool = true, takesPushes: Bool = true,
     directives: String = "", backend: String? = nil
   ) async throws {
     self.repository = repository
     let certificates = try await Certificates.shared.value
     self.certificates = certificates
     try folder.write("token", token + "\n")
+    try await repository.git("config", "uploadpack.allowFilter", filters ? "true" : "false")
     try await repository.git("config", "http.receivepack", takesPushes ? "true" : "false")
     let socket = folder["fcgi"]
     wrapper = ServerProcess(
