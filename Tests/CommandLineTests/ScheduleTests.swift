@@ -29,9 +29,8 @@ struct ScheduleTests {
       #expect(try await site.status().adopted == nil)
     }
     // The same hours are others elsewhere.
-    let elsewhere = try await site.follow(trust: [
-      "--trust", site.trust, "--time-zone", "XXX-12", "--hours", hours(in: 12),
-    ])
+    let elsewhere = try await site.follow(
+      trust: ["--trust", site.trust, "--time-zone", "XXX-12", "--hours", hours(in: 12)])
     #expect(elsewhere.names.contains("applied"), "\(elsewhere)")
     let open = try await site.follow(trust: trust + ["--hours", hours(in: 0), "--downtime", hours(in: 12)])
     #expect(open.names == ["unchanged"], "\(open)")
