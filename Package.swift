@@ -286,7 +286,7 @@ let package = Package(
       dependencies: [
         "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend",
         "HTTPBackendSupport", "HTTPMessageSignatures", "HTTPTestSupport", "HTTPTransport", "MargoDocuments",
-        "RESTBackend", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
+        "RESTBackend", "RESTTestSupport", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
     .testTarget(
