@@ -15,6 +15,8 @@ let package = Package(
         .product(name: "SSHSignatures", package: "DesiredState"),
       ],
       swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),
+    .target(name: "MinimumLibraries", linkerSettings: [.linkedLibrary("curl"), .linkedLibrary("git2")]),
+    .executableTarget(name: "Minimum", dependencies: ["MinimumLibraries"]),
     .executableTarget(name: "CurlPoll", linkerSettings: [.linkedLibrary("curl")]),
     .executableTarget(
       name: "GitBenchmarks",

@@ -48,6 +48,7 @@ public final class GitBackend: DesiredStateBackend {
   @Sendable static func usedSettings(for address: SourceAddress) -> Set<BackendSettings.Key> {
     let receipts = address.query["ack"].flatMap { try? SourceAddress($0) }
     var keys: Set<BackendSettings.Key> = [BackendSetting<String>.author.key]
+    if address.query["receipts"] != "none" { keys.insert(BackendSetting<ReceiptSigner>.receiptSigner.key) }
     for scheme in [address.scheme, receipts?.scheme].compactMap({ $0.flatMap(GitAddress.Scheme.init) }) {
       switch scheme {
       case .https, .http: keys.formUnion(TransportSettings.keys)
@@ -68,7 +69,7 @@ public final class GitBackend: DesiredStateBackend {
       address, repository: try Self.repository(address, context, for: "state"),
       receipts: ReceiptBranch(
         try Self.repository(receipts, context, for: "receipts"), reference: address.receiptsReference,
-        author: try CommitAuthor.Person(settings: context.settings)))
+        author: try CommitAuthor.Person(settings: context.settings), signer: context.settings[.receiptSigner]))
   }
 
   static func repository(
@@ -143,7 +144,9 @@ public final class GitBackend: DesiredStateBackend {
     let content = try await objects.use { [path = address.path, limits = request.limits] in
       try $0.state(of: found, at: path, limits: limits)
     }
-    if refused.note(content, at: found, by: request.verifier) {
+    if try await !isTrustUpdated(content, objects, request.verifier),
+      refused.note(content, at: found, by: request.verifier)
+    {
       try await repository.discard(found.target)
       return result(of: content, at: found)
     }
@@ -204,6 +207,15 @@ public final class GitBackend: DesiredStateBackend {
     return FetchResult(
       .changed(state),
       marker: GitMarker(found, commit: drop.commit, revision: state.revision, before: nil).text)
+  }
+
+  /// Whether a drop has the trust update that the device would follow next.
+  private func isTrustUpdated(
+    _ state: GitState, _ objects: AsyncObjectStore, _ verifier: Verifier?
+  ) async throws -> Bool {
+    guard let verifier, case .drop(let tree, _, _) = state.content else { return false }
+    let path = DropLayout.trustUpdate(verifier.policy.trustVersion &+ 1)
+    return try await objects.use { try $0.entry(at: path, below: tree) != nil }
   }
 
   private var missingReference: FetchResult { .absent(.reference, "\(source) has not \(address.reference.missing)") }

@@ -4,11 +4,16 @@ import HTTPTypes
 
 extension BackendError {
   /// What an answer that is no success means: its status in words, what the server says about it, and when to ask again.
-  package static func reading(_ exchange: HTTPExchange, of address: String) async -> BackendError {
-    BackendError(exchange, of: address, said: await ServerWords.read(exchange))
+  ///
+  /// - Parameter toFolder: whether something was to be put into a folder there: then "not found" and the like are about
+  ///   that folder, and not about this one thing.
+  package static func reading(
+    _ exchange: HTTPExchange, of address: String, toFolder: Bool = false
+  ) async -> BackendError {
+    BackendError(exchange, of: address, toFolder, said: await ServerWords.read(exchange))
   }
 
-  private init(_ exchange: HTTPExchange, of address: String, said: ServerWords) {
+  private init(_ exchange: HTTPExchange, of address: String, _ toFolder: Bool, said: ServerWords) {
     let status = exchange.response.status
     var code = Self.code(ofStatus: status.code) ?? .protocolViolation
     // Servers answer 400 where they refuse a certificate, and 401 or 403.
@@ -19,6 +24,8 @@ extension BackendError {
       exchange.showedClientCertificate && mayBeCertificate
       && (isExpired || said.isAboutCertificate || [495, 496].contains(status.code))
     if lacksCertificate || refusesCertificate { code = .unauthorized }
+    let lacksFolder = toFolder && (300...399 ~= status.code || [404, 405, 409, 410].contains(status.code))
+    if lacksFolder { code = .unreachable }
     let advice: String
     switch status.code {
     case _ where lacksCertificate:
@@ -36,6 +43,8 @@ extension BackendError {
     case 511: advice = "A network on the way asks to log in."
     case 401: advice = "Check this device's token or certificate."
     case 403: advice = "Ask its operator to allow this device."
+    case _ where lacksFolder:
+      advice = "Check the address for acknowledgements, and that the server lets files be put there."
     case 404, 410: advice = "Check the address."
     case 406, 415: advice = "It does not speak the media type; check that the address is a publisher of desired state."
     case 429: advice = "It asks for patience."

@@ -59,19 +59,21 @@ package struct SourceClient: Sendable {
 
   /// Delivers something small, and sees that it is taken.
   ///
-  /// - Parameter limit: the bytes that the answer may have.
+  /// - Parameters:
+  ///   - toFolder: whether it is put into a folder, which may be missing.
+  ///   - limit: the bytes that the answer may have.
   /// - Returns: the answer's body.
   /// - Throws: ``BackendError``; `CancellationError`.
   @discardableResult
   package func deliver(
     _ body: [UInt8], by method: HTTPRequest.Method, to address: HTTPAddress, contentType: String,
-    limit: Int = 1 << 20, deadline: ContinuousClock.Instant
+    toFolder: Bool = false, limit: Int = 1 << 20, deadline: ContinuousClock.Instant
   ) async throws -> [UInt8] {
     do {
       let exchange = try await send(
         address.request(method, headerFields: [.contentType: contentType]), body: body, deadline: deadline)
       guard exchange.response.status.kind == .successful else {
-        throw await BackendError.reading(exchange, of: "\(address)")
+        throw await BackendError.reading(exchange, of: "\(address)", toFolder: toFolder)
       }
       return try await exchange.body.collect(upTo: limit)
     } catch let error as HTTPTransportError {

@@ -17,6 +17,7 @@ struct AcknowledgeCommand: AsyncParsableCommand {
   @Option(help: "A code for what failed.") var errorCode: String?
   @Option(help: "What failed, in words.") var errorMessage: String?
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var receipts: ReceiptOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
@@ -28,7 +29,7 @@ struct AcknowledgeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let output = Output(isJSON: json)
-    let backend = try agent.backends(for: [source], over: transport, store: store)[0]
+    let backend = try agent.backends(for: [source], over: transport, receipts: receipts, store: store)[0]
     try await reporting {
       let adopted = try await StoreStatus.read(store).adopted
       let failure =
@@ -44,6 +45,10 @@ struct AcknowledgeCommand: AsyncParsableCommand {
       let result = try await outbox.deliver(to: [backend], within: agent.timeout.duration)
       for (acknowledgement, source) in result.delivered {
         output.write(.acknowledged(acknowledgement, source: source))
+      }
+      for refused in result.refused {
+        output.write(.refused(refused))
+        if refused.acknowledgement.id == statement.id { throw ExitCode.rejected }
       }
       guard result.delivered.contains(where: { $0.0.id == statement.id }) else {
         let error = result.failure as? BackendError

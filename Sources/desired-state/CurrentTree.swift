@@ -19,6 +19,8 @@ final class CurrentTree: Sendable {
     var revision: Revision?
     var files: [String: CurrentFile] = [:]
     var checked: ContinuousClock.Instant?
+    /// Whether there may be trees that no reader needs: left by another process, or not removed when it was time.
+    var isUntidy = true
   }
 
   // A tree with more files than this is walked through once in a while, and not at every poll.
@@ -46,9 +48,8 @@ final class CurrentTree: Sendable {
         return memory.files
       }
       let isWhole = try await worker.run { [self] in
+        tidy()
         guard let target = try SymbolicLink.destination(of: link), isName(target, of: revision) else { return false }
-        // More than this one and the one before: they could not be removed when this one was put in place.
-        if try Files.names(in: revisions).count > 2 { try? removeOthers(than: [target]) }
         guard let files else { return Files.isDirectory(link) }
         return try CurrentFile.areWhole(files, below: Files.join(directory, target))
       }
@@ -63,7 +64,9 @@ final class CurrentTree: Sendable {
     let files = Dictionary(
       documents.map { ($0.id, CurrentFile(size: Int($0.size), seal: Int32($0.digest.seal))) }
     ) { first, _ in first }
-    memory.withLock { $0 = Memory(revision: revision, files: files) }
+    memory.withLock { memory in
+      (memory.revision, memory.files, memory.checked) = (revision, files, nil)
+    }
   }
 
   /// Puts an update in place, or right again what is no longer as it was put there.
@@ -93,8 +96,9 @@ final class CurrentTree: Sendable {
         }
       }
       try point(to: target!)
-      // It is in place. What cannot be removed now is removed another time.
-      try? removeOthers(than: [target!, previous ?? ""])
+      // It is in place. What cannot be removed now is removed at the next look.
+      let isTidy: Void? = try? removeOthers(than: [target!, previous ?? ""])
+      memory.withLock { $0.isUntidy = isTidy == nil }
     }
   }
 
@@ -167,6 +171,28 @@ final class CurrentTree: Sendable {
         guard folder == revisions || name.hasPrefix(".current.") else { continue }
         try Files.remove(Files.join(folder, name))
       }
+    }
+  }
+
+  /// Removes what an earlier update could not, or a killed process left, without waiting for another update.
+  private func tidy() {
+    guard memory.withLock({ $0.isUntidy }) else { return }
+    do {
+      guard Files.isDirectory(revisions), let target = try SymbolicLink.destination(of: link) else { return }
+      try removeHalfBuilt()
+      let others = try Files.names(in: revisions).filter { "revisions/\($0)" != target }
+      if others.count > 1 {
+        // The one before the present one stays for its readers: its directory was changed last.
+        let times = try others.map { name in
+          let changed = try Files.status(of: Files.join(revisions, name))?.changed
+          return (name, changed.map { Double($0.tv_sec) + Double($0.tv_nsec) / 1e9 } ?? 0)
+        }
+        let previous = times.max { $0.1 < $1.1 }?.0 ?? ""
+        try removeOthers(than: [target, "revisions/\(previous)"])
+      }
+      memory.withLock { $0.isUntidy = false }
+    } catch {
+      // Another time: what is in place is in place.
     }
   }
 

@@ -26,6 +26,9 @@ struct Output: Sendable {
     write("desired-state: \(printable(Flags.added(to: "\(error)")))", to: 2)
   }
 
+  /// A line of a command's, for a person: standard output is for the result.
+  static func tell(_ text: String) { write(printable(text), to: 2) }
+
   private static func write(_ text: String, to descriptor: Int32) {
     var bytes = Array((text + "\n").utf8)[...]
     while !bytes.isEmpty {
@@ -87,12 +90,14 @@ extension EventLine {
     case .acknowledged(let acknowledgement): self = .acknowledged(acknowledgement, source: event.source)
     case .applyFailed(let error):
       self.event = "apply-failed"
-      (code, reason) = ("apply-failed", printable("\(error)"))
+      (code, reason) = (event.code, printable("\(error)"))
     case .acknowledgementFailed(let error):
       // A source that takes none is no trouble: they wait for one that does.
       if (error as? BackendError)?.code == .unsupported { return nil }
       self.event = "acknowledgement-failed"
       (code, reason) = ((error as? BackendError)?.code.rawValue ?? "acknowledgement-failed", printable("\(error)"))
+    case .acknowledgementRefused(let refused):
+      self = .refused(refused)
     case .held(let hold):
       self.event = "held"
       (code, reason) = (hold.code, "\(hold)")
@@ -119,6 +124,14 @@ extension EventLine {
     EventLine(
       event: "rejected", source: source, revision: revision, version: error.version, origin: origin,
       code: error.code.rawValue, reason: Flags.added(to: error.reason))
+  }
+
+  /// An acknowledgement that was given up.
+  static func refused(_ refused: RefusedAcknowledgement) -> EventLine {
+    var line = acknowledged(refused.acknowledgement, source: refused.source)
+    line.event = "acknowledgement-refused"
+    (line.code, line.reason) = (refused.failure.code.rawValue, Flags.added(to: refused.failure.message))
+    return line
   }
 
   static func acknowledged(_ acknowledgement: Acknowledgement, source: String?) -> EventLine {

@@ -37,7 +37,7 @@ private struct StatusReport: Encodable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case upToDate, reason, adopted, applied, attempt, rollback, refused, floor, sources, outbox, trust, resets
+    case upToDate, reason, clock, adopted, applied, attempt, rollback, refused, floor, sources, outbox, trust, resets
     case damaged
   }
 
@@ -71,13 +71,31 @@ private struct StatusReport: Encodable {
     }
   }
 
+  /// What the device's clock says, and whether it can be right.
+  struct Clock: Encodable {
+    var now: Date
+    var isPlausible: Bool
+    var newestSigned: Date?
+
+    enum CodingKeys: String, CodingKey { case now, isPlausible, newestSigned }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(now, forKey: .now)
+      try container.encode(isPlausible, forKey: .isPlausible)
+      try container.encode(newestSigned, forKey: .newestSigned)
+    }
+  }
+
   struct Waiting: Encodable {
     var waiting: Int
     var oldest: Date?
     var lastError: SourceHealth.Failure?
     var unreadable: [String]
+    /// Given up: refused for good.
+    var refused: [EventLine]
 
-    enum CodingKeys: String, CodingKey { case waiting, oldest, lastError, unreadable }
+    enum CodingKeys: String, CodingKey { case waiting, oldest, lastError, unreadable, refused }
 
     func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: CodingKeys.self)
@@ -85,6 +103,7 @@ private struct StatusReport: Encodable {
       try container.encode(oldest, forKey: .oldest)
       try container.encode(lastError, forKey: .lastError)
       try container.encode(unreadable, forKey: .unreadable)
+      try container.encode(refused, forKey: .refused)
     }
   }
 
@@ -104,6 +123,8 @@ private struct StatusReport: Encodable {
     let verdict = status.verdict(at: now)
     try container.encode(verdict.isUpToDate, forKey: .upToDate)
     try container.encode(verdict.reason, forKey: .reason)
+    try container.encode(
+      Clock(now: now, isPlausible: StoreStatus.isPlausible(now), newestSigned: status.newestSigned), forKey: .clock)
     // `encode` and not `encodeIfPresent`: what is not there is null.
     try container.encode(status.adopted, forKey: .adopted)
     try container.encode(status.applied, forKey: .applied)
@@ -125,7 +146,8 @@ private struct StatusReport: Encodable {
     try container.encode(
       Waiting(
         waiting: status.waiting, oldest: status.oldest, lastError: status.delivery.lastError,
-        unreadable: status.unreadable), forKey: .outbox)
+        unreadable: status.unreadable, refused: status.refusedAcknowledgements.map(EventLine.refused)),
+      forKey: .outbox)
     let trust = status.trust
     try container.encode(
       Trust(
@@ -137,12 +159,19 @@ private struct StatusReport: Encodable {
 }
 
 extension StoreStatus {
+  /// Whether a clock can be right that says so.
+  fileprivate static func isPlausible(_ now: Date) -> Bool { now >= Verifier.earliestPlausibleTime }
+
   /// The status as a person reads it.
   fileprivate func text(_ check: StoreCheck?, at now: Date) -> String {
     var lines: [String] = []
     func line(_ name: String, _ text: String) { lines.append(name.padded(to: 10) + printable(text)) }
     let verdict = verdict(at: now)
     line("status", "\(verdict.isUpToDate ? "up to date" : "not up to date"): \(verdict.reason)")
+    if !Self.isPlausible(now) {
+      line("clock", "clock implausible: it is \(Timestamp.text(now)), before this program was built; set it")
+      if let newestSigned { line("", "expiry is judged by the newest signed time, \(Timestamp.text(newestSigned))") }
+    }
     if let adopted {
       line("adopted", adopted.shown)
       let signers = adopted.signers.map(\.description).joined(separator: ", ")
@@ -196,6 +225,12 @@ extension StoreStatus {
     line("outbox", waiting == 0 ? "empty" : "\(waiting) waiting, the oldest since \(oldest.map(Timestamp.text) ?? "?")")
     if waiting > 0, let error = delivery.lastError {
       line("", "\(error.code) at \(Timestamp.text(error.at)): \(error.message)")
+    }
+    for refused in refusedAcknowledgements {
+      let what = EventLine.refused(refused)
+      let words = [what.document.map { "document \($0)" }, what.state, what.version.map { "version \($0)" }]
+      line("", "given up: \(words.compactMap(\.self).joined(separator: " ")), for \(refused.source)")
+      line("", "\(refused.failure.code) at \(Timestamp.text(refused.failure.at)): \(refused.failure.message)")
     }
     for name in unreadable { line("", "\(name) cannot be read, and is kept aside") }
     if let reset = resets.last {

@@ -24,6 +24,8 @@ import Testing
         root \(site.root);
         if ($http_authorization != "Bearer \(Self.token)") { return 401; }
         location /drop/acknowledgements/ { dav_methods PUT; create_full_put_path on; }
+        location /drop/refused/ { return 422; }
+        location /drop/missing/ { return 405; }
         """)
         + NginxServer.server(
           .plain, port: nginx.ports[1], certificates,
@@ -69,6 +71,27 @@ import Testing
     for printed in [first, again, disk] {
       #expect(!(printed.output + printed.complaint).contains(Self.token))
     }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func `acknowledgements refused for good are given up, others wait`() async throws {
+    try await site.publish(keys: [key])
+    let refused = try await site.follow(url + "?receipts=refused", trust: options())
+    #expect(refused.status == 0 && refused.names.last == "acknowledgement-refused", "\(refused)")
+    var status = try await Tool.succeed(Tool.desiredState, ["status", "--store", site.store])
+    #expect(status.contains("outbox    empty") && status.contains("given up: adopted version 1"), "\(status)")
+    #expect(status.contains("answers 422"))
+    #expect(try await site.follow(url + "?receipts=refused", trust: options()).names == ["unchanged"])
+
+    // A folder that is not there is for a person to mend.
+    try await site.publish(keys: [key], "--version", "2")
+    let missing = try await site.follow(url + "?receipts=missing", trust: options())
+    #expect(missing.status == 0 && missing.names.last == "acknowledgement-failed", "\(missing)")
+    status = try await Tool.succeed(Tool.desiredState, ["status", "--store", site.store])
+    #expect(status.contains("1 waiting") && status.contains("answers 405"), "\(status)")
+    #expect(try await site.follow(url + "?receipts=acknowledgements", trust: options()).names.contains("acknowledged"))
+    #expect(try await site.status().outbox.waiting == 0)
+    let told = try await Tool.succeed(Tool.desiredState, ["status", "--store", site.store, "--json"])
+    #expect(told.contains("\"refused\":[]"), "\(told)")
   }
 
   @Test(.timeLimit(.minutes(1))) func `says why a server cannot be used, and shows no secret`() async throws {

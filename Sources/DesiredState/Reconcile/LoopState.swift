@@ -11,9 +11,13 @@ struct LoopState: Sendable {
     var asked: SourceHealth.Patience?
     /// How the last look ended: what stands while it is left alone.
     var outcome: Reconciler.Outcome?
+    /// What it offers and this device refused.
+    var refused: RefusedOffer?
   }
 
   var sources: [String: Peer] = [:]
+  /// When a source last confirmed the adopted state: counted from the start of the process.
+  var lastConfirmed: Duration = .zero
   var recipients: [String: Peer] = [:]
   /// How often the adopted state could not be applied.
   var applies = Attempts()

@@ -12,10 +12,11 @@ extension Reconciler {
       return try await conclude(error, state.revision, state.origin, from: source)
     }
     self.state.withLock { $0.isDamaged = false }
+    forgetOffer(of: source.source)
     emit(.adopted, source.source, state.revision, state.manifest.version, state.origin)
     log(.notice, "adopted", source.source, state.revision, state.manifest.version)
     if let issued = state.manifest.issued {
-      LoopMetrics.record(.seconds(configuration.now().timeIntervalSince(issued)), in: metrics.adoptionLatency)
+      metrics.adopted(after: .seconds(configuration.now().timeIntervalSince(issued)))
     }
     supersede(by: state.revision)
     return .current
@@ -47,6 +48,7 @@ extension Reconciler {
   /// Runs an adoption, and gives it up when its source delivers nothing for longer than the timeout.
   private func watchingForStalls(_ adoption: @escaping @Sendable (ReadingProgress) async throws -> Void) async throws {
     let progress = ReadingProgress()
+    defer { metrics.fetched(documentBytes: progress.bytes) }
     let work = BlockingThread.task("desired-state.adopt") { try await adoption(progress) }
     let answer = Promise<Void>()
     Task { answer.give(await work.result) }
@@ -123,6 +125,7 @@ extension Reconciler {
       refused.at = before.at
       (refused.reason, refused.evidence, refused.origin) = (before.reason, before.evidence, before.origin)
     }
+    if !isKnown { metrics.refused(error.code) }
     if refused != before {
       let rejection = Acknowledgement.Rejection(
         revision: revision, version: error.version, code: error.code, reason: error.reason, origin: origin)

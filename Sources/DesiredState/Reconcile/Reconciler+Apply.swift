@@ -93,12 +93,17 @@ extension Reconciler {
     }
     do {
       try await store.applyFailed(
-        adopted, reason: "\(error)", at: now, notBefore: now.addingTimeInterval(wait.timeInterval))
+        adopted, reason: Self.reason(error), at: now, notBefore: now.addingTimeInterval(wait.timeInterval))
     } catch {
       // The failure stands, whether it could be written down or not.
       reportTrouble(error, "apply")
     }
     return .failed(error)
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    guard let error = error as? FileError, error.isNoSpace else { return "\(error)" }
+    return "no-space: \(error)"
   }
 
   /// Runs the agent's handler in a task of its own, which can be cancelled alone.
@@ -111,7 +116,7 @@ extension Reconciler {
     let start = stopwatch.elapsed
     defer {
       state.withLock { $0.handler = nil }
-      LoopMetrics.record(stopwatch.elapsed - start, in: metrics.applyTime)
+      metrics.applied(for: stopwatch.elapsed - start)
     }
     try await withTaskCancellationHandler {
       try await task.value

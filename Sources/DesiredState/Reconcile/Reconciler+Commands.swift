@@ -59,6 +59,7 @@ extension Reconciler {
         for source in state.sources.keys {
           state.sources[source]?.attempts.hurry()
           state.sources[source]?.asked = nil
+          state.sources[source]?.refused = nil
         }
         state.isHinted = true
       }

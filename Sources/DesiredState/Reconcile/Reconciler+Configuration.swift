@@ -1,3 +1,4 @@
+import CoreMetrics
 public import FoundationEssentials
 public import Logging
 
@@ -31,6 +32,8 @@ extension Reconciler {
     public var isStillApplied: @Sendable (AppliedState) async -> Bool
     /// Where it logs.
     public var logger: Logger
+    /// Where it counts; nil: where the process does.
+    var metrics: (any MetricsFactory)?
     /// What time passes by; a virtual clock in tests.
     public var clock: any Clock<Duration>
     /// The device's wall clock.

@@ -26,11 +26,25 @@ extension Reconciler {
     let attempts = due.map { Attempt($0, configuration) }
     let result = try await store.outbox.deliver(
       // Each attempt keeps the time by itself, and knows then that it was over.
-      to: attempts, within: configuration.timeout * 2, clock: configuration.clock, at: now)
+      to: attempts, within: configuration.timeout * 2, clock: configuration.clock, at: now,
+      givingUp: { [store] in try await store.giveUp($0) })
+    if !result.delivered.isEmpty {
+      try await store.forgetRefused(about: Set(result.delivered.map(\.acknowledgement.subject)))
+    }
     for (acknowledgement, source) in result.delivered {
       emit(
         .acknowledged(acknowledgement), source, acknowledgement.revision, acknowledgement.adoptedManifestVersion,
         acknowledgement.origin)
+    }
+    if let waiting = result.waiting { metrics.waiting(waiting) }
+    for refused in result.refused {
+      let acknowledgement = refused.acknowledgement
+      log(
+        .warning, "an acknowledgement is given up, it was refused for good: \(refused.failure.message)", refused.source,
+        acknowledgement.revision, acknowledgement.adoptedManifestVersion, code: refused.failure.code.rawValue)
+      emit(
+        .acknowledgementRefused(refused), refused.source, acknowledgement.revision,
+        acknowledgement.adoptedManifestVersion, acknowledgement.origin)
     }
     for attempt in attempts { try await note(attempt, at: now) }
     try await noteDelivery(result.failure, attempts, at: now)
@@ -44,7 +58,7 @@ extension Reconciler {
     private struct State {
       /// Why nothing more is tried in this delivery.
       var failure: BackendError?
-      /// Why one acknowledgement was refused, while others may be taken.
+      /// Why one acknowledgement was not taken, by an answer that a person can change, while others may be.
       var refusal: BackendError?
       var wasReached = false
     }
@@ -76,8 +90,10 @@ extension Reconciler {
       } catch {
         guard !(error is CancellationError) || !Task.isCancelled else { throw error }
         let failure = error as? BackendError
-        // Refused for good is about this statement; all else is about the recipient.
-        if failure?.isRetryable ?? true || failure?.retryAfter != nil {
+        if let failure, failure.isRefusalForGood {
+          // About this statement; the recipient was reached, and is asked to take the next.
+          state.withLock { $0.wasReached = true }
+        } else if failure?.isRetryable ?? true || failure?.retryAfter != nil {
           state.withLock {
             $0.failure = failure ?? BackendError(.protocolViolation, "\(type(of: error))", underlying: error)
           }

@@ -53,6 +53,7 @@ extension Reconciler {
       state.isHinted = true
       // Something has changed there: reason enough to try what failed before.
       state.sources[source]?.attempts.hurry()
+      state.sources[source]?.refused = nil
     }
     pollBell.ring()
   }

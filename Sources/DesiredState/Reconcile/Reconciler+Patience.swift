@@ -42,7 +42,11 @@ extension Reconciler {
         peer.asked = SourceHealth.Patience(
           since: now, until: now.addingTimeInterval(retryAfter.timeInterval), failures: 0, isAskedFor: true)
       }
-      if case .unavailable(let error) = outcome {
+      peer.refused?.isRefused = outcome.isRefusal
+      if case .rejected(let error) = outcome, error.remedy == .nothing, error.version == nil, peer.refused == nil {
+        // Not even read: a manifest without end, for instance. Nothing tells whether it is still the same.
+        peer.attempts.fail(at: elapsed, waiting: configuration.schedule.backoff(for: .waiting), random: random)
+      } else if case .unavailable(let error) = outcome {
         // Its own word for it counts in place of the loop's.
         let remedy: Remedy = error.isRetryable ? .waiting : .person
         peer.attempts.fail(at: elapsed, waiting: configuration.schedule.backoff(for: remedy), random: random)
@@ -70,6 +74,10 @@ extension Reconciler {
     patience?.failures = peer?.attempts.failures ?? 0
     try await store.noteHealth(of: source, at: now) { [patience] in $0.patience = patience }
   }
+}
+
+extension Reconciler.Outcome {
+  fileprivate var isRefusal: Bool { if case .rejected = self { true } else { false } }
 }
 
 extension SourceHealth {

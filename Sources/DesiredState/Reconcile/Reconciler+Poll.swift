@@ -26,15 +26,24 @@ extension Reconciler {
       defer { (state.isLookAskedFor, state.isCheckDue) = (false, true) }
       return state.isLookAskedFor
     }
+    try await noteRevokedSigners()
     if let end = configuration.schedule.restsUntil(configuration.now()) { return .resting(until: end) }
     let start = stopwatch.elapsed
-    defer { LoopMetrics.record(stopwatch.elapsed - start, in: metrics.pollTime) }
     reportClock()
-    try await noteRevokedSigners()
-    switch configuration.preference {
-    case .first: return try await pollInOrder(isAskedFor)
-    case .newest: return try await pollForNewest(isAskedFor)
+    await store.collectGarbageIfDue()
+    let outcome =
+      switch configuration.preference {
+      case .first: try await pollInOrder(isAskedFor)
+      case .newest: try await pollForNewest(isAskedFor)
+      }
+    let end = stopwatch.elapsed
+    metrics.polled(outcome, for: end - start)
+    let confirmed = state.withLock { state in
+      if case .current = outcome { state.lastConfirmed = end }
+      return state.lastConfirmed
     }
+    metrics.confirmed(ago: end - confirmed)
+    return outcome
   }
 
   /// The first source that is reached and has a state this device can be on decides. The others' troubles are reported,
@@ -102,7 +111,7 @@ extension Reconciler {
   ) async throws -> Outcome {
     if let outcome = await standing(of: source.source, isAskedFor: isAskedFor) { return outcome }
     var retryAfter: Duration?
-    let outcome = try await conclude(try await look(at: source, retryAfter: &retryAfter))
+    let outcome = try await conclude(try await look(at: source, isAskedFor, retryAfter: &retryAfter))
     note(outcome, of: source.source, retryAfter)
     try await rememberPatience(with: source.source, outcome, retryAfter)
     return outcome
@@ -110,7 +119,9 @@ extension Reconciler {
 
   // MARK: - One source
 
-  private func look(at source: any DesiredStateBackend, retryAfter: inout Duration?) async throws -> Finding {
+  private func look(
+    at source: any DesiredStateBackend, _ isAskedFor: Bool, retryAfter: inout Duration?
+  ) async throws -> Finding {
     let policy: TrustPolicy
     do {
       policy = try await self.policy()
@@ -122,7 +133,7 @@ extension Reconciler {
     var revision: Revision?
     var origin: Origin?
     do {
-      let result = try await ask(source) { try await source.fetch(request) }
+      let result = try await fetch(from: source, request, verifier.policy, isAskedFor)
       retryAfter = result.retryAfter
       try await store.noteContact(with: source.source, at: configuration.now(), absence: result.absence)
       switch result.outcome {
@@ -137,13 +148,12 @@ extension Reconciler {
         origin = offered.origin
         if let expires = offered.expires { try verifier.checkExpiry(expires) }
         if let issued = offered.issued { try verifier.checkAge(issued) }
-        try await store.settle(source.source, marker: result.marker)
+        try await settle(source, marker: result.marker)
         emit(.unchanged, source.source, offered.revision, offered.version, offered.origin)
         return .settled(.current)
       case .changed(let fetched):
         revision = fetched.revision
         origin = fetched.origin
-        emit(.fetched, source.source, fetched.revision, nil, fetched.origin)
         let newer = try await followTrust(of: fetched, from: source, verifier)
         let verifier = newer ?? verifier
         let verified = try await ask(source) { try await source.verify(fetched, with: verifier) }
@@ -151,7 +161,7 @@ extension Reconciler {
           verified.revision == offered.revision
         {
           // The same state with new evidence (another commit): only the marker moves.
-          try await store.settle(source.source, marker: result.marker)
+          try await settle(source, marker: result.marker)
           emit(.unchanged, source.source, verified.revision, verified.manifest.version, verified.origin)
           return .settled(.current)
         }
@@ -162,6 +172,36 @@ extension Reconciler {
       if let error = error as? BackendError { retryAfter = error.retryAfter }
       return .settled(try await conclude(error, revision, origin, from: source))
     }
+  }
+
+  /// Fetches, unless the source says that it still offers what was refused a moment ago: that is at hand.
+  private func fetch(
+    from source: any DesiredStateBackend, _ request: FetchRequest, _ policy: TrustPolicy, _ isAskedFor: Bool
+  ) async throws -> FetchResult {
+    if let offer = refusedOffer(of: source.source, by: policy, isAskedFor: isAskedFor) {
+      var question = request
+      (question.current, question.marker, question.adoptedMarker) = (offer.state.revision, offer.marker, nil)
+      let answer = try await ask(source) { [question] in try await source.fetch(question) }
+      switch answer.outcome {
+      case .unchanged: return FetchResult(.changed(offer.state), marker: offer.marker, retryAfter: answer.retryAfter)
+      case .absent: return answer
+      // Something else: what it follows on is what the device has, and not what was refused.
+      case .changed: break
+      }
+    }
+    let result = try await ask(source) { try await source.fetch(request) }
+    if case .changed(let fetched) = result.outcome {
+      metrics.fetched(manifestBytes: fetched.manifest.count)
+      noteOffer(fetched, marker: result.marker, of: source.source, policy: policy)
+      emit(.fetched, source.source, fetched.revision, nil, fetched.origin)
+    }
+    return result
+  }
+
+  /// The source offers the state that the device is on.
+  private func settle(_ source: any DesiredStateBackend, marker: String?) async throws {
+    forgetOffer(of: source.source)
+    try await store.settle(source.source, marker: marker)
   }
 
   private func request(to source: any DesiredStateBackend, _ policy: TrustPolicy) async -> FetchRequest {

@@ -1,3 +1,4 @@
+import CoreMetrics
 import DesiredStateSupport
 import FoundationEssentials
 import Synchronization
@@ -22,7 +23,7 @@ public final class Reconciler: Sendable {
   let apply: ApplyHandler
   let observe: @Sendable (ReconcilerEvent) -> Void
   let subscribers = Subscribers<ReconcilerEvent>()
-  let metrics = LoopMetrics()
+  let metrics: LoopMetrics
   let situations = Situations()
   let stopwatch: Stopwatch
   let state = Mutex(LoopState())
@@ -59,6 +60,7 @@ public final class Reconciler: Sendable {
     self.observe = observe
     self.apply = apply
     stopwatch = Stopwatch(configuration.clock)
+    metrics = LoopMetrics(configuration.metrics ?? MetricsSystem.factory)
   }
 
   /// Looks again and again until the task is cancelled, and then returns, once an apply that is under way has ended.

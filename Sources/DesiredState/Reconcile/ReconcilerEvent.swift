@@ -1,3 +1,5 @@
+import DesiredStateSupport
+
 /// Something a reconciler did or found, for logs and for those who watch.
 public struct ReconcilerEvent: Sendable {
   /// What happened.
@@ -32,6 +34,8 @@ public struct ReconcilerEvent: Sendable {
     case acknowledged(Acknowledgement)
     /// A statement could not be delivered; it waits.
     case acknowledgementFailed(any Error)
+    /// A statement was refused for good, and is not sent again.
+    case acknowledgementRefused(RefusedAcknowledgement)
     /// The cycle is over; the next one begins after this time, or sooner if a source hints at a change.
     case waiting(Duration)
   }
@@ -67,6 +71,7 @@ extension ReconcilerEvent {
     case .rolledBack: "rolled-back"
     case .acknowledged: "acknowledged"
     case .acknowledgementFailed: "acknowledgement-failed"
+    case .acknowledgementRefused: "acknowledgement-refused"
     case .waiting: "waiting"
     }
   }
@@ -77,10 +82,11 @@ extension ReconcilerEvent {
     case .absent(let absence): absence.part.rawValue
     case .unavailable(let error): error.code.rawValue
     case .rejected(let error): error.code.rawValue
-    case .applyFailed: "apply-failed"
+    case .applyFailed(let error): (error as? FileError)?.isNoSpace ?? false ? "no-space" : "apply-failed"
     case .held(let hold): hold.code
     case .rolledBack(let departure): departure.code
     case .acknowledgementFailed(let error): (error as? BackendError)?.code.rawValue ?? "acknowledgement-failed"
+    case .acknowledgementRefused(let refused): refused.failure.code.rawValue
     case .unchanged, .fetched, .verified, .adopted, .applied, .superseded, .proven, .acknowledged, .waiting: nil
     }
   }

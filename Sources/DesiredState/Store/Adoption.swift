@@ -166,7 +166,7 @@ extension StateStore {
       var bytes = try await state.open(document, after: draft.head).makeAsyncIterator()
       while let chunk = try await bytes.next() {
         try Task.checkCancellation()
-        progress.advance()
+        progress.advance(bytes: chunk.count)
         size += UInt64(chunk.count)
         guard alreadyHeld + size <= limit else {
           throw VerificationError(.limitExceeded, "the documents are larger than \(limit) bytes in all")
@@ -205,10 +205,17 @@ final class ReadingProgress: Sendable {
   private let pieces = Atomic<Int>(0)
   private let isOver = Atomic<Bool>(false)
 
-  func advance() { pieces.wrappingAdd(1, ordering: .relaxed) }
+  private let total = Atomic<Int>(0)
+
+  func advance(bytes: Int = 0) {
+    pieces.wrappingAdd(1, ordering: .relaxed)
+    total.wrappingAdd(bytes, ordering: .relaxed)
+  }
   /// Nothing more is read; what takes time from here on is this device's own disk.
   func finish() { isOver.store(true, ordering: .relaxed) }
 
   var count: Int { pieces.load(ordering: .relaxed) }
+  /// Bytes of documents.
+  var bytes: Int { total.load(ordering: .relaxed) }
   var isFinished: Bool { isOver.load(ordering: .relaxed) }
 }

@@ -1,31 +1,47 @@
 public import FoundationEssentials
 
 extension Outbox {
+  /// What came of a delivery.
+  public struct Delivery: Sendable {
+    /// What arrived, each with the source that took it.
+    public var delivered: [(acknowledgement: Acknowledgement, source: String)] = []
+    /// Those refused for good, which wait no longer.
+    public var refused: [RefusedAcknowledgement] = []
+    /// How many wait still; nil if no backend takes any, and it was not looked.
+    public var waiting: Int?
+    /// The first error of those that may pass, or that a person can mend.
+    public var failure: (any Error)?
+  }
+
   /// Delivers what waits, in order, to the first backend that can take it; what could not be delivered stays.
   ///
-  /// Trouble that may pass keeps the rest waiting as well, so that order is kept. An acknowledgement that is refused for
-  /// good, or that no backend here takes at all, keeps no other waiting: the newest per subject is all there is.
+  /// Trouble that may pass keeps the rest waiting as well, so that order is kept. An acknowledgement that every backend
+  /// refuses for good is given up. That one, and one that no backend here takes at all, keeps no other waiting: the newest
+  /// per subject is all there is.
   ///
   /// - Parameters:
   ///   - backends: where to deliver them: the first that takes one gets it.
   ///   - timeout: how long a backend may take for one acknowledgement.
   ///   - clock: what that time passes by.
-  ///   - now: the time. A backend that asked for patience (``BackendError/retryAfter``) is passed over until it is
-  ///     over.
-  /// - Returns: the delivered acknowledgements, each with the source that took it, and the first error, if any.
+  ///   - now: the time. A backend that asked for patience (``BackendError/retryAfter``) is passed over until it is over.
+  ///   - record: told of each that is given up before it leaves the outbox, so that it can be written down first.
+  /// - Throws: ``FileError``, ``StoreError`` for trouble with the outbox; what `record` throws; `CancellationError`.
   public func deliver(
     to backends: [any DesiredStateBackend], within timeout: Duration = .seconds(30),
-    clock: any Clock<Duration> = ContinuousClock(), at now: Date = Date()
-  ) async throws -> (delivered: [(Acknowledgement, source: String)], failure: (any Error)?) {
+    clock: any Clock<Duration> = ContinuousClock(), at now: Date = Date(),
+    givingUp record: (RefusedAcknowledgement) async throws -> Void = { _ in }
+  ) async throws -> Delivery {
+    var result = Delivery()
     let capable = backends.filter {
       !$0.capabilities.isDisjoint(with: .acknowledges) && patience.value(of: $0.source, at: now) == nil
     }
-    guard !capable.isEmpty else { return ([], nil) }
-    var delivered: [(Acknowledgement, source: String)] = []
-    var failure: (any Error)?
-    for acknowledgement in try await waiting() {
+    guard !capable.isEmpty else { return result }
+    let waiting = try await waiting()
+    for acknowledgement in waiting {
       var taker: String?
       var mayPass = false
+      var isMendable = false
+      var refusal: RefusedAcknowledgement?
       for backend in capable where taker == nil && backend.capabilities.contains(acknowledgement.capability) {
         do {
           try await withTimeout(timeout, clock: clock) { try await backend.acknowledge(acknowledgement) }
@@ -33,16 +49,31 @@ extension Outbox {
         } catch is CancellationError {
           throw CancellationError()
         } catch {
-          failure = failure ?? error
+          let failure = error as? BackendError
+          if let failure, failure.isRefusalForGood {
+            refusal = RefusedAcknowledgement(
+              acknowledgement: acknowledgement, source: backend.source,
+              failure: .init(code: failure.code, message: failure.message, at: now))
+            continue
+          }
+          // One that takes none of the kind has no say in it.
+          isMendable = isMendable || failure?.code != .unsupported
+          result.failure = result.failure ?? error
           patience.note(true, of: backend.source, for: (error as? BackendError)?.retryAfter, at: now)
           mayPass = mayPass || (error as? BackendError)?.isRetryable ?? true
         }
       }
       if mayPass, taker == nil { break }
-      guard let taker else { continue }
-      try await remove(acknowledgement)
-      delivered.append((acknowledgement, taker))
+      if let taker {
+        try await remove(acknowledgement)
+        result.delivered.append((acknowledgement, taker))
+      } else if let refusal, !isMendable {
+        try await record(refusal)
+        try await remove(acknowledgement)
+        result.refused.append(refusal)
+      }
     }
-    return (delivered, failure)
+    result.waiting = waiting.count - result.delivered.count - result.refused.count
+    return result
   }
 }

@@ -44,12 +44,15 @@ extension StateStore {
     guard record.touched.last != state.revision || record.attempt?.revision != state.revision else { return }
     let ids = Set((try manifest(of: state.revision)).documents.map(\.id))
     var touched = record.touched.filter { $0 != state.revision }
-    // What this one replaces, name by name, need not be remembered: only what it does not have.
+    // What this one replaces, name by name, need not be kept to be removed: only what it does not have.
+    let before = touched.count
     touched.removeAll { revision in (try? manifest(of: revision).documents.allSatisfy { ids.contains($0.id) }) ?? false
     }
+    let isUncertain = touched.count < before
     touched.append(state.revision)
     try change { record in
       record.touched = touched
+      if isUncertain { record.isUncertain = true }
       if record.attempt?.revision != state.revision {
         record.attempt = ApplyAttempt(revision: state.revision, since: time, failures: 0)
       }
@@ -71,6 +74,7 @@ extension StateStore {
         revision: state.revision, version: state.version, signers: state.signers, source: state.source,
         origin: state.origin, at: time)
       record.touched = []
+      record.isUncertain = nil
       record.attempt = nil
       if !isOnTrial { record.setOutcome(.applied, of: state.revision, at: time) }
       record.keep(kept)
@@ -174,7 +178,7 @@ extension StateStore {
     public var floor: UInt64?
     /// Forget the newest signed time.
     public var clock: Bool
-    /// Forget the refusals, and how long sources and applies are left alone.
+    /// Forget the refusals, of states and of acknowledgements, and how long sources and applies are left alone.
     public var refusals: Bool
     /// Forget all trust updates: the operator's own file counts again.
     public var trust: Bool
@@ -210,6 +214,11 @@ extension StateStore {
       if reset.refusals {
         record.refusals = [:]
         record.attempt?.notBefore = nil
+        // Said again; of the state as a whole the reset itself speaks.
+        record.statements += (record.refusedStatements ?? []).map(\.acknowledgement).filter { again in
+          again.subject != .state && !record.statements.contains { $0.subject == again.subject }
+        }
+        record.refusedStatements = nil
       }
       if reset.trust { record.trust = nil }
       record.resets = (record.resets + [ResetRecord(at: time, what: reset.description)]).suffix(16)
@@ -246,6 +255,24 @@ extension StateStore {
     try change { record in
       record.statements.removeAll { statement in statements.contains { $0.id == statement.id } }
     }
+  }
+
+  /// Notes an acknowledgement that is given up.
+  func giveUp(_ refused: RefusedAcknowledgement) throws {
+    try change { record in
+      let others = (record.refusedStatements ?? []).filter {
+        $0.acknowledgement.subject != refused.acknowledgement.subject
+      }
+      // As many as a fleet manager that refuses all of them leaves to be read.
+      record.refusedStatements = (others + [refused]).suffix(64)
+    }
+  }
+
+  /// Something newer about these subjects was delivered: an earlier refusal is history.
+  func forgetRefused(about subjects: some Collection<Acknowledgement.Subject>) throws {
+    guard let refused = record.refusedStatements else { return }
+    let rest = refused.filter { !subjects.contains($0.acknowledgement.subject) }
+    try change { $0.refusedStatements = rest.isEmpty ? nil : rest }
   }
 
   // MARK: - Health

@@ -33,8 +33,12 @@ public struct StoreStatus: Sendable, Equatable {
   public var oldest: Date?
   /// Files of the outbox that cannot be read, and were set aside.
   public var unreadable: [String]
+  /// Acknowledgements that were refused for good and given up, newest last.
+  public var refusedAcknowledgements: [RefusedAcknowledgement]
   /// What operators reset, newest last.
   public var resets: [ResetRecord]
+  /// The newest signed time of any manifest adopted so far: no clock that is behind it is believed.
+  public var newestSigned: Date?
 
   /// Reads the status of the store at a path.
   ///
@@ -57,7 +61,8 @@ public struct StoreStatus: Sendable, Equatable {
         history: record.history, rollback: record.rollback, attempt: record.attempt, approved: record.approved,
         sources: health.sources, delivery: health.delivery, waiting: waiting.count,
         oldest: waiting.map(\.time).min(), unreadable: outbox.unreadable,
-        resets: record.resets)
+        refusedAcknowledgements: record.refusedStatements ?? [], resets: record.resets,
+        newestSigned: record.newestSigned)
     }
   }
 }

@@ -1,5 +1,5 @@
 import CLinux
-package import Glibc
+import Glibc
 
 /// Files and directories by path: what the store, the file backend and the command line share.
 package enum Files {
@@ -37,7 +37,7 @@ package enum Files {
   }
 
   /// Creates a directory and those above it where they do not exist.
-  package static func createDirectories(_ path: String, mode: mode_t = 0o755) throws(FileError) {
+  package static func createDirectories(_ path: String, mode: UInt32 = 0o755) throws(FileError) {
     if mkdir(path, mode) == 0 { return }
     switch errno {
     case EEXIST where isDirectory(path): return
@@ -97,7 +97,7 @@ package enum Files {
   ///
   /// - Parameter isDurable: false leaves out both fsyncs, for what may be lost but never torn.
   package static func replace(
-    _ path: String, with bytes: [UInt8], mode: mode_t = 0o644, isDurable: Bool = true
+    _ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, isDurable: Bool = true
   ) throws(FileError) {
     let temporary = temporaryName(for: path)
     do {

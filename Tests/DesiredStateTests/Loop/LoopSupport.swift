@@ -11,7 +11,8 @@ extension Agent {
   /// A loop with everything a test may want to set.
   func loop(
     _ sources: [any DesiredStateBackend], policy: TrustPolicy, schedule: Schedule = Schedule(jitter: 0),
-    log: LogRecord? = nil, _ configure: (inout Reconciler.Configuration) -> Void = { _ in },
+    log: LogRecord? = nil, recipients: [any DesiredStateBackend]? = nil,
+    _ configure: (inout Reconciler.Configuration) -> Void = { _ in },
     apply: Reconciler.ApplyHandler? = nil
   ) async throws -> Reconciler {
     var logger = Logger(label: "test") { _ in log ?? LogRecord() }
@@ -22,7 +23,8 @@ extension Agent {
     configuration.timeout = Self.patience
     configure(&configuration)
     return Reconciler(
-      sources: sources, store: try await StateStore.open(path), configuration: configuration,
+      sources: sources, acknowledgingTo: recipients, store: try await StateStore.open(path),
+      configuration: configuration,
       observe: { [self] event in events.withLock { $0.append(event) } },
       apply: apply ?? { [self] update in
         if let error = fault.withLock({ $0 }) { throw error }

@@ -146,4 +146,116 @@ struct PatienceTests {
     await loop.value
     #expect((5..<40).contains(backend.counts.acknowledgeCalls), "\(backend.counts.acknowledgeCalls)")
   }
+
+  @Test("An acknowledgement that is refused for good is given up, visibly; others go on, and a reset says it again")
+  func refusedForGood() async throws {
+    let backend = MockBackend(capabilities: [.acknowledges])
+    backend.publish(["a": "1"])
+    backend.fail(.acknowledge, with: BackendError(.protocolViolation, "no such thing", isRetryable: false))
+    let log = LogRecord()
+    let reconciler = try await agent.loop([backend], policy: backend.policy, log: log) { _ in
+    } apply: { update in
+      try await update.report(update.documents.map { DocumentStatus(documentID: $0.id, state: .installed) })
+    }
+    for _ in 0..<3 { #expect(try await reconciler.runOnce().word == "current") }
+    #expect(backend.counts.acknowledgeCalls == 2, "one of the state, one of its document, each once")
+    #expect(agent.count("acknowledgement-refused") == 2)
+    #expect(log.count(of: "given up") == 2)
+    var status = try await StoreStatus.read(agent.path)
+    #expect(status.waiting == 0 && status.refusedAcknowledgements.count == 2)
+    #expect(status.refusedAcknowledgements.first?.failure.message == "no such thing")
+    backend.recover()
+    _ = try await reconciler.store.perform(.reset(.init(refusals: true)), at: agent.clock.date)
+    #expect(try await reconciler.runOnce().word == "current")
+    #expect(backend.status(of: "a")?.state == .installed)
+    status = try await StoreStatus.read(agent.path)
+    #expect(status.waiting == 0 && status.refusedAcknowledgements.isEmpty)
+  }
+
+  @Test("Bad credentials for acknowledgements are no refusal: they wait for a person") func credentials() async throws {
+    let backend = MockBackend(capabilities: [.acknowledges])
+    backend.publish(["a": "1"])
+    backend.fail(.acknowledge, with: BackendError(.forbidden, "no"))
+    let reconciler = try await agent.loop([backend], policy: backend.policy)
+    #expect(try await reconciler.runOnce().word == "current")
+    #expect(try await StoreStatus.read(agent.path).waiting == 1)
+    backend.recover()
+    #expect(try await reconciler.runOnce().word == "current")
+    #expect(try await StoreStatus.read(agent.path).waiting == 0)
+  }
+
+  @Test("Refused by one recipient for good and not reached by another: it waits for that one") func refusedByOne()
+    async throws
+  {
+    backend.publish(["a": "1"])
+    let (picky, away) = (MockBackend(source: "mock:picky"), MockBackend(source: "mock:away"))
+    picky.fail(.acknowledge, with: BackendError(.protocolViolation, "no", isRetryable: false))
+    away.becomeUnreachable()
+    let reconciler = try await agent.loop([backend], policy: backend.policy, recipients: [picky, away])
+    #expect(try await reconciler.runOnce().word == "current")
+    #expect(try await StoreStatus.read(agent.path).waiting == 1)
+    away.recover()
+    #expect(try await reconciler.runOnce().word == "current")
+    #expect(away.acknowledgements.count == 1)
+  }
+
+  @Test("A refused manifest is not fetched again at each poll, and a mended one is adopted at the next") func refused()
+    async throws
+  {
+    backend.publish(["a": "1"])
+    let reconciler = try await agent.loop([backend], policy: backend.policy)
+    #expect(try await reconciler.runOnce().word == "current")
+    backend.publish(
+      TestPublication(version: 2, documents: ["a": [50]], signers: [TestSigner("stranger@elsewhere.example")]))
+    let before = backend.counts
+    try await agent.pass(.seconds(7200), reconciler)
+    #expect(backend.counts.fetches - before.fetches > 200)
+    #expect(backend.counts.manifestReads - before.manifestReads <= 20, "\(backend.counts)")
+    #expect(agent.count("fetched") <= 21)
+    backend.publish(["a": "3"], version: 3)
+    try await agent.pass(.seconds(35), reconciler)
+    #expect(await reconciler.store.applied?.version == 3)
+  }
+
+  @Test("A document that stays wrong is no reason to fetch the manifest again at each poll") func spoiled() async throws
+  {
+    let large = String(repeating: "large", count: 1000)
+    backend.publish(["a": large])
+    backend.corrupt(.document("a"))
+    let reconciler = try await agent.loop([backend], policy: backend.policy)
+    try await agent.pass(.seconds(7200), reconciler)
+    #expect(backend.counts.manifestReads <= 20, "\(backend.counts)")
+    backend.repair(.document("a"))
+    try await agent.pass(.seconds(700), reconciler)
+    #expect(await reconciler.store.applied?.version == 1)
+  }
+
+  @Test("A manifest without end is read less and less often") func endless() async throws {
+    backend.publish(["a": "1"])
+    try backend.makeEndless(.manifest)
+    let reconciler = try await agent.loop([backend], policy: backend.policy) { $0.limits.manifestSize = 1 << 16 }
+    try await agent.pass(.seconds(86_400), reconciler)
+    #expect(backend.counts.fetches < 330, "\(backend.counts.fetches)")
+  }
+
+  @Test("Two sources refused for different reasons write once each, and are said once each, however long it lasts")
+  func flipping() async throws {
+    let spare = MockBackend(source: "mock:spare", signers: backend.signers)
+    backend.publish(["a": "1"])
+    let log = LogRecord()
+    let reconciler = try await agent.loop([backend, spare], policy: backend.policy, log: log)
+    #expect(try await reconciler.runOnce().word == "current")
+    backend.publish(["a": "1"], version: 2, device: "another")
+    spare.publish(TestPublication(version: 9, documents: [:], signers: [TestSigner("stranger@elsewhere.example")]))
+    try await agent.pass(.seconds(60), reconciler)
+    let record = try FileManager.default.attributesOfItem(atPath: agent.path + "/state.json")[.systemFileNumber] as? Int
+    let acknowledged = spare.counts.acknowledgeCalls
+    try await agent.pass(.seconds(7200), reconciler)
+    // Each write makes a new file.
+    let after = try FileManager.default.attributesOfItem(atPath: agent.path + "/state.json")[.systemFileNumber] as? Int
+    #expect(record != nil && record == after)
+    #expect(spare.counts.acknowledgeCalls == acknowledged)
+    #expect(log.count(of: "refused:") == 2)
+    #expect(try await StoreStatus.read(agent.path).refused.count == 2)
+  }
 }

@@ -1,5 +1,7 @@
+import DesiredStateSupport
 import DesiredStateTesting
 import Foundation
+import Glibc
 import Logging
 import Synchronization
 
@@ -30,6 +32,7 @@ final class SimulatedDevice: @unchecked Sendable {
   private var chance: SeededGenerator
   private let loopChance: Shared<SeededGenerator>
   let clock: VirtualClock
+  private let disk: String
   private let path: String
   private let sources: [MockBackend]
   private let plant = Shared(Plant())
@@ -43,17 +46,27 @@ final class SimulatedDevice: @unchecked Sendable {
   private let schedule: Schedule
   private var reconciler: Reconciler?
   private var isSmall = false
+  /// Whether the disk is one of its own, which can be filled: only where `make simulate` has made that possible.
+  private let hasDisk: Bool
+  private let isSabotaged: Bool
   private var version: UInt64 = 0
   private var floor: UInt64 = 0
   /// How far the device's own clock is off.
   private let skew = Shared<TimeInterval>(0)
 
-  init(seed: UInt64) {
+  /// - Parameter isSabotaged: whether the device has a fault that must be found.
+  init(seed: UInt64, isSabotaged: Bool = false) {
+    self.isSabotaged = isSabotaged
     var chance = SeededGenerator(seed: seed)
     loopChance = Shared(SeededGenerator(seed: ~seed))
     let shared = "/dev/shm"
     let root = FileManager.default.isWritableFile(atPath: shared) ? shared : NSTemporaryDirectory()
-    path = root + "/device-\(seed)-\(UUID().uuidString)"
+    disk = root + "/device-\(seed)-\(UUID().uuidString)"
+    path = disk + "/store"
+    mkdir(disk, 0o700)
+    hasDisk =
+      ProcessInfo.processInfo.environment["SIMULATION_DISKS"] != nil
+      && mount("none", disk, "tmpfs", 0, "size=512k") == 0
     let clock = VirtualClock()
     self.clock = clock
     sources = ["mock:first", "mock:second", "mock:stick"].map { MockBackend(source: $0, clock: clock) }
@@ -63,7 +76,10 @@ final class SimulatedDevice: @unchecked Sendable {
     self.chance = chance
   }
 
-  deinit { try? FileManager.default.removeItem(atPath: path) }
+  deinit {
+    if hasDisk { umount2(disk, 2) }  // 2 is MNT_DETACH.
+    try? FileManager.default.removeItem(atPath: disk)
+  }
 
   // MARK: - The year
 
@@ -88,6 +104,7 @@ final class SimulatedDevice: @unchecked Sendable {
     plant.withLock { $0.fault = nil }
     skew.withLock { $0 = 0 }
     isSmall = false
+    fillDisk(false)
     try await restart()
     try publish(to: sources, "the last state")
     for _ in 0..<60 {
@@ -103,6 +120,8 @@ final class SimulatedDevice: @unchecked Sendable {
   }
 
   private func look() async throws {
+    // A device that could not start for want of space is started again.
+    if reconciler == nil { try await start() }
     guard let reconciler else { return }
     steps += 1
     let now = date
@@ -116,7 +135,7 @@ final class SimulatedDevice: @unchecked Sendable {
         _ = try await reconciler.applies.run(reconciler.applyPending)
         _ = try await reconciler.deliveries.run(reconciler.deliver)
       }
-    } catch { words = "trouble: \(error)" }
+    } catch { words = "trouble: \(error)".replacing(disk, with: "DISK") }
     let adopted = await reconciler.store.adopted?.version
     let applied = await reconciler.store.applied?.version
     story.append(
@@ -129,7 +148,7 @@ final class SimulatedDevice: @unchecked Sendable {
 
   private func somethingHappens() async throws {
     let source = sources[Int.random(in: 0..<3, using: &chance)]
-    switch Int.random(in: 0..<20, using: &chance) {
+    switch Int.random(in: 0..<22, using: &chance) {
     case 0...3: try publish(to: sources, "a new state")
     case 4: try publish(to: [source], "a new state")
     case 5:
@@ -175,14 +194,35 @@ final class SimulatedDevice: @unchecked Sendable {
       try await restart()
     case 17:
       tell("an operator goes back")
-      do { try await reconciler?.rollBack() } catch let error as StoreError where error.code == .notKept {}
+      do {
+        try await reconciler?.rollBack()
+      } catch let error as StoreError where error.code == .notKept {
+      } catch let error as FileError where error.isNoSpace {}
     case 18:
       tell("an operator resumes")
-      try await reconciler?.resume()
+      do { try await reconciler?.resume() } catch let error as FileError where error.isNoSpace {}
+    case 19, 20:
+      let isFull = Bool.random(using: &chance)
+      tell(isFull ? "something else fills the disk" : "the disk is cleared up")
+      fillDisk(isFull)
     default:
       tell("\(source.source) publishes nothing")
       source.publishNothing()
     }
+  }
+
+  /// Leaves nothing of the disk for the device, or gives all of it back.
+  private func fillDisk(_ isFull: Bool) {
+    guard hasDisk else { return }
+    let ballast = disk + "/ballast"
+    guard isFull else {
+      unlink(ballast)
+      return
+    }
+    let file = open(ballast, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    let page = [UInt8](repeating: 0, count: 4096)
+    while write(file, page, page.count) > 0 {}
+    close(file)
   }
 
   private func tell(_ text: String) { story.append("\(date.formatted(.iso8601)) \(text)") }
@@ -212,7 +252,12 @@ final class SimulatedDevice: @unchecked Sendable {
   }
 
   private func start() async throws {
-    let store = try await StateStore.open(path, maximumSize: isSmall ? 10 : nil)
+    let store: StateStore
+    do {
+      store = try await StateStore.open(path, maximumSize: isSmall ? 10 : nil)
+    } catch let error as FileError where error.isNoSpace {
+      return tell("it cannot start: no space")
+    }
     var logger = Logger(label: "simulation")
     logger.logLevel = .critical
     var configuration = Reconciler.Configuration(
@@ -245,6 +290,7 @@ final class SimulatedDevice: @unchecked Sendable {
       if plant.fault == .throwing { throw Broken(description: "the handler cannot") }
       var changes: [(id: String, digest: Digest?)] = update.removed.map { ($0.id, nil) }
       changes += (update.added + update.modified).map { ($0.id, $0.digest) }
+      if isSabotaged, let version = update.version, version > 5 { changes.removeAll { $0.digest == nil } }
       for (index, change) in changes.enumerated() {
         if plant.fault == .halfWay, index == changes.count / 2 { throw Broken(description: "the handler broke off") }
         plant.installed[change.id] = change.digest

@@ -44,4 +44,19 @@ struct SimulationTests {
     let total = steps.withLock { $0 }
     print("simulated \(count) years in \(ContinuousClock.now - start), \(total) steps")
   }
+
+  @Test("A device with a fault is found out, and its seed tells the same story again") func replay() async throws {
+    var stories: [[String]] = []
+    for _ in 0..<2 {
+      let device = SimulatedDevice(seed: 1, isSabotaged: true)
+      await #expect("a document that stays must be noticed") {
+        try await device.live()
+      } throws: {
+        "\($0)".contains("is there, and not")
+      }
+      stories.append(device.story)
+    }
+    #expect(stories[0] == stories[1])
+    #expect(stories[0].count > 5)
+  }
 }
