@@ -118,7 +118,8 @@ struct AllowedSignersTrustTests {
   @Test("In whose name a key may sign is as ssh-keygen -I has it") func principal() throws {
     let armored = try keygen.sign([1], with: key)
     var count = DifferentialCount()
-    for pattern in ["press-42", "press-*", "press-*,!press-42", "*", "!*", "press-4?", "PRESS-42", "\"press-42,oven\""] {
+    for pattern in ["press-42", "press-*", "press-*,!press-42", "*", "!*", "press-4?", "PRESS-42", "\"press-42,oven\""]
+    {
       let line = "\(pattern) \(publicKey.openSSHRepresentation)\n"
       guard let signers = try? AllowedSigners(parsing: line) else { continue }
       for name in ["press-42", "press-43", "oven", "press-*", "press-42,oven", ""] {
@@ -180,7 +181,7 @@ struct AllowedSignersTrustTests {
     for line in lines {
       #expect(try !verifies(line), "\(line)")
     }
-    print("Lines refused here: \(lines.count) agree; 2 are stricter by intention: days that no calendar has, empty options")
+    print("Lines refused here: \(lines.count) agree; stricter by intention: 2 (days no calendar has, empty options)")
     // ssh-keygen reads a day that no calendar has as one of the next month, and takes empty options.
     #expect(try verifies("alice valid-after=\"20220231Z\" \(text)"))
     #expect(try verifies("alice ,namespaces=\"desired-state\" \(text)"))

@@ -85,7 +85,9 @@ struct SignatureEdgeCaseTests {
     let good = Array(try key.signature(for: signedData))
     // RFC 8032 section 5.1: the order of the base point, 2^252 + 27742317777372353535851937790883648493.
     let order = hexadecimal("1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed")
-    func scalar(_ bytes: [UInt8]) -> [UInt8] { Array((Array(repeating: 0, count: 32 - bytes.count) + bytes).reversed()) }
+    func scalar(_ bytes: [UInt8]) -> [UInt8] {
+      Array((Array(repeating: 0, count: 32 - bytes.count) + bytes).reversed())
+    }
     let s = Array(good[32...].reversed())
     var count = DifferentialCount()
     try judge(&count, "as it should be", key: own, type: type, value: good)
