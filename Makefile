@@ -22,23 +22,22 @@ requirements: ## install the Debian packages that building and testing need
 build: requirements ## build everything, with debug information
 	$(SWIFT) build --build-tests
 
-# The kit and the endurance tests count their process's memory and descriptors, the kill tests keep the disk busy, others
-# keep servers busy or measure how soon a cancellation takes effect: each has a process to itself.
-KIT := DesiredStateTestingTests
-SERVED := CommandLineTests|HTTPTransportTests|RESTBackendTests|GitBackendTests
+# Targets with a process of their own: these count its files and memory, so that nothing else may run in it;
+ALONE := EnduranceTests DesiredStateTestingTests ConformanceTests
+# and these start servers or programs, a few at a time: each has limits of time that hold where two processors serve all.
+SERVED := CommandLineTests HTTPTransportTests RESTBackendTests GitBackendTests
 RUN := $(SWIFT) test --skip-build
-# Tests that start servers, a few at a time: each has limits of time that hold where two processors serve all of them.
 FEW := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=6 $(RUN)
+space := $(subst ,, )
+# The tests of some targets, as a regular expression over their names.
+of = ^($(subst $(space),|,$(1)))\.
 
 test: requirements ## install what is missing, build, and run every test
 	$(SWIFT) build --build-tests
-	$(RUN) --skip '$(KIT)|$(SERVED)|Conformance|Endurance'
-	$(FEW) --filter CommandLineTests
-	$(FEW) --filter HTTPTransportTests
-	for target in RESTBackendTests GitBackendTests; do $(FEW) --filter $$target --skip 'Conformance|Endurance' || exit; done
-	for target in FileBackendTests RESTBackendTests GitBackendTests; do $(RUN) --filter "$$target.*Endurance" || exit; done
-	$(RUN) --filter $(KIT)
-	for target in FileBackendTests RESTBackendTests GitBackendTests; do $(RUN) --filter "$$target.*Conformance" || exit; done
+	$(RUN) --skip '$(call of,$(ALONE) $(SERVED))'
+	for target in $(SERVED); do $(FEW) --filter "^$$target\." || exit; done
+	$(RUN) --no-parallel --filter '$(call of,EnduranceTests)'
+	for target in DesiredStateTestingTests ConformanceTests; do $(RUN) --filter "^$$target\." || exit; done
 	$(MAKE) examples reference-server articles
 
 demo: ## a signed drop, followed end to end, as a story

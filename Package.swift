@@ -153,8 +153,7 @@ let package = Package(
       name: "DesiredStateTests",
       dependencies: [
         "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "TestSupport",
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "CoreMetrics", package: "swift-metrics"), .product(name: "Logging", package: "swift-log"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: settings),
@@ -206,15 +205,50 @@ let package = Package(
       path: "Tests/HTTPTestSupport",
       exclude: ["Fixtures"],
       swiftSettings: settings),
+    // Devices, repositories and servers of Git, for its tests and the kit's.
+    .target(
+      name: "GitTestSupport",
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend", "GitBackend",
+        "HTTPTestSupport", "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
+      path: "Tests/GitTestSupport",
+      exclude: ["Fixtures"],
+      swiftSettings: settings),
+    // Sites that publish drops and fleet managers, for the tests of the backends over HTTP and the kit's.
+    .target(
+      name: "RESTTestSupport",
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "HTTPBackendSupport",
+        "HTTPMessageSignatures", "HTTPTestSupport", "HTTPTransport", "RESTBackend", "TestSupport",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
+      path: "Tests/RESTTestSupport",
+      swiftSettings: settings),
+    // The kit, tried on every backend: one process of its own, whose files and memory it counts.
+    .testTarget(
+      name: "ConformanceTests",
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend", "GitBackend",
+        "GitTestSupport", "HTTPTestSupport", "HTTPTransport", "RESTBackend", "RESTTestSupport", "TestSupport",
+      ],
+      swiftSettings: settings),
+    // Hundreds of updates in a row, one backend after another, in a process whose files and memory they count.
+    .testTarget(
+      name: "EnduranceTests",
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend", "GitBackend",
+        "GitTestSupport", "HTTPTestSupport", "HTTPTransport", "RESTBackend", "RESTTestSupport", "TestSupport",
+      ],
+      swiftSettings: settings),
     .testTarget(
       name: "GitBackendTests",
       dependencies: [
         // The program itself is a dependency so that it is built; the tests only run it.
         "desired-state", "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend",
-        "GitBackend", "HTTPTestSupport",
-        "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
+        "GitBackend", "GitTestSupport", "HTTPTestSupport", "TestSupport",
+        .product(name: "Subprocess", package: "swift-subprocess"),
       ],
-      exclude: ["Fixtures"],
       swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",

@@ -10,7 +10,7 @@ public enum ReceiptProof: Sendable, Hashable {
   case unchecked
   /// There is no signature: everyone who can write there can have written it.
   case unsigned
-  /// It is not the device's word, and what it says is not told.
+  /// It is not the device's word, and its words are not told.
   case invalid(String)
   /// There is no receipt.
   case missing

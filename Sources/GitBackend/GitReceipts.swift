@@ -4,11 +4,11 @@ import DesiredStateSupport
 /// The receipts in a repository, as the operator of a fleet reads them: from every device's branch, or from the one that
 /// the devices share.
 package struct GitReceipts: Sendable {
-  /// What was found.
+  /// The findings.
   package struct Found: Sendable {
     /// Files by their paths below the folder of receipts.
     package var files: [String: [UInt8]] = [:]
-    /// What was passed over, and why, in words.
+    /// The receipts passed over, and why, in words.
     package var passedOver: [String] = []
   }
 

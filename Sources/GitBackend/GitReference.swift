@@ -10,7 +10,7 @@ enum GitReference: Sendable, Equatable {
   /// The newest of the tags whose names are versions in a range.
   case newestTag(VersionRange)
 
-  /// What a reference is found to lead to.
+  /// Where a reference leads.
   struct Found: Sendable, Equatable {
     /// The full name; a commit's id where a commit is followed.
     let name: String

@@ -43,7 +43,8 @@ extension BackendError {
     case 511: advice = "A network on the way asks to log in."
     case 401: advice = "Check this device's token or certificate."
     case 403: advice = "Ask its operator to allow this device."
-    case _ where lacksFolder: advice = "Check the address for acknowledgements, and that the server lets files be put there."
+    case _ where lacksFolder:
+      advice = "Check the address for acknowledgements, and that the server lets files be put there."
     case 404, 410: advice = "Check the address."
     case 406, 415: advice = "It does not speak the media type; check that the address is a publisher of desired state."
     case 429: advice = "It asks for patience."

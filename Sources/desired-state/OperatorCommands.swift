@@ -3,7 +3,7 @@ import DesiredState
 import DesiredStateSupport
 import FoundationEssentials
 
-/// What the commands have in common that change a store: they do it themselves, or leave it for the agent that has it.
+/// The common part of commands that change a store: they do it themselves, or leave it for the agent that has it.
 struct StoreChange {
   let store: String
   let isJSON: Bool
@@ -77,7 +77,7 @@ struct ResetCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The lowest version to adopt from now on; 0 for any.", valueName: "version"))
   var floor: UInt64?
   @Flag(help: "Forget the newest signed time: expiry is judged by the device's clock alone.") var clock = false
-  @Flag(help: "Forget what was refused, and how long sources are left alone.") var refusals = false
+  @Flag(help: "Forget the refusals, and how long sources are left alone.") var refusals = false
   @Option(
     help: ArgumentHelp(
       "Forget all trust updates: the keys in this file count again, which 'follow' must then be given as --trust.",

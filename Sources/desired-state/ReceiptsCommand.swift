@@ -18,7 +18,7 @@ struct ReceiptsCommand: AsyncParsableCommand {
       named without a pattern, and those of --device. Over https: only what devices say of the state as a whole is read.
 
       With --trust, a receipt counts if its signature is by a key whose line names the device as a principal and has \
-      namespaces="desired-state-receipt". One that does not is listed as invalid, and what it says is not told. One \
+      namespaces="desired-state-receipt". One that does not is listed as invalid, and its words are not told. One \
       without a signature is listed as unsigned: everyone who can write there can have written it.
       """)
 

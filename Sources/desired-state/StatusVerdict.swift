@@ -28,7 +28,9 @@ extension StoreStatus {
       return no("\(name) is adopted and not applied yet")
     }
     // As the device judges it: no clock is believed that is behind a signed time.
-    if let expires = adopted.expires, expires <= max(now, newestSigned ?? now) { return no("\(name) expired at \(Timestamp.text(expires))") }
+    if let expires = adopted.expires, expires <= max(now, newestSigned ?? now) {
+      return no("\(name) expired at \(Timestamp.text(expires))")
+    }
     // A source that is behind is no news of something newer.
     let stale: Set<VerificationError.Code> = [.versionRollback]
     if let refused = refused.last(where: { !stale.contains($0.code) }) {

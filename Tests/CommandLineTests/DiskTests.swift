@@ -48,7 +48,8 @@ struct DiskTests {
     #expect(run.output.hasSuffix("3000000\n"))
   }
 
-  @Test("--into on a full disk of its own: no-space, what was applied stays, and what fits is applied next") func fullInto()
+  @Test("--into on a full disk of its own: no-space, what was applied stays, and what fits is applied next")
+  func fullInto()
     async throws
   {
     let key = try await site.makeKey(trustedAs: "ops")

@@ -29,7 +29,8 @@ struct ScheduleTests {
       #expect(try await site.status().adopted == nil)
     }
     // The same hours are others elsewhere.
-    let elsewhere = try await site.follow(trust: ["--trust", site.trust, "--time-zone", "XXX-12", "--hours", hours(in: 12)])
+    let elsewhere = try await site.follow(
+      trust: ["--trust", site.trust, "--time-zone", "XXX-12", "--hours", hours(in: 12)])
     #expect(elsewhere.names.contains("applied"), "\(elsewhere)")
     let open = try await site.follow(trust: trust + ["--hours", hours(in: 0), "--downtime", hours(in: 12)])
     #expect(open.names == ["unchanged"], "\(open)")
@@ -137,7 +138,8 @@ struct ScheduleTests {
       (["--downtime", "noon"], "--downtime"), (["--apply-hours", "Foo 01:00-02:00"], "--apply-hours"),
       (["--hours", "01:00-02:00", "--time-zone", "Nowhere/City"], "--time-zone"),
       (["--time-zone", "UTC0"], "--time-zone goes with"), (["--prefer", "oldest"], "--prefer"),
-      (["--trial", "1s"], "--trial and --check"), (["--keep", "0"], "--keep"), (["--start-spread", "x"], "start-spread"),
+      (["--trial", "1s"], "--trial and --check"), (["--keep", "0"], "--keep"),
+      (["--start-spread", "x"], "start-spread"),
     ])
   func nonsense(_ options: [String], _ word: String) async throws {
     let run = try await site.follow(trust: ["--accept-unsigned"] + options)

@@ -50,6 +50,39 @@ struct KeepingTests {
     #expect(removed.withLock { $0 } == ["b": "brought by version 2", "c": "brought by version 3"])
   }
 
+  @Test("What an unfinished apply changed or took away is put right by the next, and by its second try as well")
+  func halfWay() async throws {
+    let plant = Mutex<[String: String]>([:])
+    let breaksOff = Mutex(false)
+    let reconciler = Reconciler(
+      sources: [backend], store: try await StateStore.open(agent.path),
+      configuration: .init(
+        policy: backend.policy, device: "press-42", clock: agent.clock, now: { [agent] in agent.clock.date })
+    ) { update in
+      for document in update.removed { plant.withLock { $0[document.id] = nil } }
+      for document in update.added + update.modified {
+        let text = String(decoding: try await document.contents(), as: UTF8.self)
+        // The third version breaks off before it has changed anything.
+        if update.version == 3, breaksOff.withLock({ $0 }) { throw BackendError(.busy, "no room") }
+        plant.withLock { $0[document.id] = text }
+      }
+      if breaksOff.withLock({ $0 }) { throw BackendError(.busy, "no room") }
+    }
+    let documents = ["a": "1", "b": "1", "c": "1"]
+    backend.publish(documents)
+    #expect(try await reconciler.runOnce().word == "current")
+    // Takes b away and changes c, all of it, and fails then; the third wants what was there before.
+    breaksOff.withLock { $0 = true }
+    backend.publish(["a": "1", "c": "2"])
+    #expect(try await reconciler.runOnce().word == "apply failed")
+    #expect(plant.withLock { $0 } == ["a": "1", "c": "2"])
+    backend.publish(documents)
+    for _ in 0..<2 { #expect(try await reconciler.runOnce().word == "apply failed") }
+    breaksOff.withLock { $0 = false }
+    #expect(try await reconciler.runOnce().word == "current")
+    #expect(plant.withLock { $0 } == documents)
+  }
+
   @Test("A document of the applied state that goes can still be read") func removedBytes() async throws {
     try await adopt(["a": "1", "b": "two"])
     try await adopt(["a": "1"])

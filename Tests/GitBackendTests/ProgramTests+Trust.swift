@@ -1,4 +1,5 @@
 import Foundation
+import GitTestSupport
 import TestSupport
 import Testing
 

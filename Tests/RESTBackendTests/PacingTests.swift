@@ -4,6 +4,7 @@ import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import RESTTestSupport
 import TestSupport
 import Testing
 
@@ -16,7 +17,7 @@ import Testing
     try publication.write(to: folder.path)
     let nginx = try await Nginx.start(ports: 1) { nginx in
       """
-        limit_req_zone $server_name zone=all:1m rate=50r/s;
+        limit_req_zone $binary_remote_addr zone=all:1m rate=50r/s;
         limit_req_status 429;
       \(NginxServer.server(
         .good, port: nginx.ports[0], certificates,

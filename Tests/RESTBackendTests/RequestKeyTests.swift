@@ -3,6 +3,7 @@ import Foundation
 import HTTPMessageSignatures
 import HTTPTypes
 import RESTBackend
+import RESTTestSupport
 import TestSupport
 import Testing
 

@@ -181,7 +181,8 @@ struct AllowedSignersTrustTests {
     for line in lines {
       #expect(try !verifies(line), "\(line)")
     }
-    print("Lines refused here: \(lines.count) agree; stricter by intention: 2 (days no calendar has, empty options)")
+    print(
+      "Lines refused here: \(lines.count) agree; 2 are stricter by intention: days that no calendar has, empty options")
     // ssh-keygen reads a day that no calendar has as one of the next month, and takes empty options.
     #expect(try verifies("alice valid-after=\"20220231Z\" \(text)"))
     #expect(try verifies("alice ,namespaces=\"desired-state\" \(text)"))

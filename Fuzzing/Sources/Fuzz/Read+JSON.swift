@@ -10,15 +10,15 @@ extension Read {
     if isRead {
       // What this package reads, every reader does: it is stricter than others, and never the other way round.
       let other = try? JSONSerialization.jsonObject(with: Data(bytes), options: [.fragmentsAllowed])
-      check(other != nil || hasLargeNumber(bytes), "another reader reads what is read here")
+      check(other != nil || hasLargeNumber(bytes), "another reader reads the same")
     }
     guard let manifest = try? StateManifest(parsing: bytes, requiresVersion: false) else { return }
     check(isRead, "a manifest is JSON")
     let encoded = manifest.encoded()
     guard let again = try? StateManifest(parsing: encoded, requiresVersion: false) else {
-      fatalError("what is written can be read")
+      fatalError("its own text can be read")
     }
-    check(again.encoded() == encoded, "what is written is read as it was")
+    check(again.encoded() == encoded, "its own text is read as it was")
     check(again.documents.map(\.digest) == manifest.documents.map(\.digest), "the documents stay the same")
   }
 
@@ -30,7 +30,7 @@ extension Read {
   static func trustUpdate(_ bytes: [UInt8]) {
     guard let update = try? TrustUpdate(parsing: bytes) else { return }
     check(update.version > 0 && update.threshold > 0 && update.trustThreshold > 0, "an update has its numbers")
-    check((try? TrustUpdate(parsing: update.encoded())) == update, "what is written is read as it was")
+    check((try? TrustUpdate(parsing: update.encoded())) == update, "its own text is read as it was")
   }
 
   private static let trust = (try? AllowedSigners(parsing: "")).map { FleetReceipts.Trust(allowedSigners: $0) }
@@ -43,7 +43,7 @@ extension Read {
     let text = String(decoding: bytes, as: UTF8.self)
     let name = Receipt.fileName(for: text)
     check(!name.isEmpty && name.utf8.count <= 200 && !name.contains("/"), "a file's name is one")
-    check(printable(text).unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f }, "what is shown is plain")
+    check(printable(text).unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f }, "shown text is plain")
     if let time = Timestamp.parse(text) {
       check(Timestamp.parse(Timestamp.text(time)) != nil, "a time that is written can be read")
     }

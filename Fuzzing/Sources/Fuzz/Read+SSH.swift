@@ -23,7 +23,7 @@ extension Read {
       let trust = signers.trust(of: entry.key, namespace: "desired-state", at: now)
       let narrow = signers.trust(of: entry.key, namespace: "desired-state", named: true, principal: "a", at: now)
       if case .trusted = narrow {
-        guard case .trusted = trust else { fatalError("what is trusted for one name is trusted") }
+        guard case .trusted = trust else { fatalError("a key trusted for one name is trusted") }
       }
     }
   }

@@ -1,13 +1,15 @@
 /// An acknowledgement that was given up: every recipient that takes its kind refused it for good.
 ///
-/// It is no longer sent. The next one about the same subject is, and a reset of what was refused sends this one again.
+/// It is no longer sent. The next one about the same subject is, and a reset of the refusals sends this one again.
 public struct RefusedAcknowledgement: Sendable, Equatable, Codable {
+  /// The acknowledgement itself.
   public var acknowledgement: Acknowledgement
   /// The recipient that refused it, the last if there were several.
   public var source: String
   /// Its reason, and when it gave it.
   public var failure: SourceHealth.Failure
 
+  /// An acknowledgement that a recipient refused for good.
   public init(acknowledgement: Acknowledgement, source: String, failure: SourceHealth.Failure) {
     self.acknowledgement = acknowledgement
     self.source = source

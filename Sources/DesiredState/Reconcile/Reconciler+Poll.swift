@@ -30,6 +30,7 @@ extension Reconciler {
     if let end = configuration.schedule.restsUntil(configuration.now()) { return .resting(until: end) }
     let start = stopwatch.elapsed
     reportClock()
+    await store.collectGarbageIfDue()
     let outcome =
       switch configuration.preference {
       case .first: try await pollInOrder(isAskedFor)

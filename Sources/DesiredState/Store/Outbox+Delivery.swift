@@ -5,7 +5,7 @@ extension Outbox {
   public struct Delivery: Sendable {
     /// What arrived, each with the source that took it.
     public var delivered: [(acknowledgement: Acknowledgement, source: String)] = []
-    /// What was refused for good, and waits no longer.
+    /// Those refused for good, which wait no longer.
     public var refused: [RefusedAcknowledgement] = []
     /// How many wait still; nil if no backend takes any, and it was not looked.
     public var waiting: Int?
@@ -24,7 +24,7 @@ extension Outbox {
   ///   - timeout: how long a backend may take for one acknowledgement.
   ///   - clock: what that time passes by.
   ///   - now: the time. A backend that asked for patience (``BackendError/retryAfter``) is passed over until it is over.
-  ///   - record: told of what is given up before it leaves the outbox, so that it can be written down first.
+  ///   - record: told of each that is given up before it leaves the outbox, so that it can be written down first.
   /// - Throws: ``FileError``, ``StoreError`` for trouble with the outbox; what `record` throws; `CancellationError`.
   public func deliver(
     to backends: [any DesiredStateBackend], within timeout: Duration = .seconds(30),

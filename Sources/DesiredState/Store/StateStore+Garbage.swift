@@ -30,6 +30,17 @@ extension StateStore {
     try blobs.collectGarbage(keeping: wanted)
   }
 
-  /// The same where something else was promised already: what stays is removed another time.
-  func collectGarbageIfPossible() { try? collectGarbage() }
+  /// The same where something else was promised already: what cannot be removed now is removed at a later poll, also by
+  /// another process.
+  func collectGarbageIfPossible() {
+    do {
+      try collectGarbage()
+      if record.hasGarbage != nil { try change { $0.hasGarbage = nil } }
+    } catch {
+      try? change { $0.hasGarbage = true }
+    }
+  }
+
+  /// Tries again what could not be removed.
+  func collectGarbageIfDue() { if record.hasGarbage ?? false { collectGarbageIfPossible() } }
 }

@@ -44,12 +44,15 @@ extension StateStore {
     guard record.touched.last != state.revision || record.attempt?.revision != state.revision else { return }
     let ids = Set((try manifest(of: state.revision)).documents.map(\.id))
     var touched = record.touched.filter { $0 != state.revision }
-    // What this one replaces, name by name, need not be remembered: only what it does not have.
+    // What this one replaces, name by name, need not be kept to be removed: only what it does not have.
+    let before = touched.count
     touched.removeAll { revision in (try? manifest(of: revision).documents.allSatisfy { ids.contains($0.id) }) ?? false
     }
+    let isUncertain = touched.count < before
     touched.append(state.revision)
     try change { record in
       record.touched = touched
+      if isUncertain { record.isUncertain = true }
       if record.attempt?.revision != state.revision {
         record.attempt = ApplyAttempt(revision: state.revision, since: time, failures: 0)
       }
@@ -71,6 +74,7 @@ extension StateStore {
         revision: state.revision, version: state.version, signers: state.signers, source: state.source,
         origin: state.origin, at: time)
       record.touched = []
+      record.isUncertain = nil
       record.attempt = nil
       if !isOnTrial { record.setOutcome(.applied, of: state.revision, at: time) }
       record.keep(kept)
@@ -264,7 +268,7 @@ extension StateStore {
     }
   }
 
-  /// Something newer about these subjects was delivered: what was given up before is history.
+  /// Something newer about these subjects was delivered: an earlier refusal is history.
   func forgetRefused(about subjects: some Collection<Acknowledgement.Subject>) throws {
     guard let refused = record.refusedStatements else { return }
     let rest = refused.filter { !subjects.contains($0.acknowledgement.subject) }

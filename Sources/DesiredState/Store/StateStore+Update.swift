@@ -24,20 +24,28 @@ extension StateStore {
     let unfinished = record.touched.filter { $0 != adopted.revision }
     // Without the applied manifest nothing is known about the present state; then all of it is added.
     let applied = try record.applied.flatMap { try knownDocuments(of: $0.revision) } ?? []
-    let touched = try unfinished.reversed().flatMap { try knownDocuments(of: $0) ?? [] }
-    let known = Dictionary(everything ? [] : applied.map { ($0.id, $0.digest) }) { first, _ in first }
-    // What an unfinished apply may have put in the place of an applied document differs from it, as far as is known.
-    let uncertain = Dictionary(everything ? [] : touched.map { ($0.id, $0.digest) }) { first, _ in first }
+    let tried = try unfinished.reversed().map { try knownDocuments(of: $0) }
+    let touched = tried.flatMap { $0 ?? [] }
+    func digests(_ documents: [DocumentReference]) -> [String: Digest] {
+      Dictionary(documents.map { ($0.id, $0.digest) }) { first, _ in first }
+    }
+    let known = everything ? [:] : digests(applied)
+    // What an unfinished apply has put in the place of an applied document, or taken away, is not known: a document is
+    // as it was applied only if none of them had another in mind.
+    let uncertain = everything ? [] : tried.map { $0.map(digests) }
+    let isUnknown = record.isUncertain ?? false || uncertain.contains { $0 == nil }
+    func mayBeThere(_ id: String) -> Bool { known[id] != nil || uncertain.contains { $0?[id] != nil } }
+    func isInPlace(_ document: Document) -> Bool {
+      !isUnknown && known[document.id] == document.digest
+        && uncertain.allSatisfy { $0?[document.id] == document.digest }
+    }
     var gone: Set<String> = []
     // The newest of each name first: the last one tried is most likely there.
     let removed = (touched + applied).filter { !wanted.contains($0.id) && gone.insert($0.id).inserted }
     return Update(
       revision: adopted.revision, version: adopted.version, origin: adopted.origin, documents: documents,
-      added: documents.filter { known[$0.id] == nil && uncertain[$0.id] == nil },
-      modified: documents.filter { document in
-        guard known[document.id] != nil || uncertain[document.id] != nil else { return false }
-        return known[document.id] != document.digest || uncertain[document.id].map { $0 != document.digest } ?? false
-      },
+      added: documents.filter { !mayBeThere($0.id) },
+      modified: documents.filter { mayBeThere($0.id) && !isInPlace($0) },
       removed: try removed.map { document($0, size: try blobs.repairedSize(of: $0.digest) ?? $0.advisorySize ?? 0) },
       reporter: StatusReporter(
         outbox: outbox, device: device, revision: adopted.revision, version: adopted.version,

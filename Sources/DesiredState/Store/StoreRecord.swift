@@ -19,6 +19,8 @@ struct StoreRecord: Sendable, Equatable, Codable {
   var applied: AppliedState?
   /// The revisions whose apply began and was not finished since `applied` was: what they brought may be there.
   var touched: [Revision] = []
+  /// Whether others were too, whose names `touched` has all, and which are not kept for it: what they did is not known.
+  var isUncertain: Bool?
   var floor: VersionFloor?
   /// The newest `issued` of any signed manifest adopted so far.
   var newestSigned: Date?
@@ -46,6 +48,8 @@ struct StoreRecord: Sendable, Equatable, Codable {
   var trust: TrustState?
   /// Those signers of the adopted state whose keys were revoked since.
   var revokedSigners: [Signer]?
+  /// Whether something could not be removed when it was no longer needed.
+  var hasGarbage: Bool?
   /// What operators reset, newest last.
   var resets: [ResetRecord] = []
 

@@ -14,6 +14,8 @@ final class Download: Sendable {
     var lastSign = ContinuousClock.now
     var byteCount = 0
     var hasSigns = false
+    /// Whether the look that began it still waits: then it alone decides.
+    var isWaitedFor = true
   }
   private let state = Mutex(State())
   private let task = Mutex<Task<Void, any Error>?>(nil)
@@ -29,8 +31,13 @@ final class Download: Sendable {
 
   var byteCount: Int { state.withLock { $0.byteCount } }
 
+  /// Whether it is not worth to go on between looks.
   private var isSilent: Bool {
     state.withLock { !$0.hasSigns || ContinuousClock.now - $0.lastSign > Self.longestSilence }
+  }
+
+  private var isDead: Bool {
+    state.withLock { !$0.isWaitedFor && ContinuousClock.now - $0.lastSign > Self.longestSilence }
   }
 
   func cancel() { task.withLock { $0?.cancel() } }
@@ -43,6 +50,7 @@ final class Download: Sendable {
   /// - Parameter isPatient: whether it may go on when this look is given up. It does not if it has fallen silent.
   /// - Throws: what the work throws; `CancellationError` when this look is given up.
   func end(isPatient: Bool) async throws {
+    defer { state.withLock { $0.isWaitedFor = false } }
     do {
       try await promise().value()
     } catch is CancellationError {
@@ -62,9 +70,9 @@ final class Download: Sendable {
       over.give(.success(()))
     }
     let watchdog = Task { [self] in
-      while !isSilent {
+      while !isDead {
         let rest = state.withLock { Self.longestSilence - (.now - $0.lastSign) }
-        try await Task.sleep(for: max(rest, .milliseconds(50)))
+        try await Task.sleep(for: max(rest, .milliseconds(250)))
       }
       cancel()
       over.give(.success(()))
@@ -76,7 +84,7 @@ final class Download: Sendable {
     do {
       try await over.value()
     } catch {
-      if isSilent { cancel() }
+      if isDead { cancel() }
       throw error
     }
   }

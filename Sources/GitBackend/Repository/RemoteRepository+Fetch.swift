@@ -56,7 +56,7 @@ extension RemoteRepository {
 
   /// Whether trees come first and files in smaller steps, each of which is kept: where that is a lot, and the server can.
   ///
-  /// What has changed since the adopted commit is mostly little, and comes cheaper as one pack that builds on it.
+  /// The changes since the adopted commit is mostly little, and comes cheaper as one pack that builds on it.
   private func isFetchedInParts(_ cache: ObjectCache) async throws -> Bool {
     guard let part, !state.withLock({ $0.refusesParts }) else { return false }
     let isLarge = try await write(cache) { !part.isEmpty || cache.tips.isEmpty || cache.step != nil }

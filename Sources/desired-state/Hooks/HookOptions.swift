@@ -27,7 +27,7 @@ struct HookOptions: ParsableArguments {
   var trial: TimeSpan?
   @Option(
     help: ArgumentHelp(
-      "The command that checks whether what was applied works: status 0 if it does.", valueName: "command"))
+      "The command that checks whether the applied state works: status 0 if it does.", valueName: "command"))
   var check: String?
 
   func validate() throws {

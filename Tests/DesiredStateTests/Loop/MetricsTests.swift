@@ -2,6 +2,7 @@ import CoreMetrics
 import DesiredStateTesting
 import Foundation
 import MetricsTestKit
+import TestSupport
 import Testing
 
 @testable import DesiredState

@@ -217,7 +217,8 @@ struct PatienceTests {
     #expect(await reconciler.store.applied?.version == 3)
   }
 
-  @Test("A document that stays wrong is no reason to fetch the manifest again at each poll") func spoiled() async throws {
+  @Test("A document that stays wrong is no reason to fetch the manifest again at each poll") func spoiled() async throws
+  {
     let large = String(repeating: "large", count: 1000)
     backend.publish(["a": large])
     backend.corrupt(.document("a"))

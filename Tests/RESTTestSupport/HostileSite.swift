@@ -1,30 +1,30 @@
 import DesiredState
-import DesiredStateTesting
+package import DesiredStateTesting
 import Foundation
-import HTTPTestSupport
-import HTTPTransport
-import RESTBackend
-import TestSupport
+package import HTTPTestSupport
+package import HTTPTransport
+package import RESTBackend
+package import TestSupport
 
 /// A drop behind `hostile.py`, which serves it well but for one part, of which it does what no server should.
-final class HostileSite: Sendable {
+package final class HostileSite: Sendable {
   /// The files that the server is hostile about.
-  enum Target: String, CaseIterable, Sendable {
+  package enum Target: String, CaseIterable, Sendable {
     case manifest = "manifest.json"
     case signatures
     case documents
   }
 
-  let publication: TestPublication
-  let server: PythonServer
-  let directory = TemporaryDirectory()
+  package let publication: TestPublication
+  package let server: PythonServer
+  package let directory = TemporaryDirectory()
   private let scheme: String
   private let host: String
 
   /// One for all tests that change nothing of it: it keeps nothing from one connection to another.
-  static let shared = Task { try await start() }
+  package static let shared = Task { try await start() }
 
-  static func start(
+  package static func start(
     _ publication: TestPublication = .version(5), host: String = "127.0.0.1", tls: NginxServer.Site? = nil
   ) async throws -> HostileSite {
     let certificates = try await Certificates.shared.value
@@ -42,14 +42,14 @@ final class HostileSite: Sendable {
         + (certificates.map { ["--tls", $0.certificate("server"), $0.key("server")] } ?? []))
   }
 
-  var origin: String { "\(scheme)://\(host):\(server.port)" }
+  package var origin: String { "\(scheme)://\(host):\(server.port)" }
 
   /// The manifest's address on a server that answers for `target` with a behaviour of `hostile.py`.
-  func url(_ target: Target = .manifest, _ behaviour: String = "file") -> String {
+  package func url(_ target: Target = .manifest, _ behaviour: String = "file") -> String {
     "\(origin)/at/\(target.rawValue)/\(behaviour)/manifest.json"
   }
 
-  func backend(
+  package func backend(
     _ target: Target = .manifest, _ behaviour: String = "file", receipts: String? = nil,
     _ change: (inout HTTPTransportConfiguration) throws -> Void = { _ in }
   ) throws -> RESTBackend {

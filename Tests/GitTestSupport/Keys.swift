@@ -1,12 +1,12 @@
-import DesiredState
+package import DesiredState
 import SSHSignatures
-import TestSupport
+package import TestSupport
 
 /// SSH keys of people, made once a process by ssh-keygen.
-struct Keys: Sendable {
-  let folder = TemporaryDirectory()
+package struct Keys: Sendable {
+  package let folder = TemporaryDirectory()
 
-  static let shared = Task { try await Keys() }
+  package static let shared = Task { try await Keys() }
 
   private init() async throws {
     for name in ["operator", "second", "stranger"] {
@@ -14,13 +14,13 @@ struct Keys: Sendable {
     }
   }
 
-  func publicKey(_ name: String) throws -> String {
+  package func publicKey(_ name: String) throws -> String {
     String(decoding: try contents(of: folder["\(name).pub"]), as: UTF8.self)
       .split(separator: " ").prefix(2).joined(separator: " ")
   }
 
   /// The policy that trusts these people's keys, each under its own name.
-  func policy(
+  package func policy(
     _ names: [String] = ["operator"], namespaces: String = "git", threshold: Int = 1
   ) throws -> TrustPolicy {
     let lines = try names.map { "\($0)@plant.example namespaces=\"\(namespaces)\" \(try publicKey($0))\n" }

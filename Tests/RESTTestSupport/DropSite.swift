@@ -1,32 +1,32 @@
 import DesiredState
-import DesiredStateTesting
+package import DesiredStateTesting
 import Foundation
 import Glibc
-import HTTPTestSupport
-import HTTPTransport
-import RESTBackend
+package import HTTPTestSupport
+package import HTTPTransport
+package import RESTBackend
 import Synchronization
-import TestSupport
+package import TestSupport
 
 /// A drop in a directory that nginx serves: with TLS 1.3, client certificates, HTTP/2, gzip, and WebDAV for receipts.
-final class DropSite: Sendable {
-  static let token = "token-of-the-drop"
+package final class DropSite: Sendable {
+  package static let token = "token-of-the-drop"
 
-  let directory = TemporaryDirectory()
-  let certificates: Certificates
+  package let directory = TemporaryDirectory()
+  package let certificates: Certificates
   private let nginx: Nginx
   private let directives: Directives
   private let mark = Mutex(0)
   private let clock = Mutex(0)
 
   /// The directory that is the drop, which a file backend may follow as well.
-  var drop: String { directory["drop"] }
-  var manifestURL: String { url("manifest.json") }
-  var port: Int { nginx.ports[0] }
+  package var drop: String { directory["drop"] }
+  package var manifestURL: String { url("manifest.json") }
+  package var port: Int { nginx.ports[0] }
 
-  func url(_ path: String, host: String = "localhost") -> String { "https://\(host):\(port)/drop/\(path)" }
+  package func url(_ path: String, host: String = "localhost") -> String { "https://\(host):\(port)/drop/\(path)" }
 
-  static func start(_ site: NginxServer.Site = .mutual) async throws -> DropSite {
+  package static func start(_ site: NginxServer.Site = .mutual) async throws -> DropSite {
     try await DropSite(site)
   }
 
@@ -62,13 +62,13 @@ final class DropSite: Sendable {
 
   // MARK: - The server
 
-  func stop() async throws { try await nginx.stop() }
-  func start() async throws { try await nginx.start() }
-  func freeze() async throws { try await nginx.freeze() }
-  func thaw() { nginx.thaw() }
+  package func stop() async throws { try await nginx.stop() }
+  package func start() async throws { try await nginx.start() }
+  package func freeze() async throws { try await nginx.freeze() }
+  package func thaw() { nginx.thaw() }
 
   /// Starts nginx anew with more in its `server` block.
-  func restart(with directives: String) async throws {
+  package func restart(with directives: String) async throws {
     self.directives.text = directives
     try await nginx.stop()
     try await nginx.start()
@@ -76,7 +76,7 @@ final class DropSite: Sendable {
 
   /// Every request that nginx has answered. nginx notes a request when it has sent the answer; a caller here waits
   /// for a request of its own, which comes after all others.
-  func requests() async throws -> [Nginx.Line] {
+  package func requests() async throws -> [Nginx.Line] {
     let number = mark.withLock { mark in
       mark += 1
       return mark
@@ -89,7 +89,7 @@ final class DropSite: Sendable {
 
   // MARK: - Backends
 
-  func configuration() throws -> HTTPTransportConfiguration {
+  package func configuration() throws -> HTTPTransportConfiguration {
     var configuration = HTTPTransportConfiguration(
       credentials: HTTPCredentials(.bearer(HTTPSecret(Self.token)), for: try HTTPOrigin(of: manifestURL)))
     configuration.tls.trust = .only(file: certificates.authority)
@@ -99,13 +99,14 @@ final class DropSite: Sendable {
     return configuration
   }
 
-  func transport(_ change: (inout HTTPTransportConfiguration) throws -> Void = { _ in }) throws -> HTTPTransport {
+  package func transport(_ change: (inout HTTPTransportConfiguration) throws -> Void = { _ in }) throws -> HTTPTransport
+  {
     var configuration = try configuration()
     try change(&configuration)
     return try HTTPTransport(configuration: configuration)
   }
 
-  func backend(
+  package func backend(
     receipts: String? = "acknowledgements", _ change: (inout HTTPTransportConfiguration) throws -> Void = { _ in }
   ) throws -> RESTBackend {
     try RESTBackend(manifest: manifestURL, receipts: receipts, transport: try transport(change))
@@ -115,14 +116,14 @@ final class DropSite: Sendable {
 
   /// Puts a publication in place, in the order of its files, leaving out a part if asked to. Each manifest is dated a
   /// second after the one before, and long ago, as one is that was not published just now.
-  func publish(_ publication: TestPublication, leavingOut part: TestPublication.Part? = nil) throws {
+  package func publish(_ publication: TestPublication, leavingOut part: TestPublication.Part? = nil) throws {
     for file in publication.files where file.part != part {
       try replace(drop + "/" + file.path, with: file.bytes)
     }
   }
 
   /// Puts a file in place as a whole.
-  func replace(_ path: String, with bytes: [UInt8]) throws {
+  package func replace(_ path: String, with bytes: [UInt8]) throws {
     let temporary = directory[".new"]
     try FileManager.default.createDirectory(
       atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
@@ -132,7 +133,7 @@ final class DropSite: Sendable {
   }
 
   /// Dates a file long ago, a second after the one that was dated before.
-  func age(_ path: String) throws {
+  package func age(_ path: String) throws {
     let time = clock.withLock { clock in
       clock += 1
       return 1_600_000_000 + clock

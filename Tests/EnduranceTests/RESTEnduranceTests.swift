@@ -5,6 +5,7 @@ import Glibc
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import RESTTestSupport
 import TestSupport
 import Testing
 
@@ -14,7 +15,7 @@ import Testing
     behaviour: String, target: HostileSite.Target
   ) async throws {
     let site = try await HostileSite.start()
-    let agent = try await Agent([try site.backend(target, behaviour)])
+    let agent = try await PollingAgent([try site.backend(target, behaviour)])
     let following = Task { await agent.reconciler.run() }
     try await until("the request has come") { site.server.log.contains("/\(behaviour)/\(target.rawValue)") }
     let began = ContinuousClock.now
@@ -30,7 +31,7 @@ import Testing
       let site = try await DropSite.start()
       let publication = TestPublication.version(5)
       try site.publish(publication)
-      let agent = try await Agent([try site.backend()])
+      let agent = try await PollingAgent([try site.backend()])
       func poll(_ count: Int) async throws {
         for _ in 0..<count {
           guard case .current = try await agent.reconciler.runOnce() else {

@@ -1,17 +1,17 @@
-import DesiredState
+package import DesiredState
 import Foundation
 import Glibc
-import TestSupport
+package import TestSupport
 
 /// A repository behind sshd, with a host key of its own.
-final class SecureShellRoad: RoadUnderTest {
-  let repository: OperatorRepository
-  let port = Endpoint.reservedPort()
-  let folder = TemporaryDirectory()
+package final class SecureShellRoad: RoadUnderTest {
+  package let repository: OperatorRepository
+  package let port = Endpoint.reservedPort()
+  package let folder = TemporaryDirectory()
   private let sshd: ServerProcess
 
   /// - Parameter speaksVersion2: whether sshd passes on which protocol the client would like; by itself it does not.
-  init(_ repository: OperatorRepository, speaksVersion2: Bool = true, command: String? = nil) async throws {
+  package init(_ repository: OperatorRepository, speaksVersion2: Bool = true, command: String? = nil) async throws {
     self.repository = repository
     for name in ["host", "other-host", "device", "other-device"] {
       try await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", folder[name]])
@@ -44,20 +44,20 @@ final class SecureShellRoad: RoadUnderTest {
     try await sshd.start()
   }
 
-  var address: String { "git+ssh://127.0.0.1:\(port)\(repository.path)" }
-  var settings: BackendSettings {
+  package var address: String { "git+ssh://127.0.0.1:\(port)\(repository.path)" }
+  package var settings: BackendSettings {
     BackendSettings {
       $0[.sshKey] = folder["device"]
       $0[.knownHosts] = folder["known_hosts"]
     }
   }
-  var secrets: [String] { [] }
+  package var secrets: [String] { [] }
 
-  func makeUnreachable() async throws { try await sshd.stop() }
-  func makeReachable() async throws { try await sshd.start() }
-  func stall() async throws { try await sshd.freeze() }
-  func waitUntilStalled() async throws { try await untilClientWaits(atPort: port) }
-  func resume() async throws { sshd.thaw() }
-  func bytes() async throws -> UInt64? { nil }
-  func tearDown() async { try? await sshd.stop() }
+  package func makeUnreachable() async throws { try await sshd.stop() }
+  package func makeReachable() async throws { try await sshd.start() }
+  package func stall() async throws { try await sshd.freeze() }
+  package func waitUntilStalled() async throws { try await untilClientWaits(atPort: port) }
+  package func resume() async throws { sshd.thaw() }
+  package func bytes() async throws -> UInt64? { nil }
+  package func tearDown() async { try? await sshd.stop() }
 }

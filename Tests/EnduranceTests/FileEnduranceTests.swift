@@ -7,7 +7,7 @@ import Testing
 @testable import FileBackend
 
 @Suite("The file backend under way", .serialized)
-struct EnduranceTests {
+struct FileEnduranceTests {
   let folder = TemporaryDirectory()
 
   func publish(_ name: String, count: Int = 3) async throws -> Publication {

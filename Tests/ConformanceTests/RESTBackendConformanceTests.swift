@@ -3,6 +3,7 @@ import DesiredStateTesting
 import Foundation
 import Glibc
 import RESTBackend
+import RESTTestSupport
 import Synchronization
 import TestSupport
 import Testing

@@ -1,6 +1,6 @@
-import DesiredState
-import DesiredStateTesting
-import Foundation
+package import DesiredState
+package import DesiredStateTesting
+package import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
@@ -8,7 +8,7 @@ import Testing
 
 extension TestPublication {
   /// A state of three documents, signed by `ops@plant.example`.
-  static func version(_ version: UInt64, press: String? = nil, device: String? = nil, expires: Date? = nil)
+  package static func version(_ version: UInt64, press: String? = nil, device: String? = nil, expires: Date? = nil)
     -> TestPublication
   {
     TestPublication(
@@ -19,7 +19,7 @@ extension TestPublication {
   }
 
   /// Puts it in place as it is, as a drop in a directory.
-  func write(to drop: String, leavingOut part: Part? = nil) throws {
+  package func write(to drop: String, leavingOut part: Part? = nil) throws {
     for file in files where file.part != part {
       let path = drop + "/" + file.path
       try FileManager.default.createDirectory(
@@ -30,14 +30,14 @@ extension TestPublication {
 }
 
 /// What became of a look at a source, down to the bytes of the documents.
-enum Sight: Equatable, CustomStringConvertible {
+package enum Sight: Equatable, CustomStringConvertible {
   case unchanged
   case absent
   case state(revision: Revision, documents: [String: [UInt8]])
   case refused(VerificationError.Code)
   case unavailable(BackendError.Code)
 
-  var description: String {
+  package var description: String {
     switch self {
     case .unchanged: "unchanged"
     case .absent: "absent"
@@ -52,7 +52,7 @@ extension DesiredStateBackend {
   /// Looks, verifies and reads every document, as a device does that has adopted nothing, or up to `floor`.
   ///
   /// - Parameter note: is given the error, if there is one.
-  func sight(
+  package func sight(
     floor: TestPublication? = nil, current: Revision? = nil, limits: Limits = Limits(),
     timeout: Duration = .seconds(20), note: (any Error) -> Void = { _ in }
   ) async throws -> Sight {
@@ -84,7 +84,7 @@ extension DesiredStateBackend {
   }
 
   /// The ``BackendError`` that a look ends with.
-  func unavailability(timeout: Duration = .seconds(20)) async throws -> BackendError {
+  package func unavailability(timeout: Duration = .seconds(20)) async throws -> BackendError {
     var found: (any Error)?
     let sight = try await sight(timeout: timeout) { found = $0 }
     return try #require(found as? BackendError, "it ended with \(sight): \(String(describing: found))")
@@ -93,7 +93,7 @@ extension DesiredStateBackend {
 
 extension Sight {
   /// All of a publication.
-  static func all(of publication: TestPublication) -> Sight {
+  package static func all(of publication: TestPublication) -> Sight {
     .state(revision: publication.revision, documents: publication.documents)
   }
 }

@@ -1,11 +1,11 @@
-import DesiredState
+package import DesiredState
 import Foundation
-import HTTPTestSupport
+package import HTTPTestSupport
 import TestSupport
 
 /// A repository behind nginx and git's own http-backend: TLS 1.3 and nothing older, client certificates, and a token.
-final class WebRoad: RoadUnderTest {
-  let repository: OperatorRepository
+package final class WebRoad: RoadUnderTest {
+  package let repository: OperatorRepository
   private let folder = TemporaryDirectory()
   private let certificates: Certificates
   private let nginx: Nginx
@@ -18,7 +18,7 @@ final class WebRoad: RoadUnderTest {
   ///   - takesPushes: whether pushes are taken.
   ///   - directives: more of nginx's, for the whole server.
   ///   - backend: directives of nginx in the place of git's http-backend.
-  init(
+  package init(
     _ repository: OperatorRepository, speaksVersion2: Bool = true, filters: Bool = true, takesPushes: Bool = true,
     directives: String = "", backend: String? = nil
   ) async throws {
@@ -67,8 +67,8 @@ final class WebRoad: RoadUnderTest {
     }
   }
 
-  var address: String { "git+https://127.0.0.1:\(nginx.ports[0])/repository.git" }
-  var settings: BackendSettings {
+  package var address: String { "git+https://127.0.0.1:\(nginx.ports[0])/repository.git" }
+  package var settings: BackendSettings {
     BackendSettings {
       $0[.trustedAuthorities] = certificates.authority
       $0[.clientCertificate] = certificates.certificate("client")
@@ -76,22 +76,22 @@ final class WebRoad: RoadUnderTest {
       $0[.tokenFile] = folder["token"]
     }
   }
-  var secrets: [String] { [token] }
+  package var secrets: [String] { [token] }
 
-  func makeUnreachable() async throws { try await nginx.stop() }
-  func makeReachable() async throws { try await nginx.start() }
-  func stall() async throws { try await nginx.freeze() }
-  func waitUntilStalled() async throws { try await untilClientWaits(atPort: nginx.ports[0]) }
-  func resume() async throws { nginx.thaw() }
+  package func makeUnreachable() async throws { try await nginx.stop() }
+  package func makeReachable() async throws { try await nginx.start() }
+  package func stall() async throws { try await nginx.freeze() }
+  package func waitUntilStalled() async throws { try await untilClientWaits(atPort: nginx.ports[0]) }
+  package func resume() async throws { nginx.thaw() }
 
-  func askForPatience() async throws { try folder.write("patience", "") }
+  package func askForPatience() async throws { try folder.write("patience", "") }
 
   /// What nginx sent, by its log.
-  func bytes() async throws -> UInt64? { requests().reduce(0) { $0 + $1.sent } }
+  package func bytes() async throws -> UInt64? { requests().reduce(0) { $0 + $1.sent } }
 
-  func requests() -> [Nginx.Line] { nginx.log }
+  package func requests() -> [Nginx.Line] { nginx.log }
 
-  func tearDown() async {
+  package func tearDown() async {
     try? await nginx.stop()
     try? await wrapper.stop()
   }

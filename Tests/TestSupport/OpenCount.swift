@@ -3,11 +3,11 @@ import Glibc
 import Synchronization
 
 /// Counts how often each file of a directory is opened, with inotify(7).
-final class OpenCount: Sendable {
+package final class OpenCount: Sendable {
   private let descriptor: Int32
   private let counts = Mutex<[String: Int]>([:])
 
-  init(_ directory: String) {
+  package init(_ directory: String) {
     descriptor = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
     inotify_add_watch(descriptor, directory, UInt32(IN_OPEN))
   }
@@ -15,7 +15,7 @@ final class OpenCount: Sendable {
   deinit { close(descriptor) }
 
   /// How often each file was opened so far, by name.
-  func all() -> [String: Int] {
+  package func all() -> [String: Int] {
     counts.withLock { counts in
       let header = MemoryLayout<inotify_event>.size
       var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -37,7 +37,7 @@ final class OpenCount: Sendable {
 }
 
 /// How many bytes this process has read, its other tests' included: proc_pid_io(5). Nil if it is not told.
-func bytesRead() -> UInt64? {
+package func bytesRead() -> UInt64? {
   let lines = (try? String(contentsOfFile: "/proc/self/io", encoding: .utf8))?.split(separator: "\n") ?? []
   return lines.first { $0.hasPrefix("rchar: ") }.flatMap { UInt64($0.dropFirst(7)) }
 }

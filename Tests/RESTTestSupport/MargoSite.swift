@@ -1,27 +1,27 @@
-import DesiredState
+package import DesiredState
 import DesiredStateTesting
 import Foundation
 import Glibc
-import HTTPTestSupport
-import HTTPTransport
-import RESTBackend
+package import HTTPTestSupport
+package import HTTPTransport
+package import RESTBackend
 import Synchronization
-import TestSupport
+package import TestSupport
 
 /// A fleet manager (`margo.py`) that serves what a test puts into its folder.
-final class MargoSite: Sendable {
-  let directory = TemporaryDirectory()
-  let certificates: Certificates
-  let isSecure: Bool
+package final class MargoSite: Sendable {
+  package let directory = TemporaryDirectory()
+  package let certificates: Certificates
+  package let isSecure: Bool
   private let identity: String
   private let process = Mutex<ChildProcess?>(nil)
   private let listening = Mutex(0)
-  var port: Int { listening.withLock { $0 } }
+  package var port: Int { listening.withLock { $0 } }
 
   /// - Parameters:
   ///   - isSecure: whether it speaks TLS 1.3 and wants a client certificate.
   ///   - identity: the name of its certificate.
-  static func start(isSecure: Bool = true, identity: String = "wfm") async throws -> MargoSite {
+  package static func start(isSecure: Bool = true, identity: String = "wfm") async throws -> MargoSite {
     let certificates = try await Certificates.shared.value
     return try await onThread { try MargoSite(certificates, isSecure, identity) }
   }
@@ -38,7 +38,7 @@ final class MargoSite: Sendable {
 
   private func launch() throws {
     let program = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent().appendingPathComponent("HTTPTestSupport/Fixtures/margo.py").path
+      .appendingPathComponent("HTTPTestSupport/Fixtures/margo.py").path
     let tls =
       isSecure
       ? [
@@ -56,18 +56,18 @@ final class MargoSite: Sendable {
     throw ChildProcess.Failure(description: "margo.py did not start")
   }
 
-  func start() async throws { try await onThread { [self] in try launch() } }
-  func stop() async throws { try await onThread { [self] in process.withLock { $0 = nil } } }
-  func freeze() async throws {
+  package func start() async throws { try await onThread { [self] in try launch() } }
+  package func stop() async throws { try await onThread { [self] in process.withLock { $0 = nil } } }
+  package func freeze() async throws {
     if let identifier = process.withLock({ $0?.identifier }) { try await stopped(identifier) }
   }
-  func thaw() { process.withLock { if let process = $0 { kill(process.identifier, SIGCONT) } } }
+  package func thaw() { process.withLock { if let process = $0 { kill(process.identifier, SIGCONT) } } }
 
-  var base: String { "\(isSecure ? "https" : "http")://localhost:\(port)" }
-  func file(_ name: String) -> String { directory[name] }
+  package var base: String { "\(isSecure ? "https" : "http")://localhost:\(port)" }
+  package func file(_ name: String) -> String { directory[name] }
 
   /// - Parameter certificate: the name of the client's certificate; nil for none.
-  func transport(
+  package func transport(
     client certificate: String? = "wfm-client",
     _ configure: (inout HTTPTransportConfiguration) throws -> Void = { _ in }
   ) throws -> HTTPTransport {
@@ -80,7 +80,7 @@ final class MargoSite: Sendable {
     return try HTTPTransport(configuration: try MargoBackend.mutualTLS(configuration))
   }
 
-  func backend(
+  package func backend(
     path: String = "", _ configure: (inout HTTPTransportConfiguration) throws -> Void = { _ in }
   ) throws -> MargoBackend {
     try MargoBackend(base: base + path, device: "press-42", transport: try transport(configure))
@@ -88,7 +88,7 @@ final class MargoSite: Sendable {
 
   // MARK: - What it serves
 
-  func publish(_ state: MargoState, leavingOut id: String? = nil) throws {
+  package func publish(_ state: MargoState, leavingOut id: String? = nil) throws {
     for (document, bytes) in state.documents where document != id {
       try Data(bytes).write(to: URL(fileURLWithPath: file("artifacts/\(Digest.of(bytes).hexadecimal)")))
     }
@@ -104,42 +104,48 @@ final class MargoSite: Sendable {
     guard rename(temporary, file("manifest.json")) == 0 else { throw ChildProcess.Failure(description: "rename") }
   }
 
-  func write(_ name: String, _ text: String) throws { try directory.write(name, text) }
-  func remove(_ name: String) { try? FileManager.default.removeItem(atPath: file(name)) }
+  package func write(_ name: String, _ text: String) throws { try directory.write(name, text) }
+  package func remove(_ name: String) { try? FileManager.default.removeItem(atPath: file(name)) }
 
-  struct Request: Decodable, Sendable {
-    var method: String
-    var path: String
-    var fields: [String: String]
-    var status: Int
-    var bytes: UInt64
-    var body: String
+  package struct Request: Decodable, Sendable {
+    package var method: String
+    package var path: String
+    package var fields: [String: String]
+    package var status: Int
+    package var bytes: UInt64
+    package var body: String
   }
 
   /// Every request so far.
-  var requests: [Request] { lines("log") }
-  var statuses: [Status] { lines("statuses") }
+  package var requests: [Request] { lines("log") }
+  package var statuses: [Status] { lines("statuses") }
 
-  struct Status: Decodable, Equatable, Sendable {
-    struct State: Decodable, Equatable, Sendable {
-      var state: String
-      var error: Failure?
+  package struct Status: Decodable, Equatable, Sendable {
+    package struct State: Decodable, Equatable, Sendable {
+      package var state: String
+      package var error: Failure?
     }
-    struct Failure: Decodable, Equatable, Sendable {
-      var code: String
-      var source: String
-      var message: String
+    package struct Failure: Decodable, Equatable, Sendable {
+      package var code: String
+      package var source: String
+      package var message: String
+
+      package init(code: String, source: String, message: String) {
+        self.code = code
+        self.source = source
+        self.message = message
+      }
     }
-    struct Component: Decodable, Equatable, Sendable {
-      var name: String
-      var state: String
-      var error: Failure?
+    package struct Component: Decodable, Equatable, Sendable {
+      package var name: String
+      package var state: String
+      package var error: Failure?
     }
-    var deploymentId: String
-    var deviceId: String?
-    var adoptedManifestVersion: UInt64?
-    var status: State
-    var components: [Component]
+    package var deploymentId: String
+    package var deviceId: String?
+    package var adoptedManifestVersion: UInt64?
+    package var status: State
+    package var components: [Component]
   }
 
   private func lines<Value: Decodable>(_ name: String) -> [Value] {
@@ -150,18 +156,18 @@ final class MargoSite: Sendable {
 }
 
 /// A state as a fleet manager makes it.
-struct MargoState {
-  var documents: [String: [UInt8]]
-  var manifest: [UInt8]
-  var bundle: [UInt8]?
+package struct MargoState {
+  package var documents: [String: [UInt8]]
+  package var manifest: [UInt8]
+  package var bundle: [UInt8]?
 
-  var revision: Revision { Revision(ofManifest: manifest) }
+  package var revision: Revision { Revision(ofManifest: manifest) }
 
   /// - Parameters:
   ///   - url: where a document is said to be.
   ///   - bundle: an archive that the manifest names.
   ///   - size: what `sizeBytes` says of each document; by default the truth.
-  init(
+  package init(
     version: UInt64, _ documents: [String: [UInt8]], bundle: [UInt8]? = nil, bundleDigest: Digest? = nil,
     size: UInt64?? = nil,
     url: (String, Digest) -> String = { "/api/v1/deployments/\($0)/\($1)" }

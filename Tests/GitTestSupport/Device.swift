@@ -1,20 +1,20 @@
-import DesiredState
+package import DesiredState
 import Foundation
 import TestSupport
-import Testing
+package import Testing
 
-@testable import GitBackend
+@testable package import GitBackend
 
 /// What a device knows of one repository: its adopted state and marker, and the policy.
-final class Device {
-  let backend: GitBackend
-  let policy: TrustPolicy
-  private(set) var revision: Revision?
-  private(set) var marker: String?
+package final class Device {
+  package let backend: GitBackend
+  package let policy: TrustPolicy
+  package private(set) var revision: Revision?
+  package private(set) var marker: String?
   /// What another device gave as its marker, when the state came from there.
-  var adoptedMarker: String?
+  package var adoptedMarker: String?
 
-  init(
+  package init(
     _ repository: OperatorRepository, _ query: String = "ref=main", over road: (any RoadUnderTest)? = nil,
     policy: TrustPolicy? = nil, cache: String? = nil
   ) throws {
@@ -25,12 +25,12 @@ final class Device {
     self.policy = try policy ?? repository.keys.policy()
   }
 
-  init(_ backend: GitBackend, policy: TrustPolicy) {
+  package init(_ backend: GitBackend, policy: TrustPolicy) {
     self.backend = backend
     self.policy = policy
   }
 
-  func fetch(limits: Limits = Limits(), timeout: Duration = .seconds(30)) async throws -> FetchResult {
+  package func fetch(limits: Limits = Limits(), timeout: Duration = .seconds(30)) async throws -> FetchResult {
     try await backend.fetch(
       FetchRequest(
         current: revision, marker: marker, adoptedMarker: adoptedMarker, limits: limits, timeout: timeout,
@@ -41,7 +41,7 @@ final class Device {
   ///
   /// - Returns: the documents by id; nil if nothing changed.
   @discardableResult
-  func look(limits: Limits = Limits(), timeout: Duration = .seconds(30)) async throws -> [String: String]? {
+  package func look(limits: Limits = Limits(), timeout: Duration = .seconds(30)) async throws -> [String: String]? {
     let result = try await fetch(limits: limits, timeout: timeout)
     switch result.outcome {
     case .absent: return [:]
@@ -61,7 +61,7 @@ final class Device {
   }
 
   /// The code with which a look is refused.
-  func refusal(limits: Limits = Limits(), at location: SourceLocation = #_sourceLocation) async throws
+  package func refusal(limits: Limits = Limits(), at location: SourceLocation = #_sourceLocation) async throws
     -> VerificationError
   {
     try await thrown(VerificationError.self, at: location) { try await look(limits: limits) }

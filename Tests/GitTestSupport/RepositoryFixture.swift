@@ -1,14 +1,13 @@
-import DesiredState
-import DesiredStateTesting
+package import DesiredState
+package import DesiredStateTesting
 import Foundation
+import GitBackend
 import Synchronization
-import TestSupport
+package import TestSupport
 import Testing
 
-@testable import GitBackend
-
 /// How a repository is reached, and taken away.
-protocol RoadUnderTest: Sendable {
+package protocol RoadUnderTest: Sendable {
   /// The address of the repository, without a query.
   var address: String { get }
   var settings: BackendSettings { get }
@@ -26,43 +25,43 @@ protocol RoadUnderTest: Sendable {
 }
 
 extension RoadUnderTest {
-  func askForPatience() async throws { throw NotPossible("git has no words for it, only HTTP does") }
+  package func askForPatience() async throws { throw NotPossible("git has no words for it, only HTTP does") }
 }
 
 /// A repository, on any road, with a drop in its tree or with documents alone.
-final class RepositoryFixture: ConformanceFixture {
-  enum Content: Sendable { case drop, plain }
+package final class RepositoryFixture: ConformanceFixture {
+  package enum Content: Sendable { case drop, plain }
 
-  let repository: OperatorRepository
-  let road: any RoadUnderTest
-  let content: Content
-  let cache = TemporaryDirectory()
+  package let repository: OperatorRepository
+  package let road: any RoadUnderTest
+  package let content: Content
+  package let cache = TemporaryDirectory()
   private let published = Mutex<TestPublication?>(nil)
 
-  init(_ repository: OperatorRepository, _ road: any RoadUnderTest, _ content: Content) {
+  package init(_ repository: OperatorRepository, _ road: any RoadUnderTest, _ content: Content) {
     self.repository = repository
     self.road = road
     self.content = content
   }
 
-  var secrets: [String] { road.secrets }
+  package var secrets: [String] { road.secrets }
 
-  var trust: TrustPolicy {
+  package var trust: TrustPolicy {
     switch content {
     case .drop: TestSigner.policy([Conformance.signer])
     case .plain: try! repository.keys.policy()
     }
   }
 
-  func makeBackend() async throws -> any DesiredStateBackend {
+  package func makeBackend() async throws -> any DesiredStateBackend {
     try GitBackend(
       try SourceAddress("\(road.address)?ref=main"),
       context: BackendContext(device: "conformance", settings: road.settings, cacheDirectory: cache.path))
   }
 
-  func publish(_ publication: TestPublication) async throws { try await put(publication, leavingOut: nil) }
+  package func publish(_ publication: TestPublication) async throws { try await put(publication, leavingOut: nil) }
 
-  func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
+  package func publishPartially(_ publication: TestPublication, leavingOut part: TestPublication.Part) async throws {
     if content == .plain, part != .signatures {
       throw NotPossible("a commit has all of its tree")
     }
@@ -82,7 +81,7 @@ final class RepositoryFixture: ConformanceFixture {
     published.withLock { $0 = publication }
   }
 
-  func publishNothing() async throws {
+  package func publishNothing() async throws {
     guard published.withLock({ $0 }) != nil else { return }
     switch content {
     case .drop:
@@ -94,15 +93,15 @@ final class RepositoryFixture: ConformanceFixture {
     }
   }
 
-  func makeUnreachable() async throws { try await road.makeUnreachable() }
-  func makeReachable() async throws { try await road.makeReachable() }
-  func stall() async throws { try await road.stall() }
-  func waitUntilStalled() async throws { try await road.waitUntilStalled() }
-  func resume() async throws { try await road.resume() }
-  func traffic() async throws -> SourceTraffic { SourceTraffic(bytes: try await road.bytes()) }
-  func tearDown() async { await road.tearDown() }
+  package func makeUnreachable() async throws { try await road.makeUnreachable() }
+  package func makeReachable() async throws { try await road.makeReachable() }
+  package func stall() async throws { try await road.stall() }
+  package func waitUntilStalled() async throws { try await road.waitUntilStalled() }
+  package func resume() async throws { try await road.resume() }
+  package func traffic() async throws -> SourceTraffic { SourceTraffic(bytes: try await road.bytes()) }
+  package func tearDown() async { await road.tearDown() }
 
-  func corrupt(_ part: TestPublication.Part) async throws {
+  package func corrupt(_ part: TestPublication.Part) async throws {
     let publication = try #require(published.withLock { $0 })
     switch (content, part) {
     case (.drop, _):
@@ -131,11 +130,11 @@ final class RepositoryFixture: ConformanceFixture {
     }
   }
 
-  func repair(_ part: TestPublication.Part) async throws {
+  package func repair(_ part: TestPublication.Part) async throws {
     throw NotPossible("a commit that is repaired is another commit")
   }
 
-  func makeEndless(_ part: TestPublication.Part) async throws {
+  package func makeEndless(_ part: TestPublication.Part) async throws {
     let publication = try #require(published.withLock { $0 })
     // 100 MB of zeros, which git packs into 100 kB.
     let zeros = repository.folder["zeros"]
@@ -152,12 +151,12 @@ final class RepositoryFixture: ConformanceFixture {
     try await repository.commitTree()
   }
 
-  func askForPatience(_ duration: Duration) async throws {
+  package func askForPatience(_ duration: Duration) async throws {
     try #require(duration == .seconds(7))
     try await road.askForPatience()
   }
 
-  func receivedAcknowledgements() async throws -> [ReceivedAcknowledgement] {
+  package func receivedAcknowledgements() async throws -> [ReceivedAcknowledgement] {
     let branch = "refs/heads/acknowledgements/conformance"
     let paths = try await repository.git("ls-tree", "-r", "--name-only", branch).split(separator: "\n")
     var received: [ReceivedAcknowledgement] = []

@@ -1,17 +1,17 @@
 import DesiredState
 import DesiredStateTesting
 import Foundation
-import TestSupport
+package import TestSupport
 import Testing
 
 /// A bare repository, and the operator who commits to it with the git program.
-final class OperatorRepository: Sendable {
-  let folder = TemporaryDirectory()
-  let keys: Keys
-  var path: String { folder["site/repository.git"] }
-  var tree: String { folder["tree"] }
+package final class OperatorRepository: Sendable {
+  package let folder = TemporaryDirectory()
+  package let keys: Keys
+  package var path: String { folder["site/repository.git"] }
+  package var tree: String { folder["tree"] }
 
-  init() async throws {
+  package init() async throws {
     keys = try await Keys.shared.value
     try FileManager.default.createDirectory(atPath: tree, withIntermediateDirectories: true)
     try await run(["git", "init", "-q", "--bare", "-b", "main", path])
@@ -23,12 +23,14 @@ final class OperatorRepository: Sendable {
   }
 
   @discardableResult
-  func git(_ arguments: String..., environment: [String: String] = [:]) async throws -> String {
+  package func git(_ arguments: String..., environment: [String: String] = [:]) async throws -> String {
     try await git(arguments, environment: environment)
   }
 
   @discardableResult
-  func git(_ arguments: [String], input: [UInt8]? = nil, environment: [String: String] = [:]) async throws -> String {
+  package func git(_ arguments: [String], input: [UInt8]? = nil, environment: [String: String] = [:]) async throws
+    -> String
+  {
     try await run(
       ["git", "--git-dir", path, "--work-tree", tree] + arguments, in: tree, input: input, environment: environment)
   }
@@ -37,7 +39,7 @@ final class OperatorRepository: Sendable {
   ///
   /// - Parameter signer: whose key signs the commit; nil leaves it unsigned.
   @discardableResult
-  func commit(
+  package func commit(
     _ files: [String: [UInt8]], signer: String? = "operator", amend: Bool = false
   ) async throws -> String {
     for name in names(in: tree) where name != ".git" { try FileManager.default.removeItem(atPath: "\(tree)/\(name)") }
@@ -46,13 +48,15 @@ final class OperatorRepository: Sendable {
   }
 
   @discardableResult
-  func commit(_ files: [String: String], signer: String? = "operator", amend: Bool = false) async throws -> String {
+  package func commit(_ files: [String: String], signer: String? = "operator", amend: Bool = false) async throws
+    -> String
+  {
     try await commit(files.mapValues { Array($0.utf8) }, signer: signer, amend: amend)
   }
 
   /// Commits the tree as it is.
   @discardableResult
-  func commitTree(signer: String? = "operator", amend: Bool = false) async throws -> String {
+  package func commitTree(signer: String? = "operator", amend: Bool = false) async throws -> String {
     try await git("add", "-A", "-f")
     var arguments = ["commit", "-q", "--allow-empty", "-m", amend ? "amended" : "change"]
     if amend { arguments.append("--amend") }
@@ -62,12 +66,12 @@ final class OperatorRepository: Sendable {
   }
 
   /// A tree for which the git program is not to be asked whether it is a good idea.
-  func commitEntries(_ listing: String, signer: String? = "operator") async throws {
+  package func commitEntries(_ listing: String, signer: String? = "operator") async throws {
     let tree = try await git(["mktree", "--missing"], input: Array(listing.utf8))
     try await commit(treeNamed: tree, signer: signer)
   }
 
-  func commit(treeNamed tree: String, signer: String? = "operator") async throws {
+  package func commit(treeNamed tree: String, signer: String? = "operator") async throws {
     var arguments = ["commit-tree", tree, "-m", "made by hand"]
     let tip = try await git("for-each-ref", "--format=%(objectname)", "refs/heads/main")
     if !tip.isEmpty { arguments += ["-p", tip] }
@@ -76,7 +80,7 @@ final class OperatorRepository: Sendable {
   }
 
   /// A file's content in a revision.
-  func show(_ path: String, at revision: String) async throws -> [UInt8] {
+  package func show(_ path: String, at revision: String) async throws -> [UInt8] {
     Array(try await git("cat-file", "blob", "\(revision):\(path)").utf8)
   }
 }

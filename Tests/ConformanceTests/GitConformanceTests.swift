@@ -1,4 +1,5 @@
 import DesiredStateTesting
+import GitTestSupport
 import Testing
 
 @Suite(.serialized) struct GitConformanceTests {

@@ -2,6 +2,7 @@ import DesiredState
 import DesiredStateTesting
 import Foundation
 import RESTBackend
+import RESTTestSupport
 import Synchronization
 import TestSupport
 import Testing

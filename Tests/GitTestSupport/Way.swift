@@ -1,8 +1,8 @@
 /// The ways that a repository is reached on.
-enum Way: String, CaseIterable, Sendable {
+package enum Way: String, CaseIterable, Sendable {
   case file, https, httpsVersion0, ssh, sshVersion0
 
-  func road(to repository: OperatorRepository) async throws -> any RoadUnderTest {
+  package func road(to repository: OperatorRepository) async throws -> any RoadUnderTest {
     switch self {
     case .file: FileRoad(repository)
     case .https: try await WebRoad(repository)
