@@ -11,7 +11,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 ip
 NESTED := --scratch-path .build-nested
 
 .DEFAULT_GOAL := help
-.PHONY: help requirements build test demo serve examples reference-server articles lint documented docs graphs format bench torture simulate sanitize clean
+.PHONY: help requirements build test demo serve examples reference-server articles lint documented docs graphs format bench torture fuzz simulate sanitize clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,23 +22,22 @@ requirements: ## install the Debian packages that building and testing need
 build: requirements ## build everything, with debug information
 	$(SWIFT) build --build-tests
 
-# The kit and the endurance tests count their process's memory and descriptors, the kill tests keep the disk busy, others
-# keep servers busy or measure how soon a cancellation takes effect: each has a process to itself.
-KIT := DesiredStateTestingTests
-SERVED := CommandLineTests|HTTPTransportTests|RESTBackendTests|GitBackendTests
+# Targets with a process of their own: these count its files and memory, so that nothing else may run in it;
+ALONE := EnduranceTests DesiredStateTestingTests ConformanceTests
+# and these start servers or programs, a few at a time: each has limits of time that hold where two processors serve all.
+SERVED := CommandLineTests HTTPTransportTests RESTBackendTests GitBackendTests
 RUN := $(SWIFT) test --skip-build
-# Tests that start servers, a few at a time: each has limits of time that hold where two processors serve all of them.
 FEW := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=6 $(RUN)
+space := $(subst ,, )
+# The tests of some targets, as a regular expression over their names.
+of = ^($(subst $(space),|,$(1)))\.
 
 test: requirements ## install what is missing, build, and run every test
 	$(SWIFT) build --build-tests
-	$(RUN) --skip '$(KIT)|$(SERVED)|Conformance|Endurance'
-	$(FEW) --filter CommandLineTests
-	$(FEW) --filter HTTPTransportTests
-	for target in RESTBackendTests GitBackendTests; do $(FEW) --filter $$target --skip 'Conformance|Endurance' || exit; done
-	for target in FileBackendTests RESTBackendTests GitBackendTests; do $(RUN) --filter "$$target.*Endurance" || exit; done
-	$(RUN) --filter $(KIT)
-	for target in FileBackendTests RESTBackendTests GitBackendTests; do $(RUN) --filter "$$target.*Conformance" || exit; done
+	$(RUN) --skip '$(call of,$(ALONE) $(SERVED))'
+	for target in $(SERVED); do $(FEW) --filter "^$$target\." || exit; done
+	$(RUN) --no-parallel --filter '$(call of,EnduranceTests)'
+	for target in DesiredStateTestingTests ConformanceTests; do $(RUN) --filter "^$$target\." || exit; done
 	$(MAKE) examples reference-server articles
 
 demo: ## a signed drop, followed end to end, as a story
@@ -55,7 +54,7 @@ serve: ## a reference fleet manager with a demo client, on 127.0.0.1:8080 (PORT,
 GRAPHS = $$($(SWIFT) build --show-bin-path)/../symbolgraph
 
 lint: documented ## check formatting, the English, and that every public symbol is documented
-	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks/Sources ReferenceServer
+	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks/Sources Fuzzing/Sources ReferenceServer
 	Scripts/measure-english --check 1
 
 documented: graphs
@@ -68,7 +67,7 @@ graphs: requirements
 	$(SWIFT) package dump-symbol-graph --minimum-access-level public > /dev/null
 
 format: ## format all sources in place
-	$(SWIFT) format --in-place --recursive Sources Tests Benchmarks/Sources ReferenceServer
+	$(SWIFT) format --in-place --recursive Sources Tests Benchmarks/Sources Fuzzing/Sources ReferenceServer
 
 examples: requirements ## build and test the packages in Examples, each as its users would have it
 	@Scripts/install-packages etcd-server
@@ -87,6 +86,11 @@ bench: requirements ## measure against the peers, as ratios
 torture: requirements ## fail or kill the agent at every system call that touches store, target and drop
 	$(SWIFT) build --product desired-state
 	Scripts/torture "$$($(SWIFT) build --show-bin-path)/desired-state"
+
+SECONDS ?= 60
+
+fuzz: requirements ## fuzz every reader of bytes from outside, a minute each (SECONDS)
+	@Fuzzing/run $(SECONDS)
 
 SEED ?= 1
 SEEDS ?= 200

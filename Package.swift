@@ -83,14 +83,16 @@ let package = Package(
     .target(
       name: "DropPublisher",
       dependencies: [
-        "CArchive", "DesiredState", "DesiredStateSupport", "FileBackend", "GitBackend",
+        "CArchive", "DesiredState", "DesiredStateSupport", "FileBackend", "GitBackend", "SSHSignatures",
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: settings),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),
     .target(
       name: "HTTPTransport",
-      dependencies: ["CCurl", "CZlib", "DesiredStateSupport", .product(name: "HTTPTypes", package: "swift-http-types")],
+      dependencies: [
+        "CCurl", "CZlib", "DesiredStateSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
       swiftSettings: settings),
     // RFC 9421 and RFC 9530, for requests and responses, clients and servers.
     .target(
@@ -132,23 +134,27 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "DesiredStateTesting",
-      dependencies: ["CLinux", "DesiredState", "DesiredStateSupport", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: [
+        "CLinux", "DesiredState", "DesiredStateSupport", .product(name: "Crypto", package: "swift-crypto"),
+      ],
       swiftSettings: settings),
     .executableTarget(
       name: "desired-state",
       dependencies: [
-        "DesiredState", "DesiredStateSupport", "DropPublisher", "FileBackend", "GitBackend", "HTTPBackendSupport",
-        "HTTPMessageSignatures", "RESTBackend", "SSHSignatures",
+        "CLinux", "DesiredState", "DesiredStateSupport", "DropPublisher", "FileBackend", "GitBackend",
+        "HTTPBackendSupport", "HTTPMessageSignatures", "RESTBackend", "SSHSignatures",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: settings),
     .testTarget(
       name: "DesiredStateTests",
       dependencies: [
         "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "TestSupport",
-        .product(name: "CoreMetrics", package: "swift-metrics"), .product(name: "Logging", package: "swift-log"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: settings),
@@ -170,7 +176,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "DesiredStateTestingTests",
-      dependencies: ["DesiredState", "DesiredStateTesting"],
+      dependencies: ["DesiredState", "DesiredStateTesting", "SSHSignatures"],
       swiftSettings: settings),
     .testTarget(
       name: "FileBackendTests",
@@ -200,15 +206,50 @@ let package = Package(
       path: "Tests/HTTPTestSupport",
       exclude: ["Fixtures"],
       swiftSettings: settings),
+    // Devices, repositories and servers of Git, for its tests and the kit's.
+    .target(
+      name: "GitTestSupport",
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend", "GitBackend",
+        "HTTPTestSupport", "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
+      path: "Tests/GitTestSupport",
+      exclude: ["Fixtures"],
+      swiftSettings: settings),
+    // Sites that publish drops and fleet managers, for the tests of the backends over HTTP and the kit's.
+    .target(
+      name: "RESTTestSupport",
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "HTTPBackendSupport",
+        "HTTPMessageSignatures", "HTTPTestSupport", "HTTPTransport", "RESTBackend", "TestSupport",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
+      path: "Tests/RESTTestSupport",
+      swiftSettings: settings),
+    // The kit, tried on every backend: one process of its own, whose files and memory it counts.
+    .testTarget(
+      name: "ConformanceTests",
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend", "GitBackend",
+        "GitTestSupport", "HTTPTestSupport", "HTTPTransport", "RESTBackend", "RESTTestSupport", "TestSupport",
+      ],
+      swiftSettings: settings),
+    // Hundreds of updates in a row, one backend after another, in a process whose files and memory they count.
+    .testTarget(
+      name: "EnduranceTests",
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend", "GitBackend",
+        "GitTestSupport", "HTTPTestSupport", "HTTPTransport", "RESTBackend", "RESTTestSupport", "TestSupport",
+      ],
+      swiftSettings: settings),
     .testTarget(
       name: "GitBackendTests",
       dependencies: [
         // The program itself is a dependency so that it is built; the tests only run it.
         "desired-state", "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend",
-        "GitBackend", "HTTPTestSupport",
-        "TestSupport", .product(name: "Subprocess", package: "swift-subprocess"),
+        "GitBackend", "GitTestSupport", "HTTPTestSupport", "TestSupport",
+        .product(name: "Subprocess", package: "swift-subprocess"),
       ],
-      exclude: ["Fixtures"],
       swiftSettings: settings),
     .testTarget(
       name: "HTTPTransportTests",
@@ -228,7 +269,8 @@ let package = Package(
       name: "RESTBackendTests",
       dependencies: [
         "DesiredState", "DesiredStateSupport", "DesiredStateTesting", "DropPublisher", "FileBackend",
-        "HTTPBackendSupport", "HTTPMessageSignatures", "HTTPTestSupport", "HTTPTransport", "RESTBackend", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
+        "HTTPBackendSupport", "HTTPMessageSignatures", "HTTPTestSupport", "HTTPTransport", "RESTBackend", "TestSupport",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
     .testTarget(

@@ -77,7 +77,8 @@ public struct DropWriter: Sendable {
       if options.prune { try DropPruning.prune(path, keeping: prepared.manifest, revision: prepared.revision) }
     }
     return Publication(
-      revision: prepared.revision, manifest: prepared.manifest, isSigned: signatures != nil)
+      revision: prepared.revision, manifest: prepared.manifest, isSigned: signatures != nil,
+      warnings: prepared.warnings)
   }
 
   private func prepareDirectory(_ documents: [DocumentFile], _ options: PublicationOptions) throws -> Prepared {
@@ -85,7 +86,7 @@ public struct DropWriter: Sendable {
     try Files.createDirectories(Files.join(path, DropLayout.documents))
     let lock = try lock(path)
     try DropPruning.removeTemporaries(of: path)
-    let version = try nextVersion(options) {
+    let (version, before) = try nextVersion(options) {
       do throws(FileError) {
         return try Files.read(try OpenDirectory(path).file(at: DropLayout.manifest), limit: limits.manifestSize)
       } catch {
@@ -100,7 +101,7 @@ public struct DropWriter: Sendable {
     let manifest = StateManifest(
       version: version, bundle: options.bundle ? try writeBundle(of: references) : nil, documents: references,
       device: options.device, issued: options.issued, expires: options.expires, trust: try TrustFolder(path).newest())
-    return try Prepared(manifest, lock, limits)
+    return try Prepared(manifest, after: before, lock, limits)
   }
 
   /// Puts the manifest in place, with another time than the one before. Servers tell versions apart by time and size, in
@@ -152,7 +153,8 @@ public struct DropWriter: Sendable {
     let signatures = try await sign(prepared, signer)
     try await worker.run { try writeFile(prepared, signatures, documents, trust: options.trustUpdates) }
     return Publication(
-      revision: prepared.revision, manifest: prepared.manifest, isSigned: signatures != nil)
+      revision: prepared.revision, manifest: prepared.manifest, isSigned: signatures != nil,
+      warnings: prepared.warnings)
   }
 
   private func prepareFile(_ documents: [DocumentFile], _ options: PublicationOptions) throws -> Prepared {
@@ -161,7 +163,7 @@ public struct DropWriter: Sendable {
     // The file is replaced, so a lock on it would lock the old one; the directory stays.
     let lock = try lock(folder)
     try DropPruning.removeTemporaries(in: folder, of: path)
-    let version = try nextVersion(options) { try BundleManifest.read(path, limits: limits) }
+    let (version, before) = try nextVersion(options) { try BundleManifest.read(path, limits: limits) }
     var total: UInt64 = 0
     let references = try documents.map { document in
       let file = try DocumentStaging.open(document, limits)
@@ -173,7 +175,7 @@ public struct DropWriter: Sendable {
     let manifest = StateManifest(
       version: version, documents: references, device: options.device, issued: options.issued,
       expires: options.expires, trust: try options.trustUpdates.flatMap { try TrustFolder($0).newest() })
-    return try Prepared(manifest, lock, limits)
+    return try Prepared(manifest, after: before, lock, limits)
   }
 
   /// The manifest first, then its signatures, then the documents in the manifest's order: a reader that knows the
@@ -212,9 +214,13 @@ public struct DropWriter: Sendable {
     let bytes: [UInt8]
     let revision: Revision
     let lock: FileLock
+    let warnings: [String]
 
-    init(_ manifest: StateManifest, _ lock: FileLock, _ limits: Limits) throws(VerificationError) {
+    init(
+      _ manifest: StateManifest, after before: StateManifest?, _ lock: FileLock, _ limits: Limits
+    ) throws(VerificationError) {
       self.manifest = manifest
+      warnings = before.map { Publication.warnings(of: manifest, after: $0) } ?? []
       self.lock = lock
       bytes = manifest.encoded()
       revision = Revision(ofManifest: bytes)
@@ -252,13 +258,16 @@ public struct DropWriter: Sendable {
   /// The version asked for, or the one after the published one.
   ///
   /// - Parameter published: reads the manifest that is there; `.some(nil)` if there is none, nil if it is too long.
-  private func nextVersion(_ options: PublicationOptions, _ published: () throws -> [UInt8]??) throws -> UInt64 {
-    let current: UInt64?
+  /// - Returns: the version, and the manifest that is published now, if one can be read.
+  private func nextVersion(
+    _ options: PublicationOptions, _ published: () throws -> [UInt8]??
+  ) throws -> (UInt64, before: StateManifest?) {
+    let before: StateManifest?
     do {
       guard let read = try published() else {
         throw VerificationError(.limitExceeded, "it is longer than the limit of \(limits.manifestSize) bytes")
       }
-      current = try read.map { try StateManifest(parsing: $0) }?.version
+      before = try read.map { try StateManifest(parsing: $0) }
     } catch {
       guard let version = options.version else {
         throw PublicationError(
@@ -266,20 +275,20 @@ public struct DropWriter: Sendable {
           "the version published at \(path) cannot be read (\(error)); say which version this is to be",
           underlying: error)
       }
-      return version
+      return (version, nil)
     }
-    guard let current else { return options.version ?? 1 }
+    guard let current = before?.version else { return (options.version ?? 1, before) }
     if let version = options.version {
       guard version > current else {
         throw PublicationError(
           .options, "version \(version) is not above version \(current), which is published; devices would refuse it")
       }
-      return version
+      return (version, before)
     }
     guard current < UInt64.max else {
       throw PublicationError(.options, "version \(current) is published, and there is none above it")
     }
-    return current + 1
+    return (current + 1, before)
   }
 
   /// A document that lies in the drop itself was not meant: the documents' directory contains the drop.

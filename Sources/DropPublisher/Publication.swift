@@ -1,4 +1,5 @@
 public import DesiredState
+import DesiredStateSupport
 public import FoundationEssentials
 
 /// Signs manifests: with a key file, an agent, a hardware token, a signing service.
@@ -65,4 +66,21 @@ public struct Publication: Sendable {
   public let manifest: StateManifest
   /// Whether signatures were written with it.
   public let isSigned: Bool
+  /// What devices that follow the version before may refuse, in words: what that one says of itself they may demand.
+  public let warnings: [String]
+
+  static func warnings(of manifest: StateManifest, after before: StateManifest) -> [String] {
+    var warnings: [String] = []
+    if before.expires != nil, manifest.expires == nil {
+      warnings.append(
+        "the version before expires and this one never does; a device that demands an expiry refuses it: "
+          + "publish with an expiry")
+    }
+    if let device = before.device, manifest.device == nil {
+      warnings.append(
+        "the version before names device \(quoted(device)) and this one names none; a device that demands its name "
+          + "refuses it: publish for the device")
+    }
+    return warnings
+  }
 }

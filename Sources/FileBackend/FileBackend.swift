@@ -24,6 +24,7 @@ public final class FileBackend: DesiredStateBackend {
   private let reading = Worker("desired-state.file.read")
   private let memory: Mutex<Memory>
   private let seen = Seen()
+  private let receiptSigner: ReceiptSigner?
 
   /// The fingerprint of the manifest or bundle that the last look saw.
   private final class Seen: Sendable {
@@ -67,23 +68,26 @@ public final class FileBackend: DesiredStateBackend {
   }
 
   /// A backend for a path, which need not exist yet; a relative one is resolved against the working directory now.
-  public convenience init(path: String) {
-    self.init(path: path, settling: .seconds(3))
+  ///
+  /// - Parameter receiptSigner: signs the receipts; nil leaves them unsigned.
+  public convenience init(path: String, receiptSigner: ReceiptSigner? = nil) {
+    self.init(path: path, receiptSigner: receiptSigner, settling: .seconds(3))
   }
 
   /// - Parameter settling: see ``PlainDirectory/settling``.
-  init(path: String, settling: Duration) {
+  init(path: String, receiptSigner: ReceiptSigner? = nil, settling: Duration) {
     source = SourcePath.absolute(path)
+    self.receiptSigner = receiptSigner
     memory = Mutex(Memory(plain: PlainDirectory(settling: settling)))
   }
 
   /// Lets this backend serve paths and `file:` URLs (RFC 8089).
   public static func register(in registry: inout BackendRegistry) {
-    registry.register("file", settings: []) { address, _ in
+    registry.register("file", settings: [BackendSetting.receiptSigner.key]) { address, context in
       guard address.query.isEmpty else {
         throw SourceAddressError("a file: URL has no query here; leave out what follows '?'")
       }
-      return FileBackend(path: try address.filePath())
+      return FileBackend(path: try address.filePath(), receiptSigner: context.settings[.receiptSigner])
     }
   }
 
@@ -123,7 +127,7 @@ public final class FileBackend: DesiredStateBackend {
   ///   `unsupported` if the source is a bundle or a plain directory, where a receipt would become a document;
   ///   `CancellationError`.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
-    let receipt = try Receipt(acknowledgement)
+    let receipt = try await Receipt(acknowledgement, signer: receiptSigner)
     let access = Access(worker: looking, timeout: .seconds(30), source: source)
     try await access.run { [self] in
       do {

@@ -15,6 +15,7 @@ enum ReceiptWriter {
     do {
       var directory = try root.folder(components[0])
       for component in components.dropFirst() { directory = try directory.folder(component) }
+      try write(receipt.signature, beside: name, in: directory)
       if try directory.contents(of: name, limit: receipt.bytes.count) != receipt.bytes {
         try directory.replace(name, with: receipt.bytes)
       }
@@ -24,6 +25,30 @@ enum ReceiptWriter {
       throw failure(error)
     }
   }
+
+  /// Puts the signature in place before its receipt. Those before it stay beside it for as long as their receipt may:
+  /// a reader finds the old receipt or the new one, each with a signature that fits.
+  private static func write(
+    _ signature: [UInt8]?, beside receipt: String, in directory: borrowing OpenDirectory
+  ) throws(FileError) {
+    let name = receipt + Receipt.signatureEnding
+    guard let signature else { return try directory.remove(name) }
+    let before = try directory.contents(of: name, limit: longestSignatures) ?? []
+    let mark = Array("-----BEGIN".utf8)
+    let starts = before.indices.filter { before[$0...].starts(with: mark) }
+    var kept: [[UInt8]] = []
+    for (index, start) in starts.enumerated() {
+      let block = Array(before[start..<(index + 1 < starts.count ? starts[index + 1] : before.endIndex)])
+      if block == signature {
+        // It is there already, by an attempt that did not get to its end.
+        return
+      }
+      if kept.count < 2 { kept.append(block) }
+    }
+    try directory.replace(name, with: signature + kept.joined())
+  }
+
+  private static let longestSignatures = 1 << 18
 
   private static func failure(_ error: FileError) -> BackendError {
     let waiting = "the acknowledgement waits in the outbox"
@@ -98,6 +123,16 @@ extension OpenDirectory {
         process != getpid(), kill(process, 0) != 0, errno == ESRCH
       else { continue }
       unlinkat(descriptor, left, 0)
+    }
+  }
+
+  /// Removes a file, if it is there.
+  func remove(_ name: String) throws(FileError) {
+    guard unlinkat(descriptor, name, 0) == 0 || errno == ENOENT else {
+      // Where nothing may be removed, nothing need be: the disk of a device that only reads.
+      let error = FileError("remove", Files.join(path, name))
+      guard faccessat(descriptor, name, F_OK, 0) != 0 else { throw error }
+      return
     }
   }
 

@@ -40,7 +40,7 @@ struct GitAddress: Sendable {
     if scheme == .file {
       location = try address.filePath()
     } else {
-      guard address.location.hasPrefix("//"), address.location.utf8.count > 2 else {
+      guard address.location.hasPrefix("//"), address.location.utf8.count > 2, !address.location.hasPrefix("///") else {
         throw SourceAddressError("write \(scheme.rawValue)://host/path/of/repository.git")
       }
       location = "\(scheme.rawValue.dropFirst(4)):\(address.location)"

@@ -48,6 +48,7 @@ public final class GitBackend: DesiredStateBackend {
   @Sendable static func usedSettings(for address: SourceAddress) -> Set<BackendSettings.Key> {
     let receipts = address.query["ack"].flatMap { try? SourceAddress($0) }
     var keys: Set<BackendSettings.Key> = [BackendSetting<String>.author.key]
+    if address.query["receipts"] != "none" { keys.insert(BackendSetting<ReceiptSigner>.receiptSigner.key) }
     for scheme in [address.scheme, receipts?.scheme].compactMap({ $0.flatMap(GitAddress.Scheme.init) }) {
       switch scheme {
       case .https, .http: keys.formUnion(TransportSettings.keys)
@@ -68,7 +69,7 @@ public final class GitBackend: DesiredStateBackend {
       address, repository: try Self.repository(address, context, for: "state"),
       receipts: ReceiptBranch(
         try Self.repository(receipts, context, for: "receipts"), reference: address.receiptsReference,
-        author: try CommitAuthor.Person(settings: context.settings)))
+        author: try CommitAuthor.Person(settings: context.settings), signer: context.settings[.receiptSigner]))
   }
 
   static func repository(
@@ -83,7 +84,8 @@ public final class GitBackend: DesiredStateBackend {
       transport = try SSHGitTransport(url: address.location, source: address.source, settings: context.settings)
     }
     return RemoteRepository(
-      transport, source: address.source, cacheParent: context.cacheDirectory, purpose: purpose)
+      transport, source: address.source, cacheParent: context.cacheDirectory, purpose: purpose,
+      part: purpose == "state" ? address.path : nil)
   }
 
   // MARK: - Looking
@@ -93,14 +95,27 @@ public final class GitBackend: DesiredStateBackend {
   /// - Throws: `BackendError` if the repository cannot be reached, before the timeout; `VerificationError` if its state is
   ///   there is over a limit or no state; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
-    try await withTimeout(request.timeout) { [self] in
-      do {
-        return try await look(request)
-      } catch let error as BackendError where error.underlying is LibGit2Error {
-        // Objects that were here are gone: a cache was damaged and is made anew, or a repository was repacked.
-        return try await look(request)
+    do {
+      // A caller may keep the same time; this is a little less, so that the words below are heard.
+      return try await withTimeout(request.timeout * 49 / 50) { [self] in
+        do {
+          return try await look(request)
+        } catch let error as BackendError where error.underlying is LibGit2Error {
+          // Objects that were here are gone: a cache was damaged and is made anew, or a repository was repacked.
+          return try await look(request)
+        }
       }
+    } catch let error as BackendError where error.code == .timeout {
+      guard let unfinished = repository.unfinished else {
+        throw error.underlying == nil ? BackendError(.timeout, "no answer within \(request.timeout)") : error
+      }
+      throw BackendError(.timeout, "\(source): not all of it came within \(request.timeout); \(unfinished)")
     }
+  }
+
+  deinit {
+    repository.stop()
+    receipts.stop()
   }
 
   private func look(_ request: FetchRequest) async throws -> FetchResult {
@@ -129,7 +144,9 @@ public final class GitBackend: DesiredStateBackend {
     let content = try await objects.use { [path = address.path, limits = request.limits] in
       try $0.state(of: found, at: path, limits: limits)
     }
-    if refused.note(content, at: found, by: request.verifier) {
+    if try await !isTrustUpdated(content, objects, request.verifier),
+      refused.note(content, at: found, by: request.verifier)
+    {
       try await repository.discard(found.target)
       return result(of: content, at: found)
     }
@@ -139,6 +156,7 @@ public final class GitBackend: DesiredStateBackend {
     switch content.content {
     case .absent(let absence): return FetchResult(.absent(absence))
     case .drop(let tree, let manifest, let signatures):
+      try await repository.complete(found.target, limits: request.limits)
       // Its version keeps order; which commit it came with does not matter.
       state = FetchedState(
         manifest: manifest, signatures: signatures, evidence: channel, origin: origin(of: commit, at: found),
@@ -147,6 +165,7 @@ public final class GitBackend: DesiredStateBackend {
       if let gate, try await !objects.use({ try gate.isTrustUpdated($0, commit) }) {
         try gate.weigh(content.signatures)
       }
+      try await repository.complete(found.target, limits: request.limits)
       succession = try await Succession.of(commit, after: adopted, in: repository)
       let isLaterTag =
         adopted.map { adopted in
@@ -188,6 +207,15 @@ public final class GitBackend: DesiredStateBackend {
     return FetchResult(
       .changed(state),
       marker: GitMarker(found, commit: drop.commit, revision: state.revision, before: nil).text)
+  }
+
+  /// Whether a drop has the trust update that the device would follow next.
+  private func isTrustUpdated(
+    _ state: GitState, _ objects: AsyncObjectStore, _ verifier: Verifier?
+  ) async throws -> Bool {
+    guard let verifier, case .drop(let tree, _, _) = state.content else { return false }
+    let path = DropLayout.trustUpdate(verifier.policy.trustVersion &+ 1)
+    return try await objects.use { try $0.entry(at: path, below: tree) != nil }
   }
 
   private var missingReference: FetchResult { .absent(.reference, "\(source) has not \(address.reference.missing)") }

@@ -11,7 +11,7 @@ import Synchronization
 final class ReceiptBranch: Sendable {
   private struct Waiting: Sendable {
     let reference: String
-    let change: TreeChange
+    let changes: [TreeChange]
     let device: String
     let time: Date
     let summary: String
@@ -25,6 +25,7 @@ final class ReceiptBranch: Sendable {
   private let repository: any GitRepository
   private let reference: String?
   private let author: CommitAuthor.Person?
+  private let signer: ReceiptSigner?
   private let queue = Mutex(Queue())
   private let refusal = Mutex<Refusal?>(nil)
 
@@ -46,11 +47,18 @@ final class ReceiptBranch: Sendable {
   /// - Parameters:
   ///   - reference: a full name; nil for `refs/heads/acknowledgements/` and the device's name.
   ///   - author: who makes the commits; nil for the one that git is configured with, or the device.
-  init(_ repository: any GitRepository, reference: String?, author: CommitAuthor.Person?) {
+  ///   - signer: signs the receipts; nil leaves them unsigned.
+  init(
+    _ repository: any GitRepository, reference: String?, author: CommitAuthor.Person?, signer: ReceiptSigner? = nil
+  ) {
     self.repository = repository
     self.reference = reference
     self.author = author
+    self.signer = signer
   }
+
+  /// Ends what goes on between looks.
+  func stop() { repository.stop() }
 
   /// Commits a receipt, and returns when it is there.
   ///
@@ -58,10 +66,14 @@ final class ReceiptBranch: Sendable {
   ///   last hour (a day, if it was found several times); `CancellationError`.
   func add(_ acknowledgement: Acknowledgement) async throws {
     if let error = refusal.withLock({ $0?.remaining }) { throw error }
-    let receipt = try Receipt(acknowledgement)
+    let receipt = try await Receipt(acknowledgement, signer: signer)
     let waiting = Waiting(
       reference: reference ?? "refs/heads/acknowledgements/\(Self.branchName(for: receipt))",
-      change: TreeChange(path: receipt.path, bytes: receipt.bytes),
+      // Without a signature, that of an earlier receipt must go.
+      changes: [
+        TreeChange(path: receipt.path, bytes: receipt.bytes),
+        TreeChange(path: receipt.signaturePath, bytes: receipt.signature),
+      ],
       device: acknowledgement.device, time: acknowledgement.time,
       summary: Self.summary(of: acknowledgement))
     queue.withLock { queue in
@@ -118,12 +130,15 @@ final class ReceiptBranch: Sendable {
 
   private func commit(_ batch: [Waiting], to reference: String) async throws {
     // Of one subject the newest alone: no tree has two files of one name.
-    let changes = Dictionary(batch.map { ($0.change.path, $0.change) }) { $1 }.values.sorted { $0.path < $1.path }
+    let changes = Dictionary(batch.flatMap(\.changes).map { ($0.path, $0) }) { $1 }.values.sorted { $0.path < $1.path }
     let last = batch[batch.count - 1]
     let author = CommitAuthor(author ?? .configured ?? .init(name: last.device), time: last.time)
     let message = batch.map { $0.summary + "\n" }.joined()
     try await repository.advance(reference) { objects, tip in
       try await objects.use { store in
+        let changes = try changes.filter { change in
+          try change.bytes != nil || tip.flatMap { try store.entry(at: change.path, below: $0.tree) } != nil
+        }
         let tree = try store.tree(tip?.tree, changing: changes)
         // Delivered before: the answer was lost, or nothing new is said.
         if tree == tip?.tree { return nil }
@@ -137,7 +152,12 @@ final class ReceiptBranch: Sendable {
   /// The device as the receipt's own path names it, which is safe in the name of a branch but for three things
   /// (git-check-ref-format(1)): two dots in a row, a dot at the end, and `.lock` at the end.
   static func branchName(for receipt: Receipt) -> String {
-    let name = String(receipt.path.split(separator: "/")[1]).replacing("..", with: ".%2e")
+    branchName(forFolder: String(receipt.path.split(separator: "/")[1]))
+  }
+
+  /// - Parameter folder: the device as the receipt's path names it.
+  static func branchName(forFolder folder: String) -> String {
+    let name = folder.replacing("..", with: ".%2e")
     return name.hasSuffix(".") || name.hasSuffix(".lock") ? name + "%00" : name
   }
 

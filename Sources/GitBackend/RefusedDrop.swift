@@ -14,7 +14,8 @@ final class RefusedDrop: Sendable {
     return last.state
   }
 
-  /// Notes a drop if it is refused; false if it is not.
+  /// Notes a drop if it is refused; false if it is not. One with the next trust update beside it is not known to be
+  /// refused: its signer may be one that only the update lets sign.
   func note(_ state: GitState, at found: GitReference.Found, by verifier: Verifier?) -> Bool {
     guard isRefused(state, by: verifier) else { return false }
     last.withLock { $0 = (found, state) }

@@ -2,7 +2,7 @@ import DesiredStateSupport
 
 /// Holds requests to the rate that a server allows, which only its refusals tell.
 ///
-/// As long as nothing is refused, nothing waits. A refusal (429, 503) pauses all requests, by `Retry-After` or for a second
+/// As long as nothing is refused, nothing waits. A refusal (429, 503) pauses all requests, by `Retry-After` or for half a second
 /// and then longer, and spaces those that follow; each success brings them a little closer together again. Requests that
 /// were under way when the pause began are refused for the same reason, and count as one refusal.
 package final class RequestPacer: Sendable {
@@ -25,7 +25,7 @@ package final class RequestPacer: Sendable {
   private static let firstSpacing = Duration.milliseconds(20)
   private static let longestSpacing = Duration.seconds(2)
   /// Pauses without a success between them, after which the server is not asked any more for now.
-  private static let mostPausesInARow = 4
+  private static let mostPausesInARow = 5
 
   private let state = LockedValue(State())
 
@@ -77,10 +77,12 @@ package final class RequestPacer: Sendable {
       if let retryAfter, retryAfter > longest { state.pausesInARow = Self.mostPausesInARow }
       guard state.pausesInARow < Self.mostPausesInARow else { return false }
       guard ticket.pauses == state.pauses else { return true }
-      let pause = retryAfter ?? min(.seconds(1 << state.pausesInARow), longest)
+      let pause = retryAfter ?? min(.milliseconds(500 << state.pausesInARow), longest)
+      // Near the right pace, as answers between two refusals show, a little slower is enough.
+      let isNear = state.pausesInARow == 0 && state.pauses > 0
       state.pauses += 1
       state.pausesInARow += 1
-      state.spacing = min(max(state.spacing * 2, Self.firstSpacing), Self.longestSpacing)
+      state.spacing = min(max(isNear ? state.spacing * 1.3 : state.spacing * 2, Self.firstSpacing), Self.longestSpacing)
       state.pausedUntil = .now + pause
       state.nextStart = .now + pause
       return true

@@ -85,9 +85,12 @@ package enum TransportSettings {
     return try transport(try configuration(settings, for: origin))
   }
 
-  /// The key that signs requests; nil if there is none.
-  package static func requestKey(_ settings: BackendSettings) throws(SourceAddressError) -> HTTPSigningKey? {
-    try key(.requestKey, settings) { pem throws(HTTPSignatureError) in try HTTPSigningKey(pem: pem) }
+  /// The key that signs requests, by its file; nil if there is none.
+  package static func requestKey(_ settings: BackendSettings) throws(SourceAddressError) -> RequestKeyFile? {
+    guard let path = settings[.requestKey],
+      let key = try key(.requestKey, settings, { pem throws(HTTPSignatureError) in try HTTPSigningKey(pem: pem) })
+    else { return nil }
+    return RequestKeyFile(path, holding: key)
   }
 
   /// The key that responses are signed with; nil if there is none.

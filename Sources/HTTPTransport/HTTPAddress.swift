@@ -37,6 +37,10 @@ public struct HTTPAddress: Sendable, Hashable, CustomStringConvertible {
   }
 
   private init(_ url: String, relativeTo base: String?) throws(HTTPTransportError) {
+    // libcurl forgives a third slash, and would take the first folder for the host.
+    guard !["http:///", "https:///"].contains(where: { url.lowercased().hasPrefix($0) }) else {
+      throw .invalidRequest("The URL names no host.")
+    }
     guard let parser = curl_url() else {
       throw HTTPTransportError(code: .internalFailure, message: "libcurl is out of memory.")
     }

@@ -23,22 +23,32 @@ extension AllowedSigners {
   ///   - namespace: what it must be made for.
   ///   - named: whether a line must name the namespace. ssh-keygen lets a line without `namespaces=` sign anything;
   ///     where a key decides about other keys, that may be more than its owner meant.
+  ///   - principal: in whose name it must have signed (`ssh-keygen -Y verify -I`): a name that the principals of the
+  ///     line match, and that the certificate, if there is one, gives; nil for any.
   ///   - time: when the key must be valid.
-  public func trust(of signature: SSHSignature, namespace: String, named: Bool = false, at time: Date) -> Trust {
+  public func trust(
+    of signature: SSHSignature, namespace: String, named: Bool = false, principal: String? = nil, at time: Date
+  ) -> Trust {
     guard let certificate = signature.certificate else {
-      return trust(of: signature.publicKey, namespace: namespace, named: named, at: time)
+      return trust(of: signature.publicKey, namespace: namespace, named: named, principal: principal, at: time)
     }
-    return trust(of: certificate, namespace: namespace, named: named, at: time)
+    return trust(of: certificate, namespace: namespace, named: named, principal: principal, at: time)
   }
 
   /// Whether a plain key may sign in a namespace at a time; one line that allows it is enough.
   ///
   /// As for ssh-keygen, time passes in whole seconds, and a key is trusted at the second of `valid-after`, at that of
   /// `valid-before`, and between them.
-  public func trust(of key: SSHPublicKey, namespace: String, named: Bool = false, at time: Date) -> Trust {
+  public func trust(
+    of key: SSHPublicKey, namespace: String, named: Bool = false, principal: String? = nil, at time: Date
+  ) -> Trust {
     guard let listed = entriesByKey[key] else { return .untrusted(reason: .keyNotListed) }
-    let candidates = listed.filter { !$0.isCertificateAuthority }
+    var candidates = listed.filter { !$0.isCertificateAuthority }
     guard !candidates.isEmpty else { return .untrusted(reason: .onlyAuthority) }
+    if let principal {
+      candidates.removeAll { !$0.principals.matches(principal) }
+      guard !candidates.isEmpty else { return .untrusted(reason: .principalNotNamed(principal)) }
+    }
     return Self.usable(candidates, namespace: namespace, named: named, at: time) { $0.principals.patterns }
   }
 
@@ -49,16 +59,19 @@ extension AllowedSigners {
   /// PROTOCOL.certkeys demands so. Only `verify-required` is known; what limits a login (`force-command`,
   /// `source-address`) was not meant for signatures.
   public func trust(
-    of certificate: SSHCertificate, namespace: String, named: Bool = false, at time: Date
+    of certificate: SSHCertificate, namespace: String, named: Bool = false, principal: String? = nil, at time: Date
   ) -> Trust {
     guard let listed = entriesByKey[certificate.authority]?.filter(\.isCertificateAuthority), !listed.isEmpty else {
       return .untrusted(reason: .authorityNotListed)
     }
     if let fault = certificate.fault(at: time) { return .untrusted(reason: fault) }
-    let candidates = listed.filter { entry in certificate.principals.contains { entry.principals.matches($0) } }
-    guard !candidates.isEmpty else { return .untrusted(reason: .noPrincipal) }
+    let names = certificate.principals.filter { principal == nil || $0 == principal }
+    let candidates = listed.filter { entry in names.contains { entry.principals.matches($0) } }
+    guard !candidates.isEmpty else {
+      return .untrusted(reason: principal.map { .principalNotNamed($0) } ?? .noPrincipal)
+    }
     return Self.usable(candidates, namespace: namespace, named: named, at: time) { entry in
-      certificate.principals.filter { entry.principals.matches($0) }
+      names.filter { entry.principals.matches($0) }
     }
   }
 

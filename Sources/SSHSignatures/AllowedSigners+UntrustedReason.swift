@@ -28,6 +28,8 @@ extension AllowedSigners {
     case certificateExpired(at: Date)
     /// The certificate names no principal that the authority's line allows.
     case noPrincipal
+    /// The key may sign, but not in this name.
+    case principalNotNamed(String)
   }
 }
 
@@ -61,6 +63,8 @@ extension AllowedSigners.UntrustedReason: CustomStringConvertible {
       "came with a certificate that was valid only until \(Self.text(date)); have a new one made"
     case .noPrincipal:
       "came with a certificate that names no principal which its authority's line in the allowed signers allows"
+    case .principalNotNamed(let principal):
+      "is listed in the allowed signers, but may not sign in the name of \(quoted(principal))"
     }
   }
 

@@ -17,6 +17,7 @@ struct AcknowledgeCommand: AsyncParsableCommand {
   @Option(help: "A code for what failed.") var errorCode: String?
   @Option(help: "What failed, in words.") var errorMessage: String?
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var receipts: ReceiptOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
@@ -28,7 +29,7 @@ struct AcknowledgeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let output = Output(isJSON: json)
-    let backend = try agent.backends(for: [source], over: transport, store: store)[0]
+    let backend = try agent.backends(for: [source], over: transport, receipts: receipts, store: store)[0]
     try await reporting {
       let adopted = try await StoreStatus.read(store).adopted
       let failure =

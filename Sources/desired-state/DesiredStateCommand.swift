@@ -13,7 +13,7 @@ struct DesiredStateCommand: AsyncParsableCommand {
     subcommands: [
       FollowCommand.self, FetchCommand.self, VerifyCommand.self, StatusCommand.self, HistoryCommand.self,
       DiffCommand.self, RollbackCommand.self, ResumeCommand.self, ApproveCommand.self, ResetCommand.self,
-      AcknowledgeCommand.self, PublishCommand.self, TrustCommand.self, OnboardCommand.self,
+      AcknowledgeCommand.self, PublishCommand.self, TrustCommand.self, ReceiptsCommand.self, OnboardCommand.self,
     ])
 }
 

@@ -31,26 +31,15 @@ struct FollowCommand: AsyncParsableCommand {
   var acknowledgeTo: [String] = []
   @Flag(help: "Look once, and end with a status that says how it went.") var once = false
   @OptionGroup var timing: ScheduleOptions
-  @Option(
-    help: ArgumentHelp(
-      """
-      Let an applied state prove itself for so long by --check; if it does not, the state before is applied again, and \
-      it is not tried again until a newer one is published.
-      """, valueName: "time"))
-  var trial: TimeSpan?
-  @Option(
-    help: ArgumentHelp(
-      "The command that checks whether what was applied works: status 0 if it does.", valueName: "command"))
-  var check: String?
+  @OptionGroup var hooks: HookOptions
   @OptionGroup var trust: TrustOptions
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var receipts: ReceiptOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
   func validate() throws {
     guard (1...100).contains(keep) else { throw ValidationError("--keep must be 1 to 100.") }
-    guard (trial == nil) == (check == nil) else { throw ValidationError("--trial and --check go together.") }
-    guard trial.map({ $0.duration > .zero }) ?? true else { throw ValidationError("--trial must be more than 0.") }
   }
 
   func run() async throws {
@@ -62,12 +51,12 @@ struct FollowCommand: AsyncParsableCommand {
       timeout: agent.timeout.duration, logger: agent.logger())
     settings.currentPolicy = { await files.current() }
     settings.preference = timing.prefer
-    if let trial, let check {
-      let command = ShellCommand(check)
-      settings.trial = Reconciler.Trial(trial.duration) { try await command.check($0) }
-    }
+    settings.trial = hooks.reconcilerTrial
+    let applyHook = hooks.applyHook(into: into, device: agent.deviceName)
+    let eventHook = hooks.eventHook
     // All at once, so that an option counts as used that any of them uses.
-    let backends = try agent.backends(for: sources + acknowledgeTo, over: transport, store: store)
+    let backends = try agent.backends(
+      for: sources + acknowledgeTo, over: transport, receipts: receipts, store: store)
     let running = Mutex<Reconciler?>(nil)
     let work: @Sendable () async throws -> Void = { [settings] in
       try await reporting {
@@ -82,9 +71,14 @@ struct FollowCommand: AsyncParsableCommand {
           sources: Array(backends.prefix(sources.count)),
           acknowledgingTo: acknowledgeTo.isEmpty ? nil : Array(backends.dropFirst(sources.count)),
           store: store, configuration: configuration,
-          observe: { event in EventLine(event).map(output.write) }
+          observe: { event in
+            guard let line = EventLine(event) else { return }
+            output.write(line)
+            eventHook?.take(line)
+          }
         ) { update in
           try await tree?.put(update)
+          try await applyHook?.apply(update)
         }
         running.withLock { $0 = reconciler }
         defer { running.withLock { $0 = nil } }
@@ -98,7 +92,13 @@ struct FollowCommand: AsyncParsableCommand {
         for backend in backends { backend.reload() }
         running.withLock { $0 }?.lookNow()
       }
-      try await endingOnSignals(onHangup: readAgain, work)
+      do {
+        try await endingOnSignals(onHangup: readAgain, work)
+      } catch {
+        await eventHook?.finish()
+        throw error
+      }
+      await eventHook?.finish()
     } catch is CancellationError {
       // A loop that was asked to end has done so; a single look that was interrupted did not finish.
       if once { throw ExitCode.failure }

@@ -36,7 +36,7 @@ struct OnboardCommand: AsyncParsableCommand {
       }
       let id = try await MargoBackend.onboard(
         base: base, certificate: String(decoding: pem, as: UTF8.self),
-        key: try TransportSettings.requestKey(transport.settings)!,
+        key: try TransportSettings.requestKey(transport.settings)!.key,
         transport: try TransportSettings.transport(transport.settings, to: base),
         allowsPlainHTTP: transport.insecureHttp, timeout: agent.timeout.duration)
       Output.line(json ? try JSON.line(["clientId": id]) : printable(id))

@@ -23,6 +23,7 @@ struct AgentOptions: ParsableArguments {
 
   func validate() throws {
     guard !deviceName.isEmpty else { throw ValidationError("--device must not be empty.") }
+    guard timeout.duration > .zero else { throw ValidationError("--timeout must be more than 0.") }
   }
 
   func logger() -> Logger {
@@ -36,7 +37,7 @@ struct AgentOptions: ParsableArguments {
   /// - Throws: ValidationError if an address cannot be used, or if options are given that none of the sources honours.
   /// - Parameter store: the store beside which backends may keep what they can fetch again; nil if there is none.
   func backends(
-    for addresses: [String], over transport: TransportOptions, store: String? = nil
+    for addresses: [String], over transport: TransportOptions, receipts: ReceiptOptions? = nil, store: String? = nil
   ) throws -> [any DesiredStateBackend] {
     var registry = BackendRegistry()
     FileBackend.register(in: &registry)
@@ -47,7 +48,9 @@ struct AgentOptions: ParsableArguments {
       if let advice = GitBackend.advice(on: address) { throw ValidationError(advice + ".") }
     }
     do {
-      let given = transport.settings.keys
+      var settings = transport.settings
+      receipts?.add(to: &settings)
+      let given = settings.keys
       let used = try addresses.reduce(into: Set<BackendSettings.Key>()) {
         $0.formUnion(try registry.settings(given, usedFor: $1))
       }
@@ -56,7 +59,7 @@ struct AgentOptions: ParsableArguments {
           "\(flag) is of no use for \(addresses.count == 1 ? "this source" : "any of these sources").")
       }
       let context = BackendContext(
-        device: deviceName, settings: transport.settings, cacheDirectory: store.map { Files.join($0, "cache") },
+        device: deviceName, settings: settings, cacheDirectory: store.map { Files.join($0, "cache") },
         logger: logger())
       return try addresses.map { try registry.backend(for: $0, context: context) }
     } catch let error as SourceAddressError {

@@ -26,6 +26,9 @@ struct Output: Sendable {
     write("desired-state: \(printable(Flags.added(to: "\(error)")))", to: 2)
   }
 
+  /// A line of a command's, for a person: standard output is for the result.
+  static func tell(_ text: String) { write(printable(text), to: 2) }
+
   private static func write(_ text: String, to descriptor: Int32) {
     var bytes = Array((text + "\n").utf8)[...]
     while !bytes.isEmpty {

@@ -51,6 +51,7 @@ struct PublishCommand: AsyncParsableCommand {
       if !published.isSigned {
         Output.complain("the drop is not signed; devices adopt it only with --accept-unsigned (sign with --key)")
       }
+      for warning in published.warnings { Output.complain("\(warning) (--expires, --device)") }
       Output(isJSON: json).write(
         EventLine(
           event: "published", source: to, revision: published.revision, version: published.manifest.version,

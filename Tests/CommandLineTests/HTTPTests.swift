@@ -186,6 +186,8 @@ import Testing
       (site.drop, ["--tls-ca", certificates.authority], "--tls-ca"),
       (site.drop, ["--insecure-http"], "--insecure-http"),
       (url, ["--request-key", certificates.key("client")], "--request-key"),
+      ("https:///drop/manifest.json", [], "names no host"),
+      (url, ["--timeout", "0s"], "--timeout must be more than 0"),
     ]
     for (source, options, expected) in cases {
       let finished = try await Tool.run(

@@ -37,6 +37,9 @@ final class Follower: Sendable {
     }
   }
 
+  /// SIGHUP: read every file again, and look now.
+  func hangUp() { kill(process.processIdentifier, SIGHUP) }
+
   func end(by signal: Int32) async -> Int32 {
     kill(process.processIdentifier, signal)
     return await withCheckedContinuation { continuation in

@@ -14,4 +14,16 @@ import Testing
   @Test("A key given twice is refused") func twice() {
     #expect(throws: (any Error).self) { try JSON.decode([String: Int].self, from: Array(#"{"a":1,"a":2}"#.utf8)) }
   }
+
+  @Test(
+    "A number that cannot be one is called what it is",
+    arguments: [
+      ("\"7\"", "without quotes"), ("null", "a number belongs here"), ("-1", "whole number from 0"),
+      ("1.5", "whole number"), ("1e400", "whole number"), ("18446744073709551616", "larger than 2^64-1"),
+    ])
+  func numbers(text: String, reason: String) throws {
+    var reader = try JSONReader(Array(text.utf8))
+    let error = #expect(throws: JSONReader.Failure.self) { try reader.unsignedInteger() }
+    #expect("\(error!)".contains(reason), "\(error!)")
+  }
 }

@@ -35,6 +35,24 @@ struct DropWriterTests {
     try #require(try await FileBackend(path: path ?? target).fetch(FetchRequest()).state)
   }
 
+  @Test("A manifest never has the time of the one before, whatever that was", arguments: [1, nil, 5_000_000_000])
+  func times(time: Int?) async throws {
+    let manifest = target + "/manifest.json"
+    func seconds() throws -> Int { try #require(FileStatus(at: manifest)).modified.tv_sec }
+    try await publish()
+    for number in 2...4 {
+      if let time {
+        // As trees have it that are built reproducibly, or copied from a machine whose clock is ahead.
+        let date = Date(timeIntervalSince1970: Double(time))
+        try FileManager.default.setAttributes([.modificationDate: date], ofItemAtPath: manifest)
+      }
+      let before = try seconds()
+      try write("\(number)\n", to: source + "/a.yaml")
+      try await publish()
+      #expect(try seconds() != before)
+    }
+  }
+
   @Test(
     "What is published is what is fetched, signed and with all documents",
     arguments: ["drop", "drop.tar.gz", "drop.tgz"])

@@ -1,5 +1,6 @@
 import DesiredState
 import Foundation
+import GitTestSupport
 import TestSupport
 import Testing
 
@@ -21,8 +22,7 @@ import Testing
   @Test(arguments: [true, false])
   func `a device that missed 40 releases fetches little more than a fresh one`(filters: Bool) async throws {
     let repository = try await OperatorRepository()
-    try await repository.git("config", "uploadpack.allowFilter", filters ? "true" : "false")
-    let road = try await WebRoad(repository)
+    let road = try await WebRoad(repository, filters: filters)
     try await repository.commit(["firmware": random(400_000)])
     let device = try Device(repository, over: road)
     try await device.look()
@@ -37,8 +37,7 @@ import Testing
   @Test(arguments: [true, false])
   func `5,001 commits between two polls are no rewritten history`(filters: Bool) async throws {
     let repository = try await OperatorRepository()
-    try await repository.git("config", "uploadpack.allowFilter", filters ? "true" : "false")
-    let road = try await WebRoad(repository)
+    let road = try await WebRoad(repository, filters: filters)
     try await repository.commit(["press": "1"])
     let device = try Device(repository, over: road)
     try await device.look()

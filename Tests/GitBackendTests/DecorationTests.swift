@@ -1,6 +1,7 @@
 import DesiredState
 import DesiredStateTesting
 import Foundation
+import GitTestSupport
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import DesiredState
 import Foundation
+import GitTestSupport
 import TestSupport
 import Testing
 
@@ -135,7 +136,7 @@ import Testing
     "git+https://user:password@host/repository.git", "git+http://other.example/repository.git",
     "git+ssh://-oProxyCommand=x/repository.git", "git+ssh://host", "git+https://host/r.git?reff=main",
     "git+https://host/r.git?ref=a..b", "git+https://host/r.git?ref=a%0Ab", "git+https://host/r.git?path=../x",
-    "git+https://host/r.git?history=none", "git+https:host/r.git",
+    "git+https://host/r.git?history=none", "git+https:host/r.git", "git+https:///r.git",
   ])
   func `an address that cannot be used is refused in words, without its password`(address: String) throws {
     let error = #expect(throws: SourceAddressError.self) {

@@ -1,5 +1,6 @@
 import DesiredState
 import Foundation
+import GitTestSupport
 import Subprocess
 import TestSupport
 import Testing
@@ -8,7 +9,7 @@ import Testing
 
 /// The program desired-state with repositories: both ends of the road.
 @Suite(.timeLimit(.minutes(3))) struct ProgramTests {
-  private struct Finished {
+  struct Finished {
     let status: Int32
     let output: String
     let complaint: String
@@ -19,12 +20,12 @@ import Testing
     }
   }
 
-  private static let program: String = {
+  static let program: String = {
     let bundle = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
     return bundle.appendingPathComponent("desired-state").path
   }()
 
-  private func tool(_ arguments: [String]) async throws -> Finished {
+  func tool(_ arguments: [String]) async throws -> Finished {
     let result = try await Subprocess.run(
       .path(.init(Self.program)), arguments: Arguments(arguments), output: .string(limit: 1 << 24),
       error: .string(limit: 1 << 20))
@@ -34,7 +35,7 @@ import Testing
     return Finished(status: status, output: result.standardOutput, complaint: result.standardError)
   }
 
-  private func flags(_ road: any RoadUnderTest) -> [String] {
+  func flags(_ road: any RoadUnderTest) -> [String] {
     road.settings.values.flatMap { key, value in ["--\(key.name)"] + ((value as? String).map { [$0] } ?? []) }
   }
 
@@ -45,7 +46,7 @@ import Testing
     return folder["allowed_signers"]
   }
 
-  private func follow(
+  func follow(
     _ address: String, _ folder: TemporaryDirectory, _ trust: String, _ flags: [String] = []
   ) async throws -> Finished {
     try await tool(

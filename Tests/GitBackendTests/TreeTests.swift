@@ -1,5 +1,6 @@
 import DesiredState
 import Foundation
+import GitTestSupport
 import TestSupport
 import Testing
 

@@ -4,6 +4,7 @@ import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import RESTTestSupport
 import TestSupport
 import Testing
 

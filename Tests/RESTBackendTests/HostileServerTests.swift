@@ -4,6 +4,7 @@ import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import RESTTestSupport
 import Testing
 
 /// What a server, or something between, may do wrong, about each part of a drop.

@@ -4,6 +4,7 @@ import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import RESTTestSupport
 import Testing
 
 /// Sites whose firewall ends TLS, reads what passes, and begins it anew under an authority of its own.

@@ -5,6 +5,7 @@ import HTTPMessageSignatures
 import HTTPTestSupport
 import HTTPTransport
 import HTTPTypes
+import RESTTestSupport
 import TestSupport
 import Testing
 

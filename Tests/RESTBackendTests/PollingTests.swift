@@ -5,6 +5,7 @@ import Foundation
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import RESTTestSupport
 import TestSupport
 import Testing
 
@@ -103,7 +104,7 @@ import Testing
     try site.publish(publication)
     let document = try #require(publication.files.first { $0.part == .document("press") })
     try site.replace(site.drop + "/" + document.path, with: TestPublication.corrupted(document.bytes))
-    let agent = try await Agent([try site.backend()])
+    let agent = try await PollingAgent([try site.backend()])
     func reads() async throws -> Int {
       try await site.requests().filter { $0.method == "GET" && $0.path == "/drop/" + document.path }.count
     }
@@ -119,18 +120,5 @@ import Testing
       throw ChildProcess.Failure(description: "refused")
     }
     #expect(try await reads() == 2)
-  }
-}
-
-/// A device with a store of its own, which trusts `ops@plant.example`.
-final class Agent: Sendable {
-  let directory = TemporaryDirectory()
-  let reconciler: Reconciler
-
-  init(_ sources: [any DesiredStateBackend], timeout: Duration = .seconds(30)) async throws {
-    reconciler = Reconciler(
-      sources: sources, store: try await StateStore.open(directory["store"]),
-      configuration: .init(policy: TestSigner.policy([TestSigner()]), device: "press-42", timeout: timeout)
-    ) { _ in }
   }
 }

@@ -5,6 +5,7 @@ import Glibc
 import HTTPTestSupport
 import HTTPTransport
 import RESTBackend
+import RESTTestSupport
 import TestSupport
 import Testing
 
@@ -21,7 +22,7 @@ import Testing
     let site = try await DropSite.start()
     let documents = Self.many(1000)
     try site.publish(TestPublication(version: 1, documents: documents))
-    let agent = try await Agent([try site.backend()])
+    let agent = try await PollingAgent([try site.backend()])
     let began = ContinuousClock.now
     guard case .current = try await agent.reconciler.runOnce() else { throw ChildProcess.Failure(description: "no") }
     measured("a thousand documents: \(ContinuousClock.now - began)")

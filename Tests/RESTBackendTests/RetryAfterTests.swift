@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTPTypes
+import RESTTestSupport
 import Testing
 
 @testable import HTTPBackendSupport

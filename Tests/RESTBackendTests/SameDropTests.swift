@@ -2,6 +2,7 @@ import DesiredState
 import DesiredStateTesting
 import FileBackend
 import Foundation
+import RESTTestSupport
 import TestSupport
 import Testing
 

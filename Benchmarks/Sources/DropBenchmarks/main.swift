@@ -6,11 +6,19 @@ import Measuring
 // A drop on a disk, against the tools that do the parts of it: cp, sync, sha256sum, openssl.
 // Every ratio is of medians of runs that took turns, because the machine's speed drifts.
 
-guard CommandLine.arguments.count == 2 else { fatalError("usage: DropBenchmarks PATH-OF-DESIRED-STATE") }
+guard [2, 3].contains(CommandLine.arguments.count) else {
+  fatalError("usage: DropBenchmarks PATH-OF-DESIRED-STATE [verification]")
+}
 let program = CommandLine.arguments[1]
 var template = Array("/tmp/desired-state-bench.XXXXXX".utf8CString)
 let site = String(cString: mkdtemp(&template)!)
 defer { _ = Measure.shell("umount \(site)/disk 2>/dev/null; rm -rf \(site)") }
+
+if CommandLine.arguments.count == 3 {
+  try await verificationBenchmark()
+  _ = Measure.shell("rm -rf \(site)")
+  exit(0)
+}
 
 _ = Measure.shell(
   """
@@ -25,6 +33,7 @@ let follow = { (drop: String, store: String) in
   [program, "follow", "\(site)/drop-\(drop)", "--store", "\(site)/\(store)", "--once", "--trust", "\(site)/trust"]
 }
 
+try await verificationBenchmark()
 try await pollBenchmark()
 adoptionBenchmark()
 largeDocumentBenchmark()

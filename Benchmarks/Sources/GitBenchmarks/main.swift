@@ -30,3 +30,4 @@ defer { line.end() }
 try await pollBenchmark()
 try await updateBenchmark()
 try await firstSyncBenchmark()
+try await catchingUpBenchmark()

@@ -11,7 +11,8 @@ public final class Relay: @unchecked Sendable {
   /// - Parameters:
   ///   - program: the path of `Benchmarks/relay`.
   ///   - roundTrip: in seconds.
-  public init(_ program: String, to site: Site, roundTrip: Double) {
+  ///   - cut: after how many bytes from the site the connection breaks, again and again; nil for never.
+  public init(_ program: String, to site: Site, roundTrip: Double, cut: Int? = nil) {
     var toChild: [Int32] = [0, 0]
     var fromChild: [Int32] = [0, 0]
     pipe(&toChild)
@@ -22,7 +23,7 @@ public final class Relay: @unchecked Sendable {
     posix_spawn_file_actions_adddup2(&actions, fromChild[1], 1)
     for descriptor in toChild + fromChild { posix_spawn_file_actions_addclose(&actions, descriptor) }
     defer { posix_spawn_file_actions_destroy(&actions) }
-    let words: [String] = [program, "\(site.relayPort)", "\(site.port)", "\(roundTrip)"]
+    let words: [String] = [program, "\(site.relayPort)", "\(site.port)", "\(roundTrip)", "\(cut ?? 0)"]
     var arguments = words.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
     guard posix_spawn(&process, program, &actions, nil, &arguments, environ) == 0 else {

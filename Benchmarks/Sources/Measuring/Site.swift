@@ -44,6 +44,8 @@ public struct Site: Sendable {
       daemon on; worker_processes 1; pid \(directory)/pid; error_log \(directory)/error.log; \(getuid() == 0 ? "user root;" : "")
       events { worker_connections 512; }
       http {
+        limit_req_zone $binary_remote_addr zone=limit50:1m rate=50r/s;
+        limit_req_zone $binary_remote_addr zone=limit10:1m rate=10r/s;
         log_format line '$request_method'; access_log \(directory)/access.log line;
         default_type application/octet-stream; types { application/json json; }
         gzip on; gzip_types application/json; gzip_min_length 256;

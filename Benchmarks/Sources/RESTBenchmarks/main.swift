@@ -10,10 +10,16 @@ guard CommandLine.arguments.count == 4 else {
 let program = CommandLine.arguments[1]
 let curlPoll = CommandLine.arguments[2]
 let relay = CommandLine.arguments[3]
-let site = Site()
+let site = Site { _ in
+  [50, 10].map { rate in
+    "location /limited-\(rate)/documents/ { limit_req zone=limit\(rate) burst=2 nodelay; limit_req_status 429; }"
+  }.joined(separator: "\n")
+}
 defer { site.close() }
 
 try await pollBenchmark()
 try await changeBenchmark()
 firstSyncBenchmark()
 memoryBenchmark()
+breakingLineBenchmark()
+limitingServerBenchmark()

@@ -11,11 +11,28 @@ public struct Receipt: Sendable {
   public let path: String
   /// The file's content.
   public let bytes: [UInt8]
+  /// The armored SSH signature over the content, which belongs beside it at ``signaturePath``; nil if it is unsigned.
+  public private(set) var signature: [UInt8]?
 
-  /// Where the file belongs below the folder that all receipts are in.
-  package var pathInFolder: String { String(path.dropFirst(DropLayout.acknowledgements.utf8.count + 1)) }
+  /// Where the signature belongs, relative to the root of the drop.
+  public var signaturePath: String { path + Self.signatureEnding }
 
-  /// The receipt of an acknowledgement.
+  package static let signatureEnding = ".sig"
+
+  /// A path below the root of the drop, as one below the folder that all receipts are in.
+  package static func inFolder(_ path: String) -> String {
+    String(path.dropFirst(DropLayout.acknowledgements.utf8.count + 1))
+  }
+
+  /// An acknowledgement as a file, signed if there is a signer.
+  ///
+  /// - Throws: ``BackendError`` with `unauthorized` if it cannot be signed now; `CancellationError`.
+  public init(_ acknowledgement: Acknowledgement, signer: ReceiptSigner?) async throws {
+    try self.init(acknowledgement)
+    signature = try await signer?.signature(over: bytes)
+  }
+
+  /// An acknowledgement as a file without a signature.
   public init(_ acknowledgement: Acknowledgement) throws {
     let folder = "\(DropLayout.acknowledgements)/\(Self.fileName(for: acknowledgement.device))"
     switch acknowledgement.subject {
@@ -27,7 +44,7 @@ public struct Receipt: Sendable {
 
   /// A name that is safe on any file system and different for different texts: everything but a letter, a digit, `-`, `_`
   /// or a dot inside is percent-encoded, and what would be too long is named by its digest.
-  static func fileName(for text: String) -> String {
+  package static func fileName(for text: String) -> String {
     var name = ""
     for (index, byte) in text.utf8.enumerated() {
       switch byte {

@@ -48,6 +48,11 @@ extension BackendSetting where Value == Int {
   public static let rateLimit = BackendSetting("limit-rate", "the rate limit")
 }
 
+extension BackendSetting where Value == ReceiptSigner {
+  /// The key by which receipts are signed. Default: they are not.
+  public static let receiptSigner = BackendSetting("receipt-key", "the receipt key")
+}
+
 extension BackendSettings.Key {
   /// Every setting that is declared with the contract.
   public static let shared: Set<Self> = {
@@ -57,6 +62,7 @@ extension BackendSettings.Key {
     ]
     let switches: [BackendSetting<Bool>] = [.acceptsNewHostKeys, .allowsTLS12, .allowsPlainHTTP]
     let times: [BackendSetting<Duration>] = [.stallLimit, .fullLookInterval]
-    return Set(texts.map(\.key) + switches.map(\.key) + times.map(\.key) + [BackendSetting<Int>.rateLimit.key])
+    let others = [BackendSetting<Int>.rateLimit.key, BackendSetting<ReceiptSigner>.receiptSigner.key]
+    return Set(texts.map(\.key) + switches.map(\.key) + times.map(\.key) + others)
   }()
 }

@@ -26,10 +26,10 @@ extension Reconciler {
       defer { (state.isLookAskedFor, state.isCheckDue) = (false, true) }
       return state.isLookAskedFor
     }
+    try await noteRevokedSigners()
     if let end = configuration.schedule.restsUntil(configuration.now()) { return .resting(until: end) }
     let start = stopwatch.elapsed
     reportClock()
-    try await noteRevokedSigners()
     await store.collectGarbageIfDue()
     let outcome =
       switch configuration.preference {

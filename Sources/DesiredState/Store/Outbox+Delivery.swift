@@ -23,8 +23,7 @@ extension Outbox {
   ///   - backends: where to deliver them: the first that takes one gets it.
   ///   - timeout: how long a backend may take for one acknowledgement.
   ///   - clock: what that time passes by.
-  ///   - now: the time. A backend that asked for patience (``BackendError/retryAfter``) is passed over until it is
-  ///     over.
+  ///   - now: the time. A backend that asked for patience (``BackendError/retryAfter``) is passed over until it is over.
   ///   - record: told of what is given up before it leaves the outbox, so that it can be written down first.
   /// - Throws: ``FileError``, ``StoreError`` for trouble with the outbox; what `record` throws; `CancellationError`.
   public func deliver(

@@ -77,9 +77,11 @@ extension Verifier {
     try signers(of: message, signatures: signatures, namespace: namespace, named: policy.requiresNamespaces)
   }
 
-  /// - Parameter named: whether a key counts only if its line names the namespace.
-  func signers(
-    of message: [UInt8], signatures: [[UInt8]], namespace: String, named: Bool
+  /// - Parameters:
+  ///   - named: whether a key counts only if its line names the namespace.
+  ///   - principal: in whose name it must have signed; nil for any.
+  package func signers(
+    of message: [UInt8], signatures: [[UInt8]], namespace: String, named: Bool, principal: String? = nil
   ) throws(VerificationError) -> [Signer] {
     guard case .signatures(let allowed, _) = policy.requirement else { return [] }
     let message = SSHSignature.Message(message)
@@ -98,7 +100,9 @@ extension Verifier {
               untrusted.append("\(signature.publicKey): \(revocation)")
               continue
             }
-            switch allowed.trust(of: signature, namespace: namespace, named: named, at: time) {
+            switch allowed.trust(
+              of: signature, namespace: namespace, named: named, principal: principal, at: time)
+            {
             case .trusted(let principals):
               if !signers.contains(where: { $0.key == key }) {
                 signers.append(Signer(principals: principals, key: key))

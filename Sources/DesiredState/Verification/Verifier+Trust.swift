@@ -139,11 +139,4 @@ extension Verifier {
     }
     return fork
   }
-
-  /// The same verifier under another policy.
-  init(replacing policy: TrustPolicy, in other: Verifier) {
-    self.init(
-      policy: policy, device: other.device, floor: other.floor, requiresSuccessor: other.requiresSuccessor,
-      followsDrop: other.followsDrop, now: other.time, limits: other.limits)
-  }
 }

@@ -7,7 +7,7 @@ public import FoundationEssentials
 /// has vouched for the bytes, and cheap refusals come first.
 public struct Verifier: Sendable {
   /// Which evidence is enough.
-  public let policy: TrustPolicy
+  public private(set) var policy: TrustPolicy
   /// This device's name, against which a manifest's `device` is held.
   public let device: String
   /// The highest version adopted so far, and by which revision.
@@ -51,6 +51,12 @@ public struct Verifier: Sendable {
     latestIssue = horizon
     time = max(now, min(newestSigned ?? now, horizon ?? .distantFuture))
     self.limits = limits
+  }
+
+  /// The same verifier under another policy: what was found of the clock stays.
+  init(replacing policy: TrustPolicy, in other: Verifier) {
+    self = other
+    self.policy = policy
   }
 
   /// Puts a state through every check.

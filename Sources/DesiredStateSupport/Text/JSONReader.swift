@@ -113,7 +113,10 @@ package struct JSONReader {
 
   /// Reads an integer from 0 to 2^64-1.
   package mutating func unsignedInteger() throws(Failure) -> UInt64 {
-    _ = peek()
+    guard let first = peek(), first == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first)
+    else {
+      throw failure("a number belongs here; it is written without quotes")
+    }
     let start = index
     try number()
     let text = bytes[start..<index]

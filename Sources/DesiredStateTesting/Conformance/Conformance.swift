@@ -109,6 +109,7 @@ extension ConformanceCase {
     case .decoration: try await tryDecoration()
     case .repair: try await tryRepair()
     case .resuming: try await tryResuming()
+    case .trustUpdates: try await tryTrustUpdates()
     }
   }
 }

@@ -40,6 +40,8 @@ public enum Law: Int, CaseIterable, Sendable, Hashable, Codable, Comparable {
   case repair
   /// A document is read from any offset; a source that declares that it resumes is not read from the beginning for it.
   case resuming
+  /// A trust update that a state needs is given as it was published; one that does not carry the chain on leads nowhere.
+  case trustUpdates
 
   /// Its number in the contract, from 1.
   public var number: Int { rawValue }
@@ -74,6 +76,8 @@ public enum Law: Int, CaseIterable, Sendable, Hashable, Codable, Comparable {
       "Absent names the missing part; a corrupted byte that is repaired at the source heals, whatever validators it shows."
     case .resuming:
       "A document is read from any offset; a source that declares that it resumes is not read from the beginning for it."
+    case .trustUpdates:
+      "A trust update that a state needs is given as it was published; one that does not carry the chain on leads nowhere."
     }
   }
 
@@ -104,6 +108,7 @@ extension Law: CustomStringConvertible {
       case .decoration: "decoration"
       case .repair: "repair"
       case .resuming: "resuming"
+      case .trustUpdates: "trust updates"
       }
     return "law \(number), \(name)"
   }

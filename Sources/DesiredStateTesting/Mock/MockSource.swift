@@ -55,6 +55,11 @@ final class MockSource: Sendable {
         state.documents[digest] = missing.contains(.document(id)) ? nil : bytes
         state.endless.remove(digest)
       }
+      // Read as documents are, each under the digest of its path.
+      for update in publication.trustUpdates where !missing.contains(.signatures) {
+        state.documents[.of(DropLayout.trustUpdate(update.number).utf8)] = update.update
+        state.documents[.of(DropLayout.trustSignatures(update.number).utf8)] = update.signatures
+      }
       state.published = Published(
         publication: publication, manifest: publication.manifest,
         signatures: missing.contains(.signatures) ? [] : publication.signatures)

@@ -33,6 +33,26 @@ public struct TestPublication: Sendable, Hashable {
   /// The armored signatures over ``manifest``, one after the other in one file; empty without a signer.
   public let signatures: [UInt8]
 
+  /// The trust updates that are published with it.
+  public let trustUpdates: [TrustUpdateFile]
+
+  /// A trust update, as a drop holds it.
+  public struct TrustUpdateFile: Sendable, Hashable {
+    /// The number that its file bears.
+    public var number: UInt64
+    /// The update's exact bytes.
+    public var update: [UInt8]
+    /// The armored signatures over them.
+    public var signatures: [UInt8]
+
+    /// An update whose parts were made by hand, wrong ones too.
+    public init(number: UInt64, update: [UInt8], signatures: [UInt8]) {
+      self.number = number
+      self.update = update
+      self.signatures = signatures
+    }
+  }
+
   /// Puts a state together as `desired-state publish` does.
   ///
   /// - Parameters:
@@ -43,20 +63,25 @@ public struct TestPublication: Sendable, Hashable {
   ///   - expires: when it expires; nil for never.
   ///   - signers: who signs it.
   ///   - withSizes: whether the manifest says how long each document is.
+  ///   - trust: the number of the trust update that the manifest needs; nil for none.
+  ///   - trustUpdates: the updates that are published with it.
   public init(
     version: UInt64, documents: [String: [UInt8]], device: String? = nil, issued: Date? = nil, expires: Date? = nil,
-    signers: [TestSigner] = [TestSigner()], withSizes: Bool = true
+    signers: [TestSigner] = [TestSigner()], withSizes: Bool = true, trust: UInt64? = nil,
+    trustUpdates: [TrustUpdateFile] = []
   ) {
     self.version = version
     self.documents = documents
+    self.trustUpdates = trustUpdates
     let references = documents.sorted { $0.key < $1.key }.map { id, bytes in
       let digest = Digest.of(bytes)
       return DocumentReference(
         id: id, digest: digest, advisorySize: withSizes ? UInt64(bytes.count) : nil, url: "documents/\(digest.fileName)"
       )
     }
-    manifest = StateManifest(version: version, documents: references, device: device, issued: issued, expires: expires)
-      .encoded()
+    manifest = StateManifest(
+      version: version, documents: references, device: device, issued: issued, expires: expires, trust: trust
+    ).encoded()
     signatures = signers.flatMap { [manifest] signer in signer.sign(manifest) }
   }
 
@@ -64,6 +89,7 @@ public struct TestPublication: Sendable, Hashable {
   public init(version: UInt64, documents: [String: [UInt8]], manifest: [UInt8], signatures: [UInt8]) {
     self.version = version
     self.documents = documents
+    trustUpdates = []
     self.manifest = manifest
     self.signatures = signatures
   }
@@ -80,7 +106,7 @@ public struct TestPublication: Sendable, Hashable {
     public let path: String
     /// What it holds.
     public let bytes: [UInt8]
-    /// Which part of the publication it is.
+    /// Which part of the publication it is; trust updates are a part of the signatures.
     public let part: Part
   }
 
@@ -92,6 +118,11 @@ public struct TestPublication: Sendable, Hashable {
     }
     if !signatures.isEmpty {
       files.append(File(path: "signatures/\(revision.digest.fileName).sig", bytes: signatures, part: .signatures))
+    }
+    for update in trustUpdates {
+      let path = DropLayout.trustUpdate(update.number)
+      files.append(File(path: path + ".sig", bytes: update.signatures, part: .signatures))
+      files.append(File(path: path, bytes: update.update, part: .signatures))
     }
     files.append(File(path: "manifest.json", bytes: manifest, part: .manifest))
     return files

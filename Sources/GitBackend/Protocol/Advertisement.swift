@@ -23,6 +23,9 @@ struct Advertisement: Sendable {
   /// Whether objects can be left out by kind (`filter`).
   var canFilter: Bool { offersToFetch("filter") }
 
+  /// Whether files can be asked for one by one: by protocol 2 any object can be wanted that is there.
+  var sendsParts: Bool { isVersion2 && canFilter && isShallowCapable }
+
   /// Whether commits are the first objects of a pack, which git and servers built on it see to. Others mix them (dulwich).
   var sendsCommitsFirst: Bool { capabilities["agent"]?.hasPrefix("git/") == true }
 

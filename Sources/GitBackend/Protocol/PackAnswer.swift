@@ -4,10 +4,16 @@ struct PackAnswer {
   /// Nil where the pack comes as it is, from a server without side bands.
   private var band: SideBand?
   private var first: [UInt8]?
+  /// Is called for each sign of life, also one that brings nothing.
+  private let see: () -> Void
 
   /// Reads up to where the pack begins.
-  init(_ packets: PacketReader, to request: PackRequest, of advertisement: Advertisement) async throws {
+  init(
+    _ packets: PacketReader, to request: PackRequest, of advertisement: Advertisement,
+    seeing see: @escaping () -> Void = {}
+  ) async throws {
     self.packets = packets
+    self.see = see
     if advertisement.isVersion2 {
       band = SideBand()
       try await skipSections()
@@ -42,7 +48,10 @@ struct PackAnswer {
 
   /// The next piece of the pack; nil at its end.
   mutating func next() async throws -> [UInt8]? {
-    guard band != nil else { return try await packets.bytes() }
+    guard band != nil else {
+      defer { see() }
+      return try await packets.bytes()
+    }
     while let bytes = try await packet() {
       if let content = try band?.content(of: bytes) { return content }
     }
@@ -59,6 +68,7 @@ struct PackAnswer {
         // Only a flush ends a pack: a line that went dead does not.
         throw GitProtocolError(.violation, "the pack ended too early")
       }
+      see()
       guard case .data(let bytes) = packet else { return nil }
       return bytes
     } catch let error as GitProtocolError {

@@ -35,7 +35,8 @@ final class PackLimiter {
   private var pending: [UInt8] = []
   private var remaining: UInt32 = 0
   private var received: UInt64 = 0
-  private var total: UInt64 = 0
+  /// The bytes of all objects and deltas that have begun.
+  private(set) var total: UInt64 = 0
   /// Of the object that is being read.
   private var type: UInt8 = 0
   private var size: UInt64 = 0
@@ -54,9 +55,6 @@ final class PackLimiter {
 
   /// How many objects the pack says it has; nil before that was read.
   private(set) var objectCount: UInt32?
-
-  /// Where the last object that is here as a whole ends, in bytes, and how many there are up to there.
-  private(set) var complete: (end: UInt64, count: UInt32) = (12, 0)
 
   init(_ bounds: Bounds) { self.bounds = bounds }
 
@@ -83,8 +81,6 @@ final class PackLimiter {
         if taken == left { try begin() } else { state = .baseName(left - taken) }
       case .content:
         try content(&rest)
-        if case .content = state { break }
-        complete = (received - UInt64(rest.count), complete.count + 1)
       case .trailer(let left):
         let taken = min(left, rest.count)
         rest = rest.dropFirst(taken)

@@ -13,8 +13,14 @@ struct PackRequest: Sendable {
   /// Those of the held commits that are here without their parents.
   var boundary: [ObjectID] = []
   let depth: Depth
-  /// Whether trees and files may be left out, by a server that can.
-  var isOfCommitsAlone = false
+  /// Which objects may be left out, by a server that can (git-rev-list(1), --filter).
+  enum Filter: String, Sendable {
+    /// Only commits and tags come.
+    case treesAndFiles = "tree:0"
+    /// Only commits, tags and trees come.
+    case files = "blob:none"
+  }
+  var leavingOut: Filter?
 
   /// On the wire, to a server that says this of itself.
   func encoded(for advertisement: Advertisement) -> [UInt8] {
@@ -42,7 +48,7 @@ struct PackRequest: Sendable {
     var wishes = ["thin-pack", "ofs-delta", "no-progress"]
     wishes.append(advertisement.offers("multi_ack_detailed") ? "multi_ack_detailed" : "multi_ack")
     wishes.append(advertisement.offers("side-band-64k") ? "side-band-64k" : "side-band")
-    if isFiltered(advertisement) { wishes.append("filter") }
+    if filter(advertisement) != nil { wishes.append("filter") }
     let capabilities = wishes.filter(advertisement.offers).joined(separator: " ")
     var request: [UInt8] = []
     for (number, id) in wanted.enumerated() {
@@ -53,7 +59,7 @@ struct PackRequest: Sendable {
     return request + Packet.encode("done\n")
   }
 
-  private func isFiltered(_ advertisement: Advertisement) -> Bool { isOfCommitsAlone && advertisement.canFilter }
+  private func filter(_ advertisement: Advertisement) -> Filter? { advertisement.canFilter ? leavingOut : nil }
 
   private func deepening(_ advertisement: Advertisement) -> [UInt8] {
     var lines: [UInt8] = []
@@ -61,7 +67,7 @@ struct PackRequest: Sendable {
       for id in boundary { lines += Packet.encode("shallow \(id)\n") }
       if case .generations(let count) = depth { lines += Packet.encode("deepen \(count)\n") }
     }
-    if isFiltered(advertisement) { lines += Packet.encode("filter tree:0\n") }
+    if let filter = filter(advertisement) { lines += Packet.encode("filter \(filter.rawValue)\n") }
     return lines
   }
 }

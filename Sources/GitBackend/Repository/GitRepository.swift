@@ -13,13 +13,24 @@ protocol GitRepository: Sendable {
   /// - Throws: ``BackendError``; `CancellationError`.
   func references(_ query: ReferenceQuery) async throws -> [String: ObjectID]
 
-  /// The objects of a target: all of its commit's tree, and nothing of its history.
+  /// The objects of a target: its commit and the trees, with what is signed at the path, and nothing of its history.
   ///
   /// - Parameter gate: weighs the commit before its contents are fetched.
   /// - Throws: ``BackendError``; ``VerificationError``, with `limit-exceeded` or what the gate throws; `CancellationError`.
   func objects(
     of target: ObjectID, after adopted: ObjectID?, gate: CommitGate?, limits: Limits
   ) async throws -> AsyncObjectStore
+
+  /// Brings the files of a target whose ``objects(of:after:gate:limits:)`` were brought before, as far as they are missing.
+  ///
+  /// - Throws: as that does.
+  func complete(_ target: ObjectID, limits: Limits) async throws
+
+  /// What came of a fetch that goes on although the look is over, in words; nil if none does.
+  var unfinished: String? { get }
+
+  /// Ends what goes on between looks.
+  func stop()
 
   /// How a commit stands to an older one.
   ///

@@ -17,6 +17,13 @@ final class LocalRepository: GitRepository {
 
   func reload() {}
 
+  /// Everything is where it is read.
+  func complete(_ target: ObjectID, limits: Limits) async throws {}
+
+  var unfinished: String? { nil }
+
+  func stop() {}
+
   var channel: String? { nil }
 
   func references(_ query: ReferenceQuery) async throws -> [String: ObjectID] {

@@ -19,14 +19,20 @@ final class ObjectCache: @unchecked Sendable {
   private(set) var store: ObjectStore
   /// Commits that are here with all of their trees, the newest last; also on the disk.
   private(set) var tips: [ObjectID]
-  /// Which pack brought a commit, in this process.
-  private var packNames: [ObjectID: String] = [:]
+  /// Whether files outside the path may be missing from the tips: then nothing is asked for that builds on them.
+  private(set) var isPartial: Bool
+  /// In how many files at once a fetch goes on that broke off, or is under way; nil if none is.
+  private(set) var step: Int?
+  /// Which packs brought a commit and its objects, in this process.
+  private var packNames: [ObjectID: [String]] = [:]
   private let damage = Damage()
   /// The size after packs were last merged into one.
   private var mergedSize: Int
 
   private var packs: String { directory + "/pack" }
   private var tipsFile: String { directory + "/tips" }
+  private var partialMark: String { directory + "/partial" }
+  private var stepFile: String { directory + "/step" }
 
   /// Opens the cache below a directory, or makes it; nil for a temporary one.
   ///
@@ -50,6 +56,8 @@ final class ObjectCache: @unchecked Sendable {
     let text = (try? Files.read(directory + "/tips", limit: 4096)) ?? []
     tips = String(decoding: text, as: UTF8.self).split(separator: "\n").compactMap { ObjectID($0) }
       .filter { store.holds($0) }
+    isPartial = FileStatus(at: directory + "/partial") != nil
+    step = (try? Files.read(directory + "/step", limit: 16)).flatMap { Int(String(decoding: $0, as: UTF8.self)) }
     // The largest pack is what an earlier process merged, or the first fetch.
     mergedSize =
       try Files.names(in: packs).compactMap { FileStatus(at: Files.join(packs, $0))?.size }.max() ?? 0
@@ -105,13 +113,37 @@ final class ObjectCache: @unchecked Sendable {
   /// Begins to take in a pack.
   func indexer() throws(LibGit2Error) -> PackIndexer { try PackIndexer(into: packs, completing: store) }
 
-  /// Notes that a target is here as a whole.
+  /// Takes note of a pack with a target, or with objects of it.
   ///
-  /// - Parameter pack: the name of the pack that brought it, if one did.
-  func note(_ target: ObjectID, in pack: String? = nil) throws {
+  /// - Parameter pack: its name; nil if there was nothing in it.
+  func took(_ target: ObjectID, in pack: String?) throws {
     store.refresh()
+    guard let pack else { return }
+    packNames[try store.peel(target).commit.id, default: []].append(pack)
+  }
+
+  /// Files outside the path will be missing.
+  func becomePartial() throws {
+    guard !isPartial else { return }
+    try Files.replace(partialMark, with: [], isDurable: false)
+    isPartial = true
+  }
+
+  /// If the fetch breaks off, it is to go on in steps of so many files.
+  func note(step: Int) throws {
+    guard self.step != step else { return }
+    try Files.replace(stepFile, with: Array("\(step)".utf8), isDurable: false)
+    self.step = step
+  }
+
+  /// Notes that a target is here with all that is needed of it.
+  func note(_ target: ObjectID) throws {
+    store.refresh()
+    if step != nil {
+      try Files.remove(stepFile)
+      step = nil
+    }
     let tip = try store.peel(target).commit.id
-    if let pack { packNames[tip] = pack }
     tips.removeAll { $0 == tip }
     tips.append(tip)
     try Files.replace(
@@ -120,9 +152,11 @@ final class ObjectCache: @unchecked Sendable {
 
   /// Removes what a target brought: it was refused, and nothing is built on it.
   func discard(_ target: ObjectID) throws {
-    guard store.holds(target), let tip = try? store.peel(target).commit.id, let name = packNames[tip] else { return }
-    for file in try Files.names(in: packs) where file.hasPrefix("pack-\(name).") {
-      try Files.remove(Files.join(packs, file))
+    guard store.holds(target), let tip = try? store.peel(target).commit.id, let names = packNames[tip] else { return }
+    for name in names {
+      for file in try Files.names(in: packs) where file.hasPrefix("pack-\(name).") {
+        try Files.remove(Files.join(packs, file))
+      }
     }
     packNames[tip] = nil
     try reopen(keeping: tips.filter { $0 != tip })
@@ -149,7 +183,7 @@ final class ObjectCache: @unchecked Sendable {
     let (size, count) = try measure()
     guard count > Self.maximumPackCount || size > 2 * mergedSize + Self.slack else { return }
     let kept = needed.filter { store.holds($0) }
-    let name = try store.mergePack(of: kept, into: packs)
+    let name = try store.mergePack(of: kept, isPartial: isPartial, into: packs)
     for file in try Files.names(in: packs) where !file.hasPrefix("pack-\(name).") {
       try Files.remove(Files.join(packs, file))
     }
@@ -179,8 +213,9 @@ final class ObjectCache: @unchecked Sendable {
 extension ObjectStore {
   /// Writes one pack with all of the trees of some commits, and with these alone of their history.
   ///
+  /// - Parameter isPartial: whether files may be missing; those that are here are packed.
   /// - Returns: the pack's name.
-  func mergePack(of targets: [ObjectID], into directory: String) throws -> String {
+  func mergePack(of targets: [ObjectID], isPartial: Bool, into directory: String) throws -> String {
     let builder: OpaquePointer = try LibGit2.make("set up a pack") { git_packbuilder_new($0, repository) }
     defer { git_packbuilder_free(builder) }
     git_packbuilder_set_threads(builder, 1)
@@ -191,11 +226,34 @@ extension ObjectStore {
         try LibGit2.call("pack tag \(tag)") { git_packbuilder_insert(builder, &id, nil) }
       }
       var id = commit.id.git
-      // git_packbuilder_insert_commit(3): the commit and its whole tree, and no parent.
-      try LibGit2.call("pack commit \(commit.id)") { git_packbuilder_insert_commit(builder, &id) }
+      if isPartial {
+        try LibGit2.call("pack commit \(commit.id)") { git_packbuilder_insert(builder, &id, nil) }
+        try insertHeld(below: commit.tree, into: builder)
+      } else {
+        // git_packbuilder_insert_commit(3): the commit and its whole tree, and no parent.
+        try LibGit2.call("pack commit \(commit.id)") { git_packbuilder_insert_commit(builder, &id) }
+      }
     }
     try LibGit2.call("write a pack in \(directory)") { git_packbuilder_write(builder, directory, 0, nil, nil) }
     return git_packbuilder_name(builder).map { String(cString: $0) } ?? ""
+  }
+
+  /// Adds a tree, its trees, and those of its files that are here.
+  private func insertHeld(below tree: ObjectID, into builder: OpaquePointer) throws {
+    var seen: Set<ObjectID> = [tree]
+    var next = [tree]
+    while let current = next.popLast() {
+      for (entry, isTree) in try names(in: current) where seen.insert(entry).inserted && holds(entry) {
+        if isTree {
+          next.append(entry)
+        } else {
+          var id = entry.git
+          try LibGit2.call("pack object \(entry)") { git_packbuilder_insert(builder, &id, nil) }
+        }
+      }
+      var id = current.git
+      try LibGit2.call("pack tree \(current)") { git_packbuilder_insert(builder, &id, nil) }
+    }
   }
 
   /// A pack of the objects that a new commit has and an old one has not, in memory.

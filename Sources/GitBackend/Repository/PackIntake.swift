@@ -43,12 +43,16 @@ final class PackIntake: @unchecked Sendable {
     try indexer.append(bytes)
   }
 
+  /// Completes the pack, which is then in the cache.
   func finish() throws {
     try limiter.finish()
     // A pack without objects is no pack to libgit2: all was here already.
     if limiter.objectCount != 0 { try indexer.commit() }
-    try cache.note(target, in: limiter.objectCount != 0 ? indexer.name : nil)
+    try cache.took(target, in: limiter.objectCount != 0 ? indexer.name : nil)
   }
+
+  /// The bytes of the objects and deltas in it.
+  var size: UInt64 { limiter.total }
 
   private func see(_ kind: PackObserver.Kind, _ bytes: [UInt8]) throws {
     switch kind {

@@ -29,7 +29,7 @@ extension RemoteRepository {
   private func history(
     of commit: ObjectID, after ancestor: ObjectID, _ depth: PackRequest.Depth
   ) async throws -> (commits: CommitHistory, isWhole: Bool) {
-    let request = PackRequest(wanted: [commit], held: [ancestor], depth: depth, isOfCommitsAlone: true)
+    let request = PackRequest(wanted: [commit], held: [ancestor], depth: depth, leavingOut: .treesAndFiles)
     let reading = HistoryReading(of: commit, from: ancestor)
     do {
       return try await withSession(with: .uploadPack) { [self] session in

@@ -16,6 +16,12 @@ extension RemoteRepository {
       let pack = try await cache.objects.use { [tip] store in try store.pack(of: new, without: tip) }
       let outcome = try await push(PushRequest(reference: reference, old: old, new: new, pack: pack))
       if case .refused(let reason, let remarks) = outcome {
+        if let other = try await referenceInTheWay(of: reference) {
+          throw BackendError(
+            .forbidden,
+            "\(source) has \(other), and so cannot have \(reference): one name is the other's folder; rename that branch, or name another one with 'ack-ref='"
+          )
+        }
         // Not moved by another client, and still it cannot be moved: then others may move it, and this device may not.
         refusals = before == old ? refusals + 1 : 1
         before = old
@@ -26,6 +32,13 @@ extension RemoteRepository {
       try await tidy(keeping: [new])
       return true
     }
+  }
+
+  /// A reference whose name is a folder of this one's: git keeps no two such.
+  private func referenceInTheWay(of reference: String) async throws -> String? {
+    let parts = reference.split(separator: "/")
+    let folders = (3..<max(parts.count, 3)).map { parts.prefix($0).joined(separator: "/") }
+    return folders.isEmpty ? nil : try await references(.names(folders)).keys.first
   }
 
   /// Pushes, and looks where the branch is when the answer does not say: a hook may have taken longer than the line.

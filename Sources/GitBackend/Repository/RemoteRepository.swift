@@ -8,8 +8,10 @@ import Synchronization
 final class RemoteRepository: GitRepository {
   let transport: any GitTransport
   let source: String
-  private let cacheParent: String?
+  let cacheParent: String?
   private let cacheName: String
+  /// The directory of which the files are needed, empty for the root; nil if nothing is ever left out.
+  let part: String?
   /// Writes to the cache, on one thread; documents are read on another.
   let writing = Worker("desired-state.git.write")
   private let reading = Worker("desired-state.git.read")
@@ -18,6 +20,12 @@ final class RemoteRepository: GitRepository {
   struct State {
     /// What the services said of themselves, where they need not be asked again.
     var advertisements: [GitService: Advertisement] = [:]
+    /// Whether the server sends files one by one; nil if it has not said what it can do.
+    var sendsParts: Bool?
+    /// It says so, and does not do it.
+    var refusesParts = false
+    /// The pack that is on its way.
+    var download: Download?
     var cache: ObjectCache?
     /// Which pairs of commits were compared, and how they stand: nothing is fetched twice for it.
     var compared: [[ObjectID]: Ancestry] = [:]
@@ -28,8 +36,12 @@ final class RemoteRepository: GitRepository {
   /// - Parameters:
   ///   - cacheParent: the directory in which this repository has a cache; nil for a temporary one.
   ///   - purpose: keeps two caches of one repository apart.
-  init(_ transport: any GitTransport, source: String, cacheParent: String?, purpose: String) {
+  ///   - part: the directory of which the files are needed; nil if nothing is ever left out.
+  init(
+    _ transport: any GitTransport, source: String, cacheParent: String?, purpose: String, part: String? = nil
+  ) {
     self.transport = transport
+    self.part = part
     self.source = source
     self.cacheParent = cacheParent
     cacheName = "git-" + Digest.of("\(purpose) \(source)".utf8).hexadecimal.prefix(16)
@@ -73,6 +85,7 @@ final class RemoteRepository: GitRepository {
     if !transport.isStateless, case .capabilities = extent { extent = .references(.names([])) }
     let advertisement = try await Advertisement.read(packets, extent)
     try await packets.finish()
+    if service == .uploadPack { state.withLock { $0.sendsParts = advertisement.sendsParts } }
     // Before protocol 2 it is the list of references, which is wanted anew each time.
     var isKept = advertisement.isVersion2
     if case .capabilities = extent { isKept = isKept || service == .receivePack }
@@ -81,66 +94,6 @@ final class RemoteRepository: GitRepository {
   }
 
   // MARK: - Objects
-
-  func objects(
-    of target: ObjectID, after adopted: ObjectID?, gate: CommitGate?, limits: Limits
-  ) async throws -> AsyncObjectStore {
-    let cache = try await openCache()
-    if try await tip(target, in: cache) == nil {
-      // The policy, or the time, may be another one by now.
-      if let gate, let refused = state.withLock({ $0.refused }), refused.target == target,
-        refused.reference == gate.reference
-      {
-        try gate.weigh(refused.signatures)
-      }
-      try await fetch(target, after: adopted, gate: gate, into: cache, limits)
-    }
-    return cache.objects
-  }
-
-  /// The commit that a target leads to, if all of it is in the cache.
-  private func tip(_ target: ObjectID, in cache: ObjectCache) async throws -> ObjectID? {
-    try await write(cache) {
-      guard cache.store.holds(target) else { return nil }
-      let commit = try cache.store.peel(target).commit.id
-      return cache.tips.contains(commit) ? commit : nil
-    }
-  }
-
-  /// Fetches a target, without its history, beyond the cache.
-  private func fetch(
-    _ target: ObjectID, after adopted: ObjectID? = nil, gate: CommitGate?, into cache: ObjectCache, _ limits: Limits
-  ) async throws {
-    // The adopted commit, and the newest where it is another one: naming more would cost more than it saves.
-    let held = try await write(cache) {
-      cache.tips.enumerated().filter { $0.element == adopted || $0.offset == cache.tips.count - 1 }.map(\.element)
-    }
-    let request = PackRequest(wanted: [target], held: held, boundary: held, depth: .generations(1))
-    try await withSession(with: .uploadPack) { [self] session in
-      let advertisement = try await advertisement(.uploadPack, in: session)
-      let packets = try await session.ask(request.encoded(for: advertisement))
-      var answer = try await PackAnswer(packets, to: request, of: advertisement)
-      let intake = try await write(cache) {
-        try PackIntake(into: cache, of: target, gate: gate, PackLimiter.Bounds(limits))
-      }
-      try await withTaskCancellationHandler {
-        do {
-          while let piece = try await answer.next() {
-            try await write(cache) { try intake.take(piece) }
-          }
-        } catch {
-          if let gate, let signatures = intake.refused {
-            state.withLock { $0.refused = (target, gate.reference, signatures) }
-          }
-          throw error
-        }
-        try await packets.finish()
-        try await write(cache) { try intake.finish() }
-      } onCancel: {
-        intake.cancel()
-      }
-    }
-  }
 
   func discard(_ target: ObjectID) async throws {
     guard let cache = state.withLock({ $0.cache }), !cache.isDamaged else { return }
@@ -154,7 +107,7 @@ final class RemoteRepository: GitRepository {
 
   /// Brings a commit of a branch into the cache, to build on it.
   func commit(_ id: ObjectID, in cache: ObjectCache) async throws -> Commit {
-    if try await tip(id, in: cache) == nil { try await fetch(id, gate: nil, into: cache, Limits()) }
+    if try await tip(id, in: cache) == nil { try await fetchWhole(id, gate: nil, into: cache, Limits()) }
     return try await cache.objects.use { try $0.commit(id) }
   }
 

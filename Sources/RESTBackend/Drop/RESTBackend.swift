@@ -4,6 +4,7 @@ import FoundationEssentials
 import HTTPBackendSupport
 public import HTTPTransport
 import HTTPTypes
+import Synchronization
 
 /// Desired state from any HTTP server: a signed drop behind a static server, a CDN or an object store.
 ///
@@ -21,6 +22,9 @@ public final class RESTBackend: DesiredStateBackend {
   /// state.
   private let binding: String
   private let receipts: HTTPAddress?
+  private let receiptSigner: ReceiptSigner?
+  /// The signature that was put beside each receipt last.
+  private let signatures = Mutex<[String: [UInt8]]>([:])
   private let client: SourceClient
   private let fullLookInterval: Duration
 
@@ -30,6 +34,7 @@ public final class RESTBackend: DesiredStateBackend {
   ///   - manifest: the URL of `manifest.json`. A query goes to the server with the manifest's own requests.
   ///   - receipts: where acknowledgements are PUT, as `<receipts>/<device>/…` (see `Receipt`): a URL, or a reference
   ///     relative to the manifest, such as `acknowledgements/`. Nil: there is no way back.
+  ///   - receiptSigner: signs the receipts; nil leaves them unsigned.
   ///   - transport: how to get there. Other backends may use the same one.
   ///   - allowsPlainHTTP: whether `http:` may be used to reach another machine than this one. Signatures protect what
   ///     arrives; nothing then protects who sees it.
@@ -37,8 +42,8 @@ public final class RESTBackend: DesiredStateBackend {
   ///     make entity tags of a file's time and size, and two publications may have both in common.
   /// - Throws: `SourceAddressError` if an address cannot be used.
   public init(
-    manifest: String, receipts: String? = nil, transport: HTTPTransport, allowsPlainHTTP: Bool = false,
-    fullLookInterval: Duration = .seconds(3600)
+    manifest: String, receipts: String? = nil, receiptSigner: ReceiptSigner? = nil, transport: HTTPTransport,
+    allowsPlainHTTP: Bool = false, fullLookInterval: Duration = .seconds(3600)
   ) throws(SourceAddressError) {
     let manifest = try HTTPSourceAddress.parse(manifest, allowsPlainHTTP: allowsPlainHTTP)
     self.manifest = manifest
@@ -52,6 +57,7 @@ public final class RESTBackend: DesiredStateBackend {
       let folder = text.hasSuffix("/") ? text : text + "/"
       return try HTTPSourceAddress.parse(folder, relativeTo: manifest, allowsPlainHTTP: allowsPlainHTTP)
     }
+    self.receiptSigner = receiptSigner
     self.fullLookInterval = fullLookInterval
     source = "\(manifest)"
     client = SourceClient(transport: transport)
@@ -62,15 +68,20 @@ public final class RESTBackend: DesiredStateBackend {
   /// `receipts=` in the query of the address is where acknowledgements go; the rest of the query is the server's.
   public static func register(in registry: inout BackendRegistry) {
     for scheme in ["https", "http"] {
-      registry.register(scheme, settings: TransportSettings.keys.union([Self.fullLook.key])) { address, context in
+      registry.register(scheme, settings: Self.usedSettings) { address, context in
         let url = scheme + ":" + address.location + address.queryText(without: ["receipts"])
         let allowsPlainHTTP = TransportSettings.allowsPlainHTTP(context.settings)
         return try RESTBackend(
-          manifest: url, receipts: address.query["receipts"],
+          manifest: url, receipts: address.query["receipts"], receiptSigner: context.settings[.receiptSigner],
           transport: try TransportSettings.transport(context.settings, to: url), allowsPlainHTTP: allowsPlainHTTP,
           fullLookInterval: context.settings[Self.fullLook] ?? .seconds(3600))
       }
     }
+  }
+
+  @Sendable private static func usedSettings(for address: SourceAddress) -> Set<BackendSettings.Key> {
+    let keys = TransportSettings.keys.union([fullLook.key])
+    return address.query["receipts"] == nil ? keys : keys.union([BackendSetting.receiptSigner.key])
   }
 
   private static let fullLook: BackendSetting<Duration> = .fullLookInterval
@@ -145,20 +156,46 @@ public final class RESTBackend: DesiredStateBackend {
       throw BackendError(
         .unsupported, "\(source) has no address for acknowledgements: add ?receipts=URL to the source's address")
     }
-    let receipt = try Receipt(acknowledgement)
-    let address: HTTPAddress
-    do throws(HTTPTransportError) {
-      address = try receipts.resolving(PercentEncoding.encode(path: receipt.pathInFolder))
-    } catch {
-      throw BackendError(error)
+    let receipt = try await Receipt(acknowledgement, signer: receiptSigner)
+    if let signature = receipt.signature {
+      // Put first, with the one before: a reader finds a signature that fits the old receipt and the new one.
+      let before = signatures.withLock { $0[receipt.path] } ?? []
+      let both = before == signature ? signature : signature + before
+      try await put(both, at: receipt.signaturePath, below: receipts, contentType: "text/plain")
     }
+    try await put(receipt.bytes, at: receipt.path, below: receipts, contentType: "application/json")
+    if let signature = receipt.signature { signatures.withLock { $0[receipt.path] = signature } }
+  }
+
+  private func put(_ bytes: [UInt8], at path: String, below folder: HTTPAddress, contentType: String) async throws {
     try await client.deliver(
-      receipt.bytes, by: .put, to: address, contentType: "application/json", toFolder: true,
-      deadline: .now + .seconds(30))
+      bytes, by: .put, to: try folder.resolvingReceipt(Receipt.inFolder(path)), contentType: contentType,
+      toFolder: true, deadline: .now + .seconds(30))
+  }
+
+  /// A file below the folder of receipts, as a fleet's operator reads it; nil if there is none.
+  ///
+  /// - Throws: ``BackendError``; ``VerificationError`` with `limit-exceeded`; `CancellationError`.
+  package func receiptFile(at path: String, limit: Int, timeout: Duration) async throws -> [UInt8]? {
+    guard let receipts else {
+      throw BackendError(
+        .unsupported, "\(source) has no address for receipts: add ?receipts=URL to the source's address")
+    }
+    return try await client.get(
+      try receipts.resolvingReceipt(path), "a receipt", headerFields: [.cacheControl: "no-cache"], limit: limit,
+      deadline: .now + timeout)?.body
   }
 }
 
 extension HTTPAddress {
+  fileprivate func resolvingReceipt(_ path: String) throws(BackendError) -> HTTPAddress {
+    do throws(HTTPTransportError) {
+      return try resolving(PercentEncoding.encode(path: path))
+    } catch {
+      throw BackendError(error)
+    }
+  }
+
   /// Where something in the drop is whose manifest is at this address.
   fileprivate func resolvingInDrop(_ path: String) throws(BackendError) -> HTTPAddress {
     do throws(HTTPTransportError) {

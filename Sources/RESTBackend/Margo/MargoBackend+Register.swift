@@ -32,7 +32,7 @@ extension MargoBackend {
         return try MargoBackend(
           base: base, clientID: clientID, device: context.device,
           transport: try TransportSettings.transport(configuration),
-          signRequest: key.flatMap { key in clientID.map { signature(by: key, keyID: $0) } },
+          signRequest: key.flatMap { file in clientID.map { signature(by: { file.key }, keyID: $0) } },
           responseKey: try TransportSettings.responseKey(context.settings), allowsPlainHTTP: allowsPlainHTTP)
       }
     }

@@ -16,11 +16,16 @@ extension MargoBackend {
   ///   - key: the private key of the certificate that was onboarded.
   ///   - keyID: `keyid`; the client's id once there is one.
   public static func signature(by key: HTTPSigningKey, keyID: String) -> SignRequest {
+    signature(by: { key }, keyID: keyID)
+  }
+
+  /// The same, by the key that there is when a request is sent.
+  static func signature(by key: @escaping @Sendable () -> HTTPSigningKey, keyID: String) -> SignRequest {
     { request, body in
       request.headerFields[.contentDigest] = HTTPContentDigest.field(of: body)
       try request.sign(
         [.method, .targetURI, .field("content-digest")],
-        parameters: HTTPSignatureParameters(created: Date(), keyID: keyID), with: key)
+        parameters: HTTPSignatureParameters(created: Date(), keyID: keyID), with: key())
     }
   }
 

@@ -118,6 +118,23 @@ enum Mutant: String, CaseIterable, Sendable, Hashable {
   /// Keeps the bytes of a document that it never checked, and gives them for ever.
   case keepsWrongBytes
 
+  /// Serves the files that manifests name, and no trust update.
+  case hidesTrustUpdates
+  /// Takes a trust update for the one that was there under its number before.
+  case keepsTrustUpdates
+  /// Follows trust updates by itself, and passes over a number that is missing.
+  case skipsTrustUpdates
+  /// Follows trust updates by itself, and takes one that the keys before it did not sign.
+  case trustsNewKeysAlone
+  /// Follows trust updates by itself, and takes one that its own keys did not sign.
+  case trustsOldKeysAlone
+  /// Follows trust updates by itself, and takes the signature of a key for states.
+  case mixesUpRoles
+  /// Follows trust updates by itself, and does not see that one has another's number.
+  case replaysTrustUpdates
+  /// Follows trust updates by itself, as many as there are.
+  case followsEndlessChains
+
   /// Says that it resumes, and reads from the beginning.
   case restartsFromNothing
   /// Begins one byte too late.
@@ -147,6 +164,9 @@ enum Mutant: String, CaseIterable, Sendable, Hashable {
     case .hidesEvidenceInItsReader, .dropsOrigin, .losesOriginWhenVerifying: .decoration
     case .saysNothingOfAbsence, .keepsWrongBytes: .repair
     case .restartsFromNothing, .resumesAtTheWrongPlace: .resuming
+    case .hidesTrustUpdates, .keepsTrustUpdates, .skipsTrustUpdates, .trustsNewKeysAlone, .trustsOldKeysAlone,
+      .mixesUpRoles, .replaysTrustUpdates, .followsEndlessChains:
+      .trustUpdates
     }
   }
 }

@@ -55,6 +55,14 @@ extension Mutant {
     case .losesOriginWhenVerifying: .losingOrigin()
     case .saysNothingOfAbsence: .sayingNothingOfAbsence()
     case .keepsWrongBytes: .keepingWrongBytes()
+    case .hidesTrustUpdates: .hidingTrustUpdates()
+    case .keepsTrustUpdates: .keepingTrustUpdates()
+    case .skipsTrustUpdates: .followingTrust(forgetting: .gaps)
+    case .trustsNewKeysAlone: .followingTrust(forgetting: .oldKeys)
+    case .trustsOldKeysAlone: .followingTrust(forgetting: .newKeys)
+    case .mixesUpRoles: .followingTrust(forgetting: .roles)
+    case .replaysTrustUpdates: .followingTrust(forgetting: .numbers)
+    case .followsEndlessChains: .followingTrust(forgetting: .end)
     case .restartsFromNothing: .resuming { ResumingReader(base: $0, isRestarting: true) }
     case .resumesAtTheWrongPlace: .resuming { ResumingReader(base: $0, isRestarting: false) }
     }

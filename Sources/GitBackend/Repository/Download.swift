@@ -1,0 +1,93 @@
+import DesiredState
+import DesiredStateSupport
+import Synchronization
+
+/// A pack on its way, which may take longer than the look that began it: then it goes on, and later looks wait for it.
+///
+/// So a first sync that is larger than one timeout comes to its end, whatever the server can do. It goes on only as long
+/// as something comes.
+final class Download: Sendable {
+  /// After so long without a sign of life a line is taken for dead, unless a look waits on it.
+  static let longestSilence = Duration.seconds(10)
+
+  private struct State {
+    var lastSign = ContinuousClock.now
+    var byteCount = 0
+    var hasSigns = false
+  }
+  private let state = Mutex(State())
+  private let task = Mutex<Task<Void, any Error>?>(nil)
+
+  /// Notes a sign of life, and what came with it.
+  func note(_ count: Int = 0) {
+    state.withLock { state in
+      state.lastSign = .now
+      state.byteCount += count
+      state.hasSigns = true
+    }
+  }
+
+  var byteCount: Int { state.withLock { $0.byteCount } }
+
+  private var isSilent: Bool {
+    state.withLock { !$0.hasSigns || ContinuousClock.now - $0.lastSign > Self.longestSilence }
+  }
+
+  func cancel() { task.withLock { $0?.cancel() } }
+
+  /// Begins the work.
+  func begin(_ work: @escaping @Sendable () async throws -> Void) { task.withLock { $0 = Task(operation: work) } }
+
+  /// Waits for the end of the work that this look began.
+  ///
+  /// - Parameter isPatient: whether it may go on when this look is given up. It does not if it has fallen silent.
+  /// - Throws: what the work throws; `CancellationError` when this look is given up.
+  func end(isPatient: Bool) async throws {
+    do {
+      try await promise().value()
+    } catch is CancellationError {
+      if !isPatient || isSilent { cancel() }
+      throw CancellationError()
+    }
+  }
+
+  /// Waits until the work that an earlier look began is over, or has fallen silent.
+  ///
+  /// - Throws: `CancellationError` when this look is given up.
+  func isOver() async throws {
+    let over = Promise<Void>()
+    let end = promise()
+    let waiting = Task {
+      _ = try? await end.value()
+      over.give(.success(()))
+    }
+    let watchdog = Task { [self] in
+      while !isSilent {
+        let rest = state.withLock { Self.longestSilence - (.now - $0.lastSign) }
+        try await Task.sleep(for: max(rest, .milliseconds(50)))
+      }
+      cancel()
+      over.give(.success(()))
+    }
+    defer {
+      waiting.cancel()
+      watchdog.cancel()
+    }
+    do {
+      try await over.value()
+    } catch {
+      if isSilent { cancel() }
+      throw error
+    }
+  }
+
+  private func promise() -> Promise<Void> {
+    let promise = Promise<Void>()
+    guard let task = task.withLock({ $0 }) else {
+      promise.give(.success(()))
+      return promise
+    }
+    Task { promise.give(await task.result) }
+    return promise
+  }
+}

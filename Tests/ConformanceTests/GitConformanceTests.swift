@@ -1,0 +1,43 @@
+import DesiredStateTesting
+import GitTestSupport
+import Testing
+
+@Suite(.serialized) struct GitConformanceTests {
+  let table = ConformanceTable("Documentation/Conformance.md")
+
+  @Test(arguments: Law.allCases) func `a drop in a repository on a disk keeps`(law: Law) async throws {
+    try await Conformance("GitBackend, drop on a disk", table: table) {
+      let repository = try await OperatorRepository()
+      return RepositoryFixture(repository, FileRoad(repository), .drop)
+    }.check(law)
+  }
+
+  @Test(arguments: Law.allCases) func `a plain tree in a repository on a disk keeps`(law: Law) async throws {
+    try await Conformance("GitBackend, tree on a disk", table: table) {
+      let repository = try await OperatorRepository()
+      return RepositoryFixture(repository, FileRoad(repository), .plain)
+    }.check(law)
+  }
+
+  @Test(arguments: Law.allCases) func `a drop in a repository over HTTPS keeps`(law: Law) async throws {
+    try await Conformance("GitBackend, drop over HTTPS", table: table) {
+      let repository = try await OperatorRepository()
+      return RepositoryFixture(repository, try await WebRoad(repository), .drop)
+    }.check(law)
+  }
+
+  @Test(arguments: Law.allCases) func `a plain tree in a repository over HTTPS keeps`(law: Law) async throws {
+    try await Conformance("GitBackend, tree over HTTPS", table: table) {
+      let repository = try await OperatorRepository()
+      return RepositoryFixture(repository, try await WebRoad(repository), .plain)
+    }.check(law)
+  }
+
+  @Test(arguments: Law.allCases) func `a plain tree in a repository over SSH keeps`(law: Law) async throws {
+    // A look is two connections, each of them a process here and two there.
+    try await Conformance("GitBackend, tree over SSH", operationTimeout: .seconds(20), table: table) {
+      let repository = try await OperatorRepository()
+      return RepositoryFixture(repository, try await SecureShellRoad(repository), .plain)
+    }.check(law)
+  }
+}
