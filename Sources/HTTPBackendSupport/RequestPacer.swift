@@ -15,6 +15,26 @@ package final class RequestPacer: Sendable {
     var pauses = 0
     /// How many of them since the last success.
     var pausesInARow = 0
+    /// The requests that wait, by number, in their order.
+    var waiting: [Int] = []
+    var lastNumber = 0
+
+    mutating func turn(of number: Int, _ now: ContinuousClock.Instant) -> Turn {
+      let start = max(now, nextStart ?? now, pausedUntil ?? now)
+      let place = waiting.firstIndex(of: number) ?? 0
+      guard start <= now, place == 0 || spacing == .zero else {
+        return .waits(until: min(start + spacing * place, now + RequestPacer.longestNap))
+      }
+      waiting.removeAll { $0 == number }
+      if spacing > .zero { nextStart = now + spacing }
+      return .begins(Ticket(pauses: pauses))
+    }
+  }
+
+  private enum Turn {
+    case begins(Ticket)
+    /// To be asked again then.
+    case waits(until: ContinuousClock.Instant)
   }
 
   /// A request that may begin now.
@@ -22,6 +42,8 @@ package final class RequestPacer: Sendable {
     fileprivate let pauses: Int
   }
 
+  /// After so long one that waits looks whether the pace is another one.
+  private static let longestNap = Duration.milliseconds(250)
   private static let firstSpacing = Duration.milliseconds(20)
   private static let longestSpacing = Duration.seconds(2)
   /// Pauses without a success between them, after which the server is not asked any more for now.
@@ -41,21 +63,25 @@ package final class RequestPacer: Sendable {
   var isHeldBack: Bool { state.withLock { $0.spacing > .zero } }
 
   /// Waits until a request may begin. Those that wait begin in the order in which they came.
+  ///
+  /// When each of them begins is decided when its turn comes, not before: the pace may be another one by then.
   func begin() async throws -> Ticket {
-    while true {
-      let now = ContinuousClock.now
-      let start = state.withLock { state -> ContinuousClock.Instant in
-        let start = max(now, state.nextStart ?? now, state.pausedUntil ?? now)
-        if state.spacing > .zero { state.nextStart = start + state.spacing }
-        return start
+    let number = state.withLock { state in
+      state.lastNumber += 1
+      state.waiting.append(state.lastNumber)
+      return state.lastNumber
+    }
+    do {
+      while true {
+        let turn = state.withLock { state in state.turn(of: number, .now) }
+        switch turn {
+        case .begins(let ticket): return ticket
+        case .waits(let instant): try await Task.sleep(until: instant, clock: .continuous)
+        }
       }
-      if start > now { try await Task.sleep(until: start, clock: .continuous) }
-      // A pause may have begun meanwhile.
-      let ticket = state.withLock { state -> Ticket? in
-        if let paused = state.pausedUntil, paused > .now { return nil }
-        return Ticket(pauses: state.pauses)
-      }
-      if let ticket { return ticket }
+    } catch {
+      state.withLock { state in state.waiting.removeAll { $0 == number } }
+      throw error
     }
   }
 

@@ -11,8 +11,10 @@ extension Read {
 
   /// A file in memory, as a bundle is one on a disk.
   private static func file(_ bytes: [UInt8]) -> SharedFile? {
-    let descriptor = memfd_create("bundle", UInt32(MFD_CLOEXEC))
+    var name = Array("/dev/shm/desired-state-fuzz.XXXXXX".utf8CString)
+    let descriptor = mkstemp(&name)
     guard descriptor >= 0 else { return nil }
+    unlink(name)
     let file = OpenFile(adopting: descriptor, path: "bundle")
     guard (try? file.write(bytes)) != nil else { return nil }
     return SharedFile(file)
