@@ -49,7 +49,7 @@ import Testing
     return values.sorted { $0.key < $1.key }.flatMap { name, value in value.map { ["--\(name)", $0] } ?? [] }
   }
 
-  @Test(.timeLimit(.minutes(1))) func `adopts, reports and looks again with a certificate and a token`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `adopts, reports and looks again with a certificate and a token`() async throws {
     try await site.publish(keys: [key])
     let source = url + "?receipts=acknowledgements"
     let first = try await site.follow(source, trust: options())
@@ -73,7 +73,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func `acknowledgements refused for good are given up, others wait`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `acknowledgements refused for good are given up, others wait`() async throws {
     try await site.publish(keys: [key])
     let refused = try await site.follow(url + "?receipts=refused", trust: options())
     #expect(refused.status == 0 && refused.names.last == "acknowledgement-refused", "\(refused)")
@@ -94,7 +94,7 @@ import Testing
     #expect(told.contains("\"refused\":[]"), "\(told)")
   }
 
-  @Test(.timeLimit(.minutes(1))) func `says why a server cannot be used, and shows no secret`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `says why a server cannot be used, and shows no secret`() async throws {
     try await site.publish(keys: [key])
     try site.write("another-token", to: "other-token")
     let gone = Endpoint.reservedPort()
@@ -118,7 +118,7 @@ import Testing
     #expect(absent.status == 5 && absent.names == ["absent"])
   }
 
-  @Test(.timeLimit(.minutes(1))) func `refuses what was tampered with and keeps what it has`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `refuses what was tampered with and keeps what it has`() async throws {
     try await site.publish(keys: [key])
     #expect(try await site.follow(url, trust: options()).status == 0)
     try site.write("press: 2\n", to: "documents/press.yaml")
@@ -133,7 +133,7 @@ import Testing
     #expect(try site.read(site.current + "/press.yaml") == "press: 2\n")
   }
 
-  @Test(.timeLimit(.minutes(1))) func `goes through a proxy, which may look but not touch`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `goes through a proxy, which may look but not touch`() async throws {
     try await site.publish(keys: [key])
     let plain = try await PythonServer.start("proxy", ["--credentials", "agent:pass-word"])
     let proxy = "http://agent:pass-word@127.0.0.1:\(plain.port)"
@@ -161,7 +161,7 @@ import Testing
     #expect(stranger.status == 4 && stranger.events.map(\.code) == ["tls-untrusted"], "\(stranger) \(inspecting.log)")
   }
 
-  @Test(.timeLimit(.minutes(1))) func `http is for this machine, unless asked for by name`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `http is for this machine, unless asked for by name`() async throws {
     try await site.publish(keys: [key])
     #expect(try await site.follow(plainURL).status == 0)
     let refused = try await site.follow("http://plant.example/manifest.json")
@@ -170,7 +170,7 @@ import Testing
     #expect(allowed.status == 4 && allowed.events.map(\.code) == ["unreachable"], "\(allowed)")
   }
 
-  @Test(.timeLimit(.minutes(1))) func `options that cannot work are usage errors that say what to do`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `options that cannot work are usage errors that say what to do`() async throws {
     try site.write(" \n", to: "empty")
     try site.write("Bearer abc\n", to: "header")
     let cases: [(String, [String], String)] = [
@@ -199,7 +199,7 @@ import Testing
     #expect(verify.status == 64 && verify.complaint.contains("fetch"), "\(verify)")
   }
 
-  @Test(.timeLimit(.minutes(1))) func `a document's state is reported, where there is a way back`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `a document's state is reported, where there is a way back`() async throws {
     try await site.publish(keys: [key])
     #expect(try await site.follow(url, trust: options()).status == 0)
     func acknowledge(_ source: String) async throws -> Finished {
@@ -221,7 +221,7 @@ import Testing
     #expect(try await site.status().outbox.waiting == 0)
   }
 
-  @Test(.timeLimit(.minutes(1))) func `fetches without a store`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `fetches without a store`() async throws {
     try await site.publish(keys: [key])
     let output = site.root + "/copy"
     let fetched = try await Tool.run(
@@ -230,7 +230,7 @@ import Testing
     #expect(try site.files(below: output) == ["press.yaml": "press: 1\n", "line/belt.yaml": "belt: 1\n"])
   }
 
-  @Test(.timeLimit(.minutes(1))) func `a bundle saves the way for each document, and is never relied on`() async throws
+  @Test(.timeLimit(.minutes(5))) func `a bundle saves the way for each document, and is never relied on`() async throws
   {
     for number in 0..<40 { try site.write("\(number)\n", to: "documents/number-\(number)") }
     try await site.publish(keys: [key], "--bundle")

@@ -4,7 +4,7 @@ import Testing
 
 /// What a device does at a fleet manager, from its first word on, in the order of the public guides: capabilities,
 /// deployments, artifacts, status, and nothing new.
-@Suite(.timeLimit(.minutes(1))) struct `A device at a fleet manager, step by step` {
+@Suite(.timeLimit(.minutes(5))) struct `A device at a fleet manager, step by step` {
   let site: Site
   let certificates: Certificates
 

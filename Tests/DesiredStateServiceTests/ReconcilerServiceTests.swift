@@ -6,7 +6,7 @@ import Logging
 import ServiceLifecycle
 import Testing
 
-@Suite("The loop as a service", .timeLimit(.minutes(1)))
+@Suite("The loop as a service", .timeLimit(.minutes(5)))
 struct ReconcilerServiceTests {
   @Test("A service group runs the loop, and ends it in good order") func group() async throws {
     let path = NSTemporaryDirectory() + "service-\(UUID().uuidString)"

@@ -7,7 +7,7 @@ import Testing
 @testable import DesiredState
 
 /// What a store keeps, gives back and throws away.
-@Suite("What is kept", .timeLimit(.minutes(1)))
+@Suite("What is kept", .timeLimit(.minutes(5)))
 struct KeepingTests {
   let agent = Agent()
   let backend = MockBackend()

@@ -19,7 +19,7 @@ extension Reconciler.Outcome {
   }
 }
 
-@Suite("The loop", .timeLimit(.minutes(1)))
+@Suite("The loop", .timeLimit(.minutes(5)))
 struct ReconcilerTests {
   let agent = Agent()
   let backend = MockBackend()

@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 /// What many ask for is done once at a time, and what each gets began after it asked.
-@Suite("Shared work", .timeLimit(.minutes(1)))
+@Suite("Shared work", .timeLimit(.minutes(5)))
 struct SharedWorkTests {
   /// Counts runs, and lets each end when a test says so.
   private final class Counter: Sendable {

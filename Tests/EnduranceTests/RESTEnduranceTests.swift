@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 @Suite(.serialized) struct RESTEnduranceTests {
-  @Test(.timeLimit(.minutes(1)), arguments: ["stall", "silent"], HostileSite.Target.allCases)
+  @Test(.timeLimit(.minutes(5)), arguments: ["stall", "silent"], HostileSite.Target.allCases)
   func `Cancelling a follow in the middle of a stalled download ends it within 200 ms`(
     behaviour: String, target: HostileSite.Target
   ) async throws {

@@ -7,7 +7,7 @@ import Testing
 @testable import GitBackend
 
 /// A plain tree, signed by the git program, and its refusals.
-@Suite(.timeLimit(.minutes(1))) struct SignedCommitTests {
+@Suite(.timeLimit(.minutes(5))) struct SignedCommitTests {
   @Test func `a repository that an operator commits to with git commit -S is followed`() async throws {
     let repository = try await OperatorRepository()
     let device = try Device(repository)

@@ -8,7 +8,7 @@ import Testing
 @testable import MargoDeployments
 
 /// One manifest for a gateway and three devices behind it.
-@Suite(.timeLimit(.minutes(1))) struct PlacementTests {
+@Suite(.timeLimit(.minutes(5))) struct PlacementTests {
   private static func id(_ number: Int) -> String { "00000000-0000-4000-8000-00000000000\(number)" }
 
   private static func deployment(_ number: Int, device: String?, type: String = "compose") -> String {

@@ -21,7 +21,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func `has all of a configuration that works`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `has all of a configuration that works`() async throws {
     let blocks = try Self.blocks()
     try #require(blocks.count == 2)
     let certificates = try await Certificates.shared.value

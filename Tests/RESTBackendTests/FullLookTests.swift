@@ -8,7 +8,7 @@ import RESTTestSupport
 import TestSupport
 import Testing
 
-@Suite("A manifest that changes without its tag", .timeLimit(.minutes(1))) struct FullLookTests {
+@Suite("A manifest that changes without its tag", .timeLimit(.minutes(5))) struct FullLookTests {
   @Test("is seen by the next full look, and the marker moves no sooner")
   func sameTag() async throws {
     let site = try await HostileSite.start()

@@ -80,7 +80,7 @@ import Testing
     #expect(try await site.backend().sight(limits: limits) == .all(of: site.publication))
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: ["drip", "silent", "stall"], Target.allCases)
+  @Test(.timeLimit(.minutes(5)), arguments: ["drip", "silent", "stall"], Target.allCases)
   func `cannot outlast the time it is given`(behaviour: String, target: Target) async throws {
     let site = try await HostileSite.shared.value
     // A document may take as long as it keeps coming; by how little a second it still does is the stall limit's to say.
@@ -93,13 +93,13 @@ import Testing
     #expect(ContinuousClock.now - began < .seconds(8))
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func `names a login page of the network for what it is`() async throws {
     let error = try await HostileSite.shared.value.backend(.manifest, "portal").unavailability()
     #expect(error.message.contains("login page") && error.isRetryable, "\(error)")
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: ["image%2Fpng", "text%2Fplain", "application%2Foctet-stream"])
+  @Test(.timeLimit(.minutes(5)), arguments: ["image%2Fpng", "text%2Fplain", "application%2Foctet-stream"])
   func `may say of itself what it likes, as long as the bytes are signed`(type: String) async throws {
     let site = try await HostileSite.shared.value
     for target in Target.allCases {
@@ -108,7 +108,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func `asks for patience in seconds and by a date`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `asks for patience in seconds and by a date`() async throws {
     let site = try await HostileSite.shared.value
     for code in [429, 503] {
       let seconds = try await site.backend(.manifest, "refuse,code=\(code),after=120").unavailability()
@@ -120,7 +120,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func `that leads to another host is followed as long as nothing secret goes along`()
+  @Test(.timeLimit(.minutes(5))) func `that leads to another host is followed as long as nothing secret goes along`()
     async throws
   {
     let site = try await HostileSite.start()
@@ -140,7 +140,7 @@ import Testing
     #expect(!other.server.log.contains("token-1"))
   }
 
-  @Test(.timeLimit(.minutes(1))) func `cannot lead from https down to http`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `cannot lead from https down to http`() async throws {
     let site = try await HostileSite.start(tls: .good)
     let plain = try await HostileSite.start()
     let authority = try await Certificates.shared.value.authority
@@ -154,7 +154,7 @@ import Testing
     #expect(plain.server.log.isEmpty)
   }
 
-  @Test(.timeLimit(.minutes(1))) func `that closes every connection after its answer is followed all the same`()
+  @Test(.timeLimit(.minutes(5))) func `that closes every connection after its answer is followed all the same`()
     async throws
   {
     let site = try await HostileSite.shared.value
@@ -163,13 +163,13 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func `is followed over IPv6`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `is followed over IPv6`() async throws {
     let site = try await HostileSite.start(host: "::1")
     #expect(site.url().hasPrefix("http://[::1]:"))
     #expect(try await site.backend().sight() == .all(of: site.publication))
   }
 
-  @Test(.timeLimit(.minutes(1))) func `that has no name is unreachable`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `that has no name is unreachable`() async throws {
     let backend = try RESTBackend(manifest: "https://nowhere.invalid/manifest.json", transport: try HTTPTransport())
     let error = try await backend.unavailability()
     #expect(error.code == .unreachable && error.isRetryable && error.message.contains("nowhere.invalid"), "\(error)")

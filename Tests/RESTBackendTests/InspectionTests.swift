@@ -35,14 +35,14 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func `a signed drop is adopted by a device that trusts the proxy`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `a signed drop is adopted by a device that trusts the proxy`() async throws {
     let proxy = try await proxy()
     let sight = try await backend(proxy, trusting: certificates.otherAuthority).sight()
     #expect(sight == .all(of: publication))
     #expect(proxy.log.contains("GET /drop/manifest.json"), "the proxy has read along")
   }
 
-  @Test(.timeLimit(.minutes(1))) func `a device that does not trust the proxy says so`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `a device that does not trust the proxy says so`() async throws {
     let proxy = try await proxy()
     let error = try await backend(proxy, trusting: certificates.authority).unavailability()
     #expect(error.code == .tlsUntrusted && !error.isRetryable, "\(error)")
@@ -50,7 +50,7 @@ import Testing
   }
 
   @Test(
-    .timeLimit(.minutes(1)),
+    .timeLimit(.minutes(5)),
     arguments: [
       // The signature is named by the digest of the manifest: for a changed one there is none.
       ("/drop/manifest.json", VerificationError.Code.signatureMissing),

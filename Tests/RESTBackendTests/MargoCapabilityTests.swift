@@ -115,7 +115,8 @@ import Testing
       #"{"status": 503, "path": "capabilities", "headers": {"Retry-After": "100"}, "body": {"title": "Later"}}"#)
     let backend = try manager(site, reports)
     try await reports.put([Self.device("press"), Self.device("belt")])
-    let now = Date()
+    // Records keep whole seconds.
+    let now = Date(timeIntervalSince1970: Date().timeIntervalSince1970.rounded(.down))
     #expect(try await reports.deliver(to: backend, at: now).failure?.code == .serverError)
     // The others are left alone as well: it is the manager's trouble.
     #expect(site.requests.count == 1)

@@ -17,7 +17,7 @@ import Testing
   }
 
   @Test(
-    .timeLimit(.minutes(1)),
+    .timeLimit(.minutes(5)),
     arguments: [
       ("", 304, " etag "), ("etag off;", 304, " last-modified "),
       // Neither: the digest of what came has to tell.
@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func `with the marker of another state asks for everything`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `with the marker of another state asks for everything`() async throws {
     let site = try await DropSite.start()
     let backend = try site.backend()
     try site.publish(.version(5))
@@ -60,7 +60,7 @@ import Testing
     #expect(state.revision == TestPublication.version(5).revision)
   }
 
-  @Test(.timeLimit(.minutes(1))) func `takes no tag of one query for that of another`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `takes no tag of one query for that of another`() async throws {
     let site = try await HostileSite.start()
     func backend(_ query: String) throws -> RESTBackend {
       try RESTBackend(
@@ -78,7 +78,7 @@ import Testing
     #expect(!site.server.log.dropFirst(asked.count).lowercased().contains("if-none-match"), "the digest told")
   }
 
-  @Test(.timeLimit(.minutes(1))) func `sees what is published within the same second, under the same tag`() async throws
+  @Test(.timeLimit(.minutes(5))) func `sees what is published within the same second, under the same tag`() async throws
   {
     let site = try await DropSite.start()
     let backend = try site.backend()
@@ -98,7 +98,7 @@ import Testing
     #expect(next.revision == TestPublication.version(6).revision)
   }
 
-  @Test(.timeLimit(.minutes(1))) func `does not read a refused document again until it has changed`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `does not read a refused document again until it has changed`() async throws {
     let site = try await DropSite.start()
     let publication = TestPublication.version(5)
     try site.publish(publication)

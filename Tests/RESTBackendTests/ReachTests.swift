@@ -11,7 +11,7 @@ import Testing
 /// Who is believed, and who may be asked at all.
 @Suite struct `A drop over HTTP` {
   @Test(
-    .timeLimit(.minutes(1)),
+    .timeLimit(.minutes(5)),
     arguments: [NginxServer.Site.untrusted, .expired, .otherHost, .future, .tls12])
   func `is not read from a server that cannot prove who it is`(way: NginxServer.Site) async throws {
     let site = try await DropSite.start(way)
@@ -20,13 +20,13 @@ import Testing
     #expect(error.message.split(separator: " ").count > 5)
   }
 
-  @Test(.timeLimit(.minutes(1))) func `that wants a certificate says so to a device without one`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `that wants a certificate says so to a device without one`() async throws {
     let site = try await DropSite.start()
     let error = try await site.backend { $0.tls.clientCertificate = nil }.unavailability()
     #expect(error.code == .unauthorized && error.message.contains("the client certificate"), "\(error)")
   }
 
-  @Test(.timeLimit(.minutes(1))) func `that wants a token says so, and shows none`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `that wants a token says so, and shows none`() async throws {
     let site = try await DropSite.start()
     for token in [nil, "a-wrong-token"] {
       let backend = try site.backend {
@@ -80,7 +80,7 @@ import Testing
     #expect(error?.code == .signatureMissing)
   }
 
-  @Test(.timeLimit(.minutes(1))) func `comes with the channel that gave it, and with its origin`() async throws {
+  @Test(.timeLimit(.minutes(5))) func `comes with the channel that gave it, and with its origin`() async throws {
     let site = try await DropSite.start()
     let publication = TestPublication.version(1)
     try site.publish(publication)

@@ -7,7 +7,7 @@ import RESTTestSupport
 import TestSupport
 import Testing
 
-@Suite("The key that signs requests", .timeLimit(.minutes(1))) struct RequestKeyTests {
+@Suite("The key that signs requests", .timeLimit(.minutes(5))) struct RequestKeyTests {
   /// Whether the newest request was signed by a key.
   private func isSigned(_ site: MargoSite, by key: HTTPSigningKey) throws -> Bool {
     let request = try #require(site.requests.last)

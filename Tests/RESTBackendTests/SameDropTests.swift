@@ -105,7 +105,7 @@ import Testing
     #expect(nginx == given.expected)
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: ["ä%20 b+c", "a:b", "%41", "q?", "#", "~"])
+  @Test(.timeLimit(.minutes(5)), arguments: ["ä%20 b+c", "a:b", "%41", "q?", "#", "~"])
   func `is found under names of any kind`(name: String) async throws {
     let site = try await DropSite.start()
     let bytes = Array("by name".utf8)

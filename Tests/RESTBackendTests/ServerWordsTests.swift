@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 /// What a server says of a failure reaches the operator, and nothing that it was told in confidence does.
-@Suite("The words of a server", .timeLimit(.minutes(1))) struct ServerWordsTests {
+@Suite("The words of a server", .timeLimit(.minutes(5))) struct ServerWordsTests {
   func message(_ type: String, _ text: String, code: Int = 500) async throws -> BackendError {
     let site = try await HostileSite.shared.value
     let escaped = text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""

@@ -8,7 +8,7 @@ import Testing
 @testable import DesiredState
 
 /// Applies: one at a time, at the right time, and on trial.
-@Suite("Applying", .timeLimit(.minutes(1)))
+@Suite("Applying", .timeLimit(.minutes(5)))
 struct ApplyTests {
   let agent = Agent()
   let backend = MockBackend()

@@ -6,7 +6,7 @@ import Testing
 @testable import DesiredState
 
 /// Clocks that are wrong: the device's and the publisher's.
-@Suite("Wrong clocks", .timeLimit(.minutes(1)))
+@Suite("Wrong clocks", .timeLimit(.minutes(5)))
 struct ClockTests {
   let agent = Agent()
   let backend = MockBackend()

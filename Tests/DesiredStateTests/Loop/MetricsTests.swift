@@ -7,7 +7,7 @@ import Testing
 
 @testable import DesiredState
 
-@Suite("Metrics", .timeLimit(.minutes(1)))
+@Suite("Metrics", .timeLimit(.minutes(5)))
 struct MetricsTests {
   let agent = Agent()
   let backend = MockBackend()

@@ -7,7 +7,7 @@ import Testing
 @testable import DesiredState
 
 /// Sources, recipients and applies that fail are left in peace, and those who know better are heard.
-@Suite("The loop's patience", .timeLimit(.minutes(1)))
+@Suite("The loop's patience", .timeLimit(.minutes(5)))
 struct PatienceTests {
   let agent = Agent()
   let backend = MockBackend(capabilities: [.hintsAtChanges])

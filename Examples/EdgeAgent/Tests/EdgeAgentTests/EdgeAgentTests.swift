@@ -7,7 +7,7 @@ import Logging
 import ServiceLifecycle
 import Testing
 
-@Suite("An agent that keeps a directory of services", .timeLimit(.minutes(1)))
+@Suite("An agent that keeps a directory of services", .timeLimit(.minutes(5)))
 final class EdgeAgentTests: Sendable {
   /// Does not hint: whatever happens does so when the clock, or a test, says so.
   private let mock: MockBackend
@@ -189,7 +189,7 @@ final class EdgeAgentTests: Sendable {
     #expect(service("line.json") == nil)
   }
 
-  @Test("As a service it looks at every interval, and SIGTERM ends it", .timeLimit(.minutes(1))) func service() async throws {
+  @Test("As a service it looks at every interval, and SIGTERM ends it", .timeLimit(.minutes(5))) func service() async throws {
     let agent = try await agent()
     let group = ServiceGroup(
       services: [agent], gracefulShutdownSignals: [.sigterm], logger: Logger(label: "edge-agent"))

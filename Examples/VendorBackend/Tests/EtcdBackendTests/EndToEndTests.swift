@@ -5,7 +5,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@Suite("An agent that follows etcd", .timeLimit(.minutes(1)))
+@Suite("An agent that follows etcd", .timeLimit(.minutes(5)))
 struct EndToEndTests {
   private static let signer = Conformance.signer
 
