@@ -98,13 +98,16 @@ final class SSHGitTransport: GitTransport {
     let command = "\(service.rawValue) '\(path.replacing("'", with: "'\\''"))'"
     let answer: (value: Result<Value, any Error>, status: TerminationStatus, words: [UInt8])
     do {
-      // When the task is cancelled, the process is killed by its own id.
+      // When the task is cancelled, the process is killed by its own id. A Ctrl-C is for this program alone: it says then
+      // that it was interrupted, and not that ssh was.
+      var options = PlatformOptions()
+      options.processGroupID = 0
       let result = try await Subprocess.run(
         .name("ssh"), arguments: Arguments(arguments + [command]),
         environment: .inherit.updating([
           "GIT_PROTOCOL": service == .uploadPack ? "version=2" : nil, "LC_ALL": "C",
         ]),
-        input: .inputWriter, output: .sequence, error: .bytes(limit: 1 << 20)
+        platformOptions: options, input: .inputWriter, output: .sequence, error: .bytes(limit: 1 << 20)
       ) { execution in
         let value: Result<Value, any Error>
         do {
