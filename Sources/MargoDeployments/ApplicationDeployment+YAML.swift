@@ -9,7 +9,7 @@ extension ApplicationDeployment {
   ///
   /// Scalars are read by the core schema of YAML 1.2: `yes` and `on` are texts, a time is a text.
   ///
-  /// - Throws: `MargoDocumentError`: `malformed` for what is no YAML, has a key twice, or is more than one document;
+  /// - Throws: `MargoDocumentError`: `malformed` for a text that is no YAML, has a key twice, or is more than one document;
   ///   `invalid` with every member that is wrong.
   public init(yaml bytes: [UInt8]) throws(MargoDocumentError) {
     try self.init(try Self.value(ofYAML: bytes))

@@ -3,7 +3,7 @@ public import MargoDocuments
 
 /// Which devices the deployments of one state are for: a gateway's own, and those behind it.
 public struct Placement: Sendable {
-  /// The devices, the gateway before those behind it, each with what it is to run.
+  /// The devices, the gateway before those behind it, each with its own deployments.
   public var assignments: [(device: DeviceID, deployments: [Assignment])]
   /// What no device can run, each with the status that the manager has to be told.
   public var refusals: [DocumentStatus]

@@ -79,7 +79,7 @@ extension DeviceCapabilities {
     }
     extensions = document.extensions()
     for name in document.rest.keys.sorted() {
-      document.note(name, "is not in the specification; what is a supplier's goes into x-<name>-extensions")
+      document.note(name, "is not in the specification; a supplier's own members go into x-<name>-extensions")
     }
     let faults = document.faults + reader.faults
     guard faults.isEmpty else { throw MargoDocumentError(.invalid, Self.name, faults) }
@@ -136,7 +136,7 @@ extension DeviceCapabilities {
 
   /// The document as it is sent: keys sorted, so that the same capabilities are the same bytes.
   public func encoded(for form: Form = .current) -> [UInt8] {
-    // Strings, numbers and what is made of them can always be encoded, and a number is finite.
+    // Strings, numbers and values made of them can always be encoded, and a number is finite.
     (try? JSON.file(value(for: form))) ?? []
   }
 

@@ -1,6 +1,6 @@
 import DesiredStateSupport
 
-/// What a device is, and has to offer: `DeviceCapabilitiesManifest` of the Margo Workload Management API.
+/// A device and its capabilities: `DeviceCapabilitiesManifest` of the Margo Workload Management API.
 ///
 /// A device that hosts workloads reports its processors, memory, storage, runtimes and deployment types. A gateway that
 /// only relays the devices behind it leaves all of these out; that it is a gateway follows from their ids.
@@ -70,7 +70,7 @@ public struct DeviceCapabilities: Sendable, Hashable {
 
   /// Something that is attached to the device.
   public struct Peripheral: Sendable, Hashable, Codable {
-    /// What it is.
+    /// Its kind.
     public var type: Kind
     /// Who made it.
     public var manufacturer: String?
@@ -101,7 +101,7 @@ public struct DeviceCapabilities: Sendable, Hashable {
 
   /// A way for workloads to communicate.
   public struct Interface: Sendable, Hashable, Codable {
-    /// What it is.
+    /// Its kind.
     public var type: Kind
 
     /// An interface of this kind.

@@ -33,7 +33,7 @@ public struct DeviceConstraints: Sendable, Hashable {
     public var key: String
     /// How the value is asked.
     public var `operator`: Operator
-    /// What the value is compared with.
+    /// The values to compare with.
     public var values: [JSONValue]
     /// What elements of an array are asked for.
     public var items: [Expression]

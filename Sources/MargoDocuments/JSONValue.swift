@@ -1,4 +1,4 @@
-/// Any JSON value: what a document has beyond the members that are known, kept as it was.
+/// Any JSON value: the members of a document beyond the members that are known, kept as it was.
 public enum JSONValue: Sendable, Hashable {
   /// `null`.
   case null

@@ -32,7 +32,7 @@ public struct MargoDocumentError: Error, Sendable, CustomStringConvertible {
 
   /// The kind of fault.
   public var code: Code
-  /// What the document is called: "the capabilities".
+  /// The document's name: "the capabilities".
   public var document: String
   /// Each member that is wrong.
   public var faults: [Fault]

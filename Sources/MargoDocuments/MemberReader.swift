@@ -1,6 +1,6 @@
 import DesiredStateSupport
 
-/// Takes the members of a JSON object one by one, and notes what is wrong with them.
+/// Takes the members of a JSON object one by one, and notes their faults.
 struct MemberReader {
   private var members: [String: JSONValue]
   private let path: String

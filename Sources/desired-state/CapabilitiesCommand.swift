@@ -7,7 +7,7 @@ import RESTBackend
 struct CapabilitiesCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "capabilities",
-    abstract: "Reports to a Margo fleet manager what this device has to offer, or that it is gone.",
+    abstract: "Reports to a Margo fleet manager the capabilities of this device, or that it is gone.",
     subcommands: [Publish.self, Withdraw.self])
 
   struct Publish: AsyncParsableCommand {

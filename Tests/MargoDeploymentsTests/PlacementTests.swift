@@ -35,7 +35,7 @@ import Testing
     return device
   }
 
-  @Test func `each device gets what is for it, and what none can run is refused in the specification's words`()
+  @Test func `each device gets its own, and a deployment that none can run is refused in the specification's words`()
     async throws
   {
     let folder = TemporaryDirectory()

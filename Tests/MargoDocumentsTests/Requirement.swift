@@ -136,11 +136,11 @@ extension Requirement {
       "a status bears the version it came from, and the most severe of its components' states"),
     Requirement(
       .must, "Use 101, 102 and 103 with the gateway's id as their source.", .met,
-      "each device gets what is for it, and what none can run is refused in the specification's words"),
+      "each device gets its own, and a deployment that none can run is refused in the specification's words"),
     Requirement(
       .must, "Name the deployment (`metadata.name`) or the component as the source of other errors.",
       .others("the component is named by default, the deployment's id where the agent names nothing"),
-      "each device gets what is for it, and what none can run is refused in the specification's words"),
+      "each device gets its own, and a deployment that none can run is refused in the specification's words"),
   ]
 
   private static let desiredState = [
@@ -150,7 +150,7 @@ extension Requirement {
       "rc.3 is spoken with a certificate, below any base"),
     Requirement(
       .must, "Verify the digest of every artifact before use, over the decoded bytes.", .met,
-      "digests are of what is decoded", "A tampered document"),
+      "digests are of decoded bytes", "A tampered document"),
     Requirement(
       .must, "End the update at any wrong digest, the bundle's too, and keep the state before.", .met,
       "a bundle with another digest than the manifest names ends the update", "A tampered document"),
@@ -184,7 +184,7 @@ extension Requirement {
       "what the specification does not have is refused, by its name"),
     Requirement(
       .must, "Check the id against the manifest's.", .others("`Placement` refuses it"),
-      "each device gets what is for it, and what none can run is refused in the specification's words"),
+      "each device gets its own, and a deployment that none can run is refused in the specification's words"),
     Requirement(
       .must, "Deploy only where capacity and eligibility rules are met.",
       .others("`ApplicationDeployment.obstacles(on:)` tells what is lacking"),

@@ -165,7 +165,7 @@ import Testing
 
   // MARK: - Artifacts
 
-  @Test func `digests are of what is decoded`() async throws {
+  @Test func `digests are of decoded bytes`() async throws {
     let site = try await MargoSite.start()
     try site.publish(MargoState(version: 1, ["long": Array(String(repeating: "a: 1\n", count: 1000).utf8)]))
     try site.write("gzip", "")

@@ -6,7 +6,7 @@ public import MargoDocuments
 extension CapabilityReports {
   /// What came of a delivery.
   public struct Delivery: Sendable {
-    /// What the manager has now and had not before, in the order in which it was sent.
+    /// Reports that the manager has now and had not before, in the order in which it was sent.
     public var taken: [(device: DeviceID, isWithdrawn: Bool)] = []
     /// What it refused for good.
     public var refused: [(device: DeviceID, failure: BackendError)] = []
@@ -25,7 +25,7 @@ extension CapabilityReports {
   /// told of it once more.
   ///
   /// - Parameters:
-  ///   - isForced: whether also what is to wait is sent.
+  ///   - isForced: whether reports that are to wait are sent, too.
   ///   - timeout: how long the manager may take for each.
   ///   - now: the time.
   /// - Throws: `FileError`; `BackendError` with `busy`; `CancellationError`.
@@ -95,7 +95,7 @@ extension CapabilityReports {
     }
   }
 
-  /// Notes how a manager took a report, unless it has changed meanwhile. What was withdrawn and has arrived is forgotten
+  /// Notes how a manager took a report, unless it has changed meanwhile. A withdrawal that has arrived is forgotten
   /// when no other manager has to hear of it.
   private func note(
     _ record: Record, _ source: String, in records: inout [DeviceID: Record],

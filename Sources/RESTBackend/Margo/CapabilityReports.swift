@@ -118,7 +118,7 @@ public struct CapabilityReports: Sendable {
     }
 
     struct Delivery: Sendable, Equatable, Codable {
-      /// The digest of what this is about: other content has not been tried.
+      /// The digest of the report: other content has not been tried.
       var content: Digest
       var isTaken: Bool
       /// Whether the manager ever took a report of the device.

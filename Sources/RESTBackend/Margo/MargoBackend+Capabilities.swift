@@ -3,7 +3,7 @@ import HTTPTypes
 public import MargoDocuments
 
 extension MargoBackend {
-  /// Reports what a device is and has to offer: `PUT …/capabilities/{deviceId}`, or `POST` of the client-id form for a
+  /// Reports the capabilities of a device: `PUT …/capabilities/{deviceId}`, or `POST` of the client-id form for a
   /// device that the manager does not know yet.
   ///
   /// A device behind a gateway is refused until its gateway is known (`gateway-not-found`). For reports that survive a

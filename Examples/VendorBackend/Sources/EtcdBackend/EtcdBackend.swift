@@ -98,5 +98,8 @@ struct EtcdDocuments: DocumentReader {
     try? await withTimeout(request.timeout) { try await gateway.entry(key(of: document), limit: nil)?.write }
   }
 
-  private func key(of document: DocumentReference) -> String { prefix + DropLayout.document(document.digest) }
+  /// By its path in the drop, which trust updates have as well. Whatever it says, a key that begins so is below the prefix.
+  private func key(of document: DocumentReference) -> String {
+    prefix + (document.url ?? DropLayout.document(document.digest))
+  }
 }
