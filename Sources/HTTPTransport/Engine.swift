@@ -38,15 +38,23 @@ final class Engine: Sendable {
     self.meter = meter
     self.files = files
     self.secrets = secrets
-    // curl_global_init(3): once in a program, before anything else of libcurl.
-    guard Self.globalCode == CURLE_OK else {
-      throw HTTPTransportError(code: .internalFailure, message: "libcurl cannot be initialized.")
-    }
     multi = try MultiHandle(configuration)
     try startThread()
   }
 
-  private static let globalCode = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+  /// Makes libcurl and OpenSSL ready: once in a program, before anything else of theirs (curl_global_init(3)).
+  static func prepareLibraries() throws(HTTPTransportError) {
+    guard globalCode == CURLE_OK else {
+      throw HTTPTransportError(code: .internalFailure, message: "libcurl cannot be initialized.")
+    }
+  }
+
+  private static let globalCode = {
+    // OPENSSL_init_crypto(3): by default OpenSSL frees its tables in an atexit handler, while threads that have used it may
+    // still be ending; such a thread then takes the process down after its work is done. The first call decides.
+    guard OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil) == 1 else { return CURLE_FAILED_INIT }
+    return curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+  }()
 
   private func startThread() throws(HTTPTransportError) {
     var thread = pthread_t()

@@ -26,6 +26,7 @@ public final class HTTPTransport: Sendable {
   ///
   /// Throws ``HTTPTransportError`` (`configuration`) for what can never work.
   public init(configuration: HTTPTransportConfiguration = HTTPTransportConfiguration()) throws(HTTPTransportError) {
+    try Engine.prepareLibraries()
     try Self.check(configuration)
     self.configuration = configuration
     meter = WireMeter(configuration)
