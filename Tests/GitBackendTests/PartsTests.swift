@@ -24,7 +24,7 @@ import Testing
   /// Looks until the state is there. Each look has a second, for which it is too much.
   private func lookUntilThere(_ next: () throws -> Device) async throws -> (Int, [String: String]) {
     var count = 0
-    while count < 20 {
+    while count < 60 {
       count += 1
       do {
         if let documents = try await next().look(timeout: .seconds(2)) { return (count, documents) }
@@ -43,7 +43,8 @@ import Testing
     let (looks, documents) = try await lookUntilThere { try Device(repository, over: road, cache: cache.path) }
     #expect(documents.count == 40 && looks > 1, "\(looks) looks")
     let moved = try await road.bytes()! - before
-    #expect(moved < 2 * 40 * 60_000, "\(moved) bytes")
+    // What a look breaks off is fetched again; without parts it would never end.
+    #expect(moved < 4 * 40 * 60_000, "\(moved) bytes")
     await road.tearDown()
   }
 
