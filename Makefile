@@ -27,7 +27,7 @@ ALONE := EnduranceTests DesiredStateTestingTests ConformanceTests
 # and these start servers or programs, a few at a time: each has limits of time that hold where two processors serve all.
 SERVED := CommandLineTests HTTPTransportTests RESTBackendTests GitBackendTests
 RUN := $(SWIFT) test --skip-build
-FEW := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=6 $(RUN)
+FEW := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4 $(RUN)
 space := $(subst ,, )
 # The tests of some targets, as a regular expression over their names.
 of = ^($(subst $(space),|,$(1)))\.
