@@ -60,7 +60,7 @@ public struct FleetReceipts: Sendable {
 
   /// The receipts in a drop on a disk, as ``init(files:trust:at:)`` takes them.
   ///
-  /// - Throws: ``FileError``, also if the drop is not there; one without receipts has none.
+  /// - Throws: `FileError`, also if the drop is not there; one without receipts has none.
   public static func files(inDrop path: String) async throws -> [String: [UInt8]] {
     try await Worker("desired-state.receipts").run {
       let drop = try OpenDirectory(path)

@@ -80,7 +80,8 @@ import Testing
         return await group.reduce(into: []) { $0.append($1) }
       }
     }
-    _ = try await transport.text(.get(url("/chunked")))
+    // By another transport: in this one the hundred may have taken every connection that a host may have.
+    _ = try await HTTPTransport().text(.get(url("/chunked")))
     task.cancel()
     #expect(await task.value == [HTTPTransportError.Code](repeating: .cancelled, count: 100))
     #expect(try await transport.text(.get(url("/chunked"))) == "hello world")
