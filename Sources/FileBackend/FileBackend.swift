@@ -69,7 +69,9 @@ public final class FileBackend: DesiredStateBackend {
 
   /// A backend for a path, which need not exist yet; a relative one is resolved against the working directory now.
   ///
-  /// - Parameter receiptSigner: signs the receipts; nil leaves them unsigned.
+  /// - Parameters:
+  ///   - path: the path of a drop, a bundle or a directory.
+  ///   - receiptSigner: signs the receipts; nil leaves them unsigned.
   public convenience init(path: String, receiptSigner: ReceiptSigner? = nil) {
     self.init(path: path, receiptSigner: receiptSigner, settling: .seconds(3))
   }

@@ -25,6 +25,7 @@ extension CapabilityReports {
   /// told of it once more.
   ///
   /// - Parameters:
+  ///   - manager: the manager.
   ///   - isForced: whether reports that are to wait are sent, too.
   ///   - timeout: how long the manager may take for each.
   ///   - now: the time.

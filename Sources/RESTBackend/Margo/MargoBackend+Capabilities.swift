@@ -10,6 +10,7 @@ extension MargoBackend {
   /// restart and are sent again on change see ``CapabilityReports``.
   ///
   /// - Parameters:
+  ///   - capabilities: the capabilities.
   ///   - isKnown: whether the manager took an earlier report of this device.
   ///   - timeout: how long the manager may take.
   /// - Throws: `BackendError`; `CancellationError`.

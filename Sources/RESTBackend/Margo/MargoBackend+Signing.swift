@@ -64,7 +64,7 @@ extension MargoBackend {
   ///   - transport: how to get there.
   ///   - allowsPlainHTTP: whether an address without TLS is taken.
   ///   - timeout: how long it may take.
-  /// - Returns: the client's id, for ``init(base:clientID:device:transport:signRequest:responseKey:allowsPlainHTTP:)``.
+  /// - Returns: the client's id, for a backend of this type.
   /// - Throws: `SourceAddressError` if the address or the certificate cannot be used; `BackendError` with `forbidden`
   ///   if the manager rejects the device; `CancellationError`.
   public static func onboard(
