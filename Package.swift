@@ -113,7 +113,7 @@ let package = Package(
     .target(
       name: "HTTPBackendSupport",
       dependencies: [
-        "DesiredState", "DesiredStateSupport", "DropArchive", "HTTPMessageSignatures", "HTTPTransport", "CLinux",
+        "DesiredState", "DesiredStateSupport", "DropArchive", "HTTPMessageSignatures", "HTTPTransport",
         .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
@@ -153,7 +153,7 @@ let package = Package(
     .executableTarget(
       name: "desired-state",
       dependencies: [
-        "CLinux", "DesiredState", "DesiredStateSupport", "DropPublisher", "FileBackend", "GitBackend",
+        "DesiredState", "DesiredStateSupport", "DropPublisher", "FileBackend", "GitBackend",
         "HTTPBackendSupport", "HTTPMessageSignatures", "MargoDocuments", "RESTBackend", "SSHSignatures",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),

@@ -79,7 +79,8 @@ public struct DeviceReceipts: Sendable {
     device =
       statements.lazy.compactMap(\.device).first
       ?? PercentEncoding.decode(folder[...].utf8).map { printable($0, limit: 256) } ?? printable(folder, limit: 256)
-    state = statements.first { $0.statement.path == folder + "/" + ReceiptReader.stateName }?.statement
-    documents = statements.map(\.statement).filter { $0.path != folder + "/" + ReceiptReader.stateName }
+    let statePath = folder + "/" + Receipt.stateName
+    state = statements.first { $0.statement.path == statePath }?.statement
+    documents = statements.map(\.statement).filter { $0.path != statePath }
   }
 }

@@ -7,8 +7,6 @@ struct ReceiptReader {
   let trust: FleetReceipts.Trust?
   let now: Date
 
-  static let stateName = "state.json"
-
   private struct Wire: Decodable {
     struct Status: Decodable {
       var state: String
@@ -42,8 +40,8 @@ struct ReceiptReader {
     guard Receipt.fileName(for: wire.device) == folder else {
       return invalid("the receipt is one of device \(quoted(wire.device)), in the folder of another")
     }
-    let name = wire.deploymentId.map { "documents/\(Receipt.fileName(for: $0)).json" } ?? Self.stateName
-    guard path == "\(folder)/\(name)" else {
+    let subject = wire.deploymentId.map { Acknowledgement.Subject.document($0) } ?? .state
+    guard path == Receipt.pathInFolder(of: subject, device: wire.device) else {
       return invalid("the receipt is about something else than its name says", wire.device)
     }
     let proof = proof(of: bytes, signatures, device: wire.device)

@@ -78,7 +78,7 @@ public final class FileBackend: DesiredStateBackend {
 
   /// - Parameter settling: see ``PlainDirectory/settling``.
   init(path: String, receiptSigner: ReceiptSigner? = nil, settling: Duration) {
-    source = SourcePath.absolute(path)
+    source = Files.absolute(path)
     self.receiptSigner = receiptSigner
     memory = Mutex(Memory(plain: PlainDirectory(settling: settling)))
   }

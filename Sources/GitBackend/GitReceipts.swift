@@ -17,8 +17,6 @@ package struct GitReceipts: Sendable {
   /// The repository, without a user's name.
   package let source: String
 
-  private static let prefix = "refs/heads/acknowledgements/"
-
   /// - Parameter address: as a source's: `ack=` and `ack-ref=` say where receipts are, as they do for devices.
   /// - Throws: ``SourceAddressError`` if the address or a setting cannot be used.
   package init(_ address: SourceAddress, context: BackendContext) throws {
@@ -37,7 +35,7 @@ package struct GitReceipts: Sendable {
   /// - Parameter limit: the bytes that one file may have.
   /// - Throws: ``BackendError``; `CancellationError`.
   package func read(limit: Int) async throws -> Found {
-    let references = try await repository.references(shared.map { .names([$0]) } ?? .prefix(Self.prefix))
+    let references = try await repository.references(shared.map { .names([$0]) } ?? .prefix(ReceiptBranch.prefix))
     var found = Found()
     for (name, target) in references.sorted(by: { $0.key < $1.key }) {
       do {
@@ -65,7 +63,7 @@ package struct GitReceipts: Sendable {
   private func add(_ files: [String: [UInt8]], of branch: String, to found: inout Found) {
     for (path, bytes) in files.sorted(by: { $0.key < $1.key }) {
       let device = String(path.prefix { $0 != "/" })
-      if shared == nil, Self.prefix + ReceiptBranch.branchName(forFolder: device) != branch {
+      if shared == nil, ReceiptBranch.prefix + ReceiptBranch.branchName(forFolder: device) != branch {
         found.passedOver.append("\(quoted(branch)) has a receipt for another device, \(quoted(path))")
       } else {
         found.files[path] = bytes

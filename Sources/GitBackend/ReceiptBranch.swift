@@ -22,6 +22,9 @@ final class ReceiptBranch: Sendable {
     /// The running commit, for those who still wait for it.
     var current: (batch: [Waiting], task: Task<Void, Never>)?
   }
+  /// What the names of the devices' own branches begin with.
+  static let prefix = "refs/heads/acknowledgements/"
+
   private let repository: any GitRepository
   private let reference: String?
   private let author: CommitAuthor.Person?
@@ -68,7 +71,7 @@ final class ReceiptBranch: Sendable {
     if let error = refusal.withLock({ $0?.remaining }) { throw error }
     let receipt = try await Receipt(acknowledgement, signer: signer)
     let waiting = Waiting(
-      reference: reference ?? "refs/heads/acknowledgements/\(Self.branchName(for: receipt))",
+      reference: reference ?? Self.prefix + Self.branchName(for: receipt),
       // Without a signature, that of an earlier receipt must go.
       changes: [
         TreeChange(path: receipt.path, bytes: receipt.bytes),

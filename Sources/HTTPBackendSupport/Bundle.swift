@@ -1,4 +1,3 @@
-import CLinux
 package import DesiredState
 import DesiredStateSupport
 import DropArchive
@@ -47,12 +46,7 @@ package struct Bundle: Sendable {
   }
 
   private static func unpack(_ archive: [UInt8], name: String, limits: Limits) throws -> [Digest: [UInt8]] {
-    // 1 is MFD_CLOEXEC.
-    let descriptor = memfd_create("desired-state-bundle", 1)
-    guard descriptor >= 0 else { throw FileError("create a file in memory for", name) }
-    let file = OpenFile(adopting: descriptor, path: name)
-    try file.write(archive)
-    let reader = try TarReader(SharedFile(file), limits: limits)
+    let reader = try TarReader(SharedFile(OpenFile.inMemory(archive, called: name)), limits: limits)
     var documents: [Digest: [UInt8]] = [:]
     var size = 0
     while let entry = try reader.next() {

@@ -10,8 +10,6 @@ struct ServerWords {
   var retryAfter: Duration?
   /// The problem's type, if it has one of its own.
   var problemType: String?
-  /// Whether it wants longer waits after each failure.
-  var wantsLongerWaits: Bool?
   /// It says itself that it is about the client certificate: nginx answers 400 then, whatever the reason.
   var isAboutCertificate = false
 
@@ -27,8 +25,7 @@ struct ServerWords {
     {
       return ServerWords(
         text: problem.words(striking: exchange.struck), retryable: problem.mayBeRetried,
-        retryAfter: problem.retryAfter, problemType: problem.ownType.map(exchange.struck),
-        wantsLongerWaits: problem.backoffStrategy.map { $0 == .exponential })
+        retryAfter: problem.retryAfter, problemType: problem.ownType.map(exchange.struck))
     }
     let whole = String(decoding: body, as: UTF8.self)
     guard !type.hasPrefix("text/html"), type.hasPrefix("text/") || type.isEmpty, body.count <= 4096,

@@ -80,7 +80,7 @@ struct CapabilitiesOptions: ParsableArguments {
       // Without a store there is nothing that would send it later.
       let temporary = store == nil ? try Files.temporaryDirectory("capabilities") : nil
       defer { if let temporary { try? Files.remove(temporary) } }
-      let reports = CapabilityReports(below: store.map { Files.join($0, "records") } ?? temporary!)
+      let reports = CapabilityReports(below: store.map(AgentOptions.recordDirectory) ?? temporary!)
       try await put(reports)
       let result: CapabilityReports.Delivery
       result = try await reports.deliver(to: manager, isForced: true, timeout: agent.timeout.duration)

@@ -166,12 +166,8 @@ final class CurrentTree: Sendable {
   }
 
   private func removeHalfBuilt() throws(FileError) {
-    for folder in [revisions, directory] {
-      for name in try Files.names(in: folder) where name.hasPrefix(".") && name.hasSuffix(".tmp") {
-        guard folder == revisions || name.hasPrefix(".current.") else { continue }
-        try Files.remove(Files.join(folder, name))
-      }
-    }
+    try Files.removeTemporaries(in: revisions)
+    try Files.removeTemporaries(in: directory, of: "current.")
   }
 
   /// Removes what an earlier update could not, or a killed process left, without waiting for another update.

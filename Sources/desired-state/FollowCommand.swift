@@ -97,13 +97,9 @@ struct FollowCommand: AsyncParsableCommand {
         for backend in backends { backend.reload() }
         running.withLock { $0 }?.lookNow()
       }
-      do {
-        try await endingOnSignals(onHangup: readAgain, work)
-      } catch {
-        await eventHook?.finish()
-        throw error
-      }
+      let result = await Task { try await endingOnSignals(onHangup: readAgain, work) }.result
       await eventHook?.finish()
+      try result.get()
     } catch is CancellationError {
       // A loop that was asked to end has done so; a single look that was interrupted did not finish.
       if once { throw ExitCode.failure }

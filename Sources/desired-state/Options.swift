@@ -32,6 +32,9 @@ struct AgentOptions: ParsableArguments {
     return logger
   }
 
+  /// Where a store keeps what its backends must not lose.
+  static func recordDirectory(ofStore store: String) -> String { Files.join(store, "records") }
+
   /// The backends for addresses, from everything this program links.
   ///
   /// - Throws: ValidationError if an address cannot be used, or if options are given that none of the sources honours.
@@ -64,7 +67,7 @@ struct AgentOptions: ParsableArguments {
       }
       let context = BackendContext(
         device: deviceName, settings: settings, cacheDirectory: store.map { Files.join($0, "cache") },
-        recordDirectory: store.map { Files.join($0, "records") }, logger: logger())
+        recordDirectory: store.map(Self.recordDirectory), logger: logger())
       return try addresses.map { try registry.backend(for: $0, context: context) }
     } catch let error as SourceAddressError {
       throw ValidationError(Flags.added(to: error.description))

@@ -60,13 +60,9 @@ struct ReceiptsCommand: AsyncParsableCommand {
   private func trust() async throws -> FleetReceipts.Trust? {
     guard let trust else { return nil }
     do {
-      var keys = FleetReceipts.Trust(allowedSigners: try await AllowedSigners.read(trust))
-      if let revoked { keys.revoked = [try await RevokedKeys.read(revoked)] }
+      var keys = FleetReceipts.Trust(allowedSigners: try await KeyFiles.signers(trust))
+      if let revoked { keys.revoked = [try await KeyFiles.revoked(revoked)] }
       return keys
-    } catch let error as AllowedSignersError {
-      throw ValidationError("\(trust): \(error)")
-    } catch let error as RevokedKeysError {
-      throw ValidationError("\(revoked ?? ""): \(error)")
     } catch let error as FileError {
       throw ValidationError("\(error)")
     }
@@ -107,8 +103,8 @@ struct ReceiptsCommand: AsyncParsableCommand {
     guard let backend = try registry.backend(for: source, context: context) as? RESTBackend else { return [:] }
     var files: [String: [UInt8]] = [:]
     for device in devices {
-      let path = "\(Receipt.fileName(for: device))/state.json"
-      for path in [path, path + ".sig"] {
+      let path = Receipt.pathInFolder(of: .state, device: device)
+      for path in [path, path + Receipt.signatureEnding] {
         files[path] = try await backend.receiptFile(
           at: path, limit: FleetReceipts.maximumFileSize, timeout: timeout.duration)
       }

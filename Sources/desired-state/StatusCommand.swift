@@ -18,7 +18,7 @@ struct StatusCommand: AsyncParsableCommand {
     try await reporting {
       let status = try await StoreStatus.read(store)
       let checked = check ? try await StoreCheck.run(store) : nil
-      let capabilities = try await CapabilityReports(below: Files.join(store, "records")).status()
+      let capabilities = try await CapabilityReports(below: AgentOptions.recordDirectory(ofStore: store)).status()
       let now = Date()
       Output.line(
         json

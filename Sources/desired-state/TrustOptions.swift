@@ -69,26 +69,15 @@ struct TrustOptions: ParsableArguments {
     var policy = trustChannel ? TrustPolicy.channel : .unsigned
     if let trust {
       policy = .signatures(
-        by: try await read(trust) { try await AllowedSigners.read(trust) }, threshold: threshold,
-        trustThreshold: trustThreshold)
+        by: try await KeyFiles.signers(trust), threshold: threshold, trustThreshold: trustThreshold)
     }
-    if let revoked { policy.revoked = [try await read(revoked) { try await RevokedKeys.read(revoked) }] }
+    if let revoked { policy.revoked = [try await KeyFiles.revoked(revoked)] }
     policy.requiresNamespaces = requireNamespaces
     policy.demands.expiry = requireExpiry
     policy.demands.maximumAge = maxAge?.duration.timeInterval
     policy.demands.device = requireDevice
     policy.demands.content = content
     return policy
-  }
-
-  private func read<Value>(_ path: String, _ work: () async throws -> Value) async throws -> Value {
-    do {
-      return try await work()
-    } catch let error as AllowedSignersError {
-      throw ValidationError("\(path): \(error)")
-    } catch let error as RevokedKeysError {
-      throw ValidationError("\(path): \(error)")
-    }
   }
 
   /// What tells whether the files have changed.

@@ -6,24 +6,11 @@ struct HookTests {
   let site = try! Site()
 
   private func follow(_ more: String...) async throws -> Finished {
-    try await Tool.run(
-      Tool.desiredState,
-      [
-        "follow", site.drop, "--store", site.store, "--into", site.into, "--trust", site.trust, "--device", "press-42",
-        "--once", "--json",
-      ] + more)
+    try await site.follow(trust: ["--trust", site.trust] + more)
   }
 
   private func statuses(_ run: Finished) -> Set<String> {
-    struct Line: Decodable {
-      var document: String?
-      var state: String?
-    }
-    return Set(
-      run.output.split(separator: "\n").compactMap {
-        guard let line = try? JSONDecoder().decode(Line.self, from: Data($0.utf8)) else { return nil }
-        return line.document.map { "\($0) \(line.state ?? "")" }
-      })
+    Set(run.events.compactMap { event in event.document.map { "\($0) \(event.state ?? "")" } })
   }
 
   private struct Input: Decodable {

@@ -8,17 +8,6 @@ import Testing
 
 /// Devices that were away: what they fetch is what they lack, and not the history of it.
 @Suite(.timeLimit(.minutes(4))) struct CatchingUpTests {
-  private func random(_ count: Int) -> [UInt8] {
-    var generator = SystemRandomNumberGenerator()
-    return (0..<count / 8).flatMap { _ in withUnsafeBytes(of: generator.next(), Array.init) }
-  }
-
-  private func bytes(_ road: WebRoad, _ body: () async throws -> Void) async throws -> UInt64 {
-    let before = try await road.bytes() ?? 0
-    try await body()
-    return try await road.bytes()! - before
-  }
-
   @Test(arguments: [true, false])
   func `a device that missed 40 releases fetches little more than a fresh one`(filters: Bool) async throws {
     let repository = try await OperatorRepository()

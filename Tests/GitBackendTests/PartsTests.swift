@@ -8,17 +8,6 @@ import Testing
 
 /// What a device need not fetch, and what it need not fetch again.
 @Suite(.timeLimit(.minutes(4))) struct PartsTests {
-  private func random(_ count: Int) -> [UInt8] {
-    var generator = SystemRandomNumberGenerator()
-    return (0..<count / 8).flatMap { _ in withUnsafeBytes(of: generator.next(), Array.init) }
-  }
-
-  private func bytes(_ road: WebRoad, _ body: () async throws -> Void) async throws -> UInt64 {
-    let before = try await road.bytes() ?? 0
-    try await body()
-    return try await road.bytes()! - before
-  }
-
   // MARK: - A line that is too slow
 
   /// Looks until the state is there. Each look has a second, for which it is too much.

@@ -30,7 +30,7 @@ import Testing
 
   private func manager(_ site: MargoSite, _ reports: CapabilityReports, file: String? = nil) throws -> MargoBackend {
     try MargoBackend(
-      base: site.base, device: "press-42", transport: try site.transport(), reports: reports, capabilitiesFile: file)
+      base: site.base, transport: try site.transport(), reports: reports, capabilitiesFile: file)
   }
 
   private func look(_ backend: MargoBackend) async throws {
@@ -177,7 +177,7 @@ import Testing
     let reports = CapabilityReports(below: folder["records"])
     let key = try HTTPSigningKey(pem: try String(contentsOfFile: site.certificates.key("wfm-client"), encoding: .utf8))
     let backend = try MargoBackend(
-      base: site.base, clientID: "client-7", device: "press-42", transport: try HTTPTransport(),
+      base: site.base, clientID: "client-7", transport: try HTTPTransport(),
       signRequest: MargoBackend.signature(by: key, keyID: "client-7"), reports: reports)
     for memory in ["1Gi", "2Gi"] {
       try await reports.put([Self.device("press", memory: memory)])

@@ -77,7 +77,7 @@ import Testing
       base: site.base, certificate: certificate, key: key, transport: transport)
     #expect(client == "client-7")
     let backend = try MargoBackend(
-      base: site.base, clientID: client, device: "press-42", transport: transport,
+      base: site.base, clientID: client, transport: transport,
       signRequest: MargoBackend.signature(by: key, keyID: client))
     #expect(try await look(backend, policy: .unsigned).documents == Self.documents)
     try await backend.acknowledge(.installed("b", version: 1))
@@ -114,7 +114,7 @@ import Testing
     try site.publish(MargoState(version: 1, Self.documents))
     try site.write("gzip", "")
     let backend = try MargoBackend(
-      base: site.base, device: "press-42", transport: try HTTPTransport(),
+      base: site.base, transport: try HTTPTransport(),
       responseKey: HTTPVerificationKey(sharedSecret: Array("shared".utf8)))
     #expect(await refusal(backend) == "signature-missing")
     try site.write("secret", "another")
@@ -130,13 +130,13 @@ import Testing
     let site = try await MargoSite.start(isSecure: false)
     try site.publish(MargoState(version: 1, Self.documents))
     let transport = try HTTPTransport()
-    let backend = try MargoBackend(base: site.base, device: "press-42", transport: transport)
+    let backend = try MargoBackend(base: site.base, transport: transport)
     #expect(await refusal(backend) == "signature-missing")
     #expect(throws: SourceAddressError.self) {
-      try MargoBackend(base: "http://fleet.example", device: "press-42", transport: transport)
+      try MargoBackend(base: "http://fleet.example", transport: transport)
     }
     _ = try MargoBackend(
-      base: "http://fleet.example", device: "press-42", transport: transport, allowsPlainHTTP: true)
+      base: "http://fleet.example", transport: transport, allowsPlainHTTP: true)
   }
 
   // MARK: - ETag
@@ -419,7 +419,7 @@ import Testing
     #expect(await refusal(try site.backend()) == nil)
     // A client whose certificate is no SPIFFE one goes by the host name, which this certificate lacks.
     let stranger = try MargoBackend(
-      base: site.base, device: "press-42", transport: try site.transport(client: "client"))
+      base: site.base, transport: try site.transport(client: "client"))
     #expect(try await unavailability(site, stranger).code == .tlsUntrusted)
   }
 

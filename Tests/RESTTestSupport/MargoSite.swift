@@ -83,7 +83,7 @@ package final class MargoSite: Sendable {
   package func backend(
     path: String = "", _ configure: (inout HTTPTransportConfiguration) throws -> Void = { _ in }
   ) throws -> MargoBackend {
-    try MargoBackend(base: base + path, device: "press-42", transport: try transport(configure))
+    try MargoBackend(base: base + path, transport: try transport(configure))
   }
 
   // MARK: - What it serves

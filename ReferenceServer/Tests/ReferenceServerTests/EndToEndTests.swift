@@ -21,7 +21,7 @@ import Testing
       settings.tls.trust = .only(file: certificates.authority)
       settings.tls.clientCertificate = certificates.certificate("press-42")
       let transport = try HTTPTransport(configuration: try MargoBackend.mutualTLS(settings))
-      let backend = try MargoBackend(base: site.base, device: "press-42", transport: transport)
+      let backend = try MargoBackend(base: site.base, transport: transport)
       try await follow(backend, at: site, client: "press-42", policy: .channel)
       await transport.shutdown()
     }
@@ -37,7 +37,7 @@ import Testing
         key: key,
         transport: transport)
       let backend = try MargoBackend(
-        base: site.base, clientID: client, device: "press-42", transport: transport,
+        base: site.base, clientID: client, transport: transport,
         signRequest: MargoBackend.signature(by: key, keyID: client))
       try await follow(backend, at: site, client: client, policy: .unsigned)
       await transport.shutdown()

@@ -24,6 +24,18 @@ public struct Receipt: Sendable {
     String(path.dropFirst(DropLayout.acknowledgements.utf8.count + 1))
   }
 
+  /// The name of the receipt about the state as a whole, in its device's folder.
+  package static let stateName = "state.json"
+
+  /// Where the receipt of a device about a subject is, below the folder that all receipts are in.
+  package static func pathInFolder(of subject: Acknowledgement.Subject, device: String) -> String {
+    let folder = fileName(for: device)
+    return switch subject {
+    case .state: "\(folder)/\(stateName)"
+    case .document(let id): "\(folder)/documents/\(fileName(for: id)).json"
+    }
+  }
+
   /// An acknowledgement as a file, signed if there is a signer.
   ///
   /// - Throws: ``BackendError`` with `unauthorized` if it cannot be signed now; `CancellationError`.
@@ -34,11 +46,8 @@ public struct Receipt: Sendable {
 
   /// An acknowledgement as a file without a signature.
   public init(_ acknowledgement: Acknowledgement) throws {
-    let folder = "\(DropLayout.acknowledgements)/\(Self.fileName(for: acknowledgement.device))"
-    switch acknowledgement.subject {
-    case .state: path = "\(folder)/state.json"
-    case .document(let id): path = "\(folder)/documents/\(Self.fileName(for: id)).json"
-    }
+    path =
+      DropLayout.acknowledgements + "/" + Self.pathInFolder(of: acknowledgement.subject, device: acknowledgement.device)
     bytes = try JSON.file(Wire(acknowledgement))
   }
 

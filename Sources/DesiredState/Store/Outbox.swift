@@ -39,7 +39,7 @@ public struct Outbox: Sendable {
       let files = try acknowledgements.map { ($0, try Self.file($0)) }
       let lock = try Self.lock(directory)
       defer { lock.release() }
-      try Self.removeHalfWritten(directory)
+      try Files.removeTemporaries(in: directory)
       // One sync for all, then the renames: the same order as for a single file, and cheap for thousands.
       var names: [(temporary: String, final: String)] = []
       for (acknowledgement, bytes) in files {
@@ -150,18 +150,11 @@ public struct Outbox: Sendable {
     return bytes
   }
 
-  /// What a process left that was killed while it put something in. Called with the lock: whose it is, is at work no more.
-  private static func removeHalfWritten(_ directory: String) throws(FileError) {
-    for name in try Files.names(in: directory) where name.hasPrefix(".") && name.hasSuffix(".tmp") {
-      try Files.remove(Files.join(directory, name))
-    }
-  }
-
   /// The same when a store is opened, if no other process is at the outbox now.
   func tidy() {
     guard let lock = try? FileLock(directory) else { return }
     defer { lock.release() }
-    try? Self.removeHalfWritten(directory)
+    try? Files.removeTemporaries(in: directory)
   }
 
   private static func lock(_ directory: String) throws -> FileLock {

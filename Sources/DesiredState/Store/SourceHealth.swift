@@ -11,15 +11,6 @@ public struct SourceHealth: Sendable, Equatable, Codable {
   /// How long the source is left alone, and why; nil if it is looked at at the next poll.
   public var patience: Patience?
 
-  init(
-    lastContact: Date? = nil, lastError: Failure? = nil, absent: Absence? = nil, patience: Patience? = nil
-  ) {
-    self.lastContact = lastContact
-    self.lastError = lastError
-    self.absent = absent
-    self.patience = patience
-  }
-
   /// A look, or a delivery, that failed.
   public struct Failure: Sendable, Equatable, Codable {
     /// Why, as a stable word.

@@ -64,7 +64,7 @@ public actor StateStore {
       // What an interrupted adoption left of a large document is continued by the next; its digest will tell whether all of
       // it reached the disk.
       try BlobStore(directory: layout.blobs, incoming: layout.incoming).removeDrafts { _ in true }
-      try layout.removeTemporaryFiles()
+      try Files.removeTemporaries(in: layout.path)
       if Files.isDirectory(layout.outbox) { Outbox(directory: layout.outbox).tidy() }
       return StateStore(
         layout: layout, keeping: max(1, keeping), maximumSize: maximumSize, lock: lock, record: record,

@@ -18,8 +18,6 @@ public struct DeliveryHealth: Sendable, Equatable, Codable {
   public var patience: [String: SourceHealth.Patience] = [:]
   /// What the recipients take between them: statements of documents, of states; nil before the first delivery.
   var takes: BackendCapabilities?
-
-  init() {}
 }
 
 extension BackendCapabilities: Codable {}

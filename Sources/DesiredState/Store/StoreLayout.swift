@@ -40,13 +40,6 @@ struct StoreLayout: Sendable {
     }
   }
 
-  /// What a process that was killed while it replaced a file left beside it.
-  func removeTemporaryFiles() throws(FileError) {
-    for name in try Files.names(in: path) where name.hasPrefix(".") && name.hasSuffix(".tmp") {
-      try Files.remove(Files.join(path, name))
-    }
-  }
-
   private func checkFile(_ file: String) throws {
     guard let status = try Files.status(of: file), !status.isRegular else { return }
     throw StoreError(.wrongType, "\(file) is not a file; move it away, it was not made by this program")

@@ -120,6 +120,31 @@ package enum Files {
     return "\(path[..<slash]).\(path[slash...]).\(getpid()).tmp"
   }
 
+  /// The path made absolute, without empty and `.` components.
+  ///
+  /// Symbolic links are not resolved, and for their sake `..` is left alone too: `a/..` is another place than `.` if `a`
+  /// is a link. So the result depends on the text alone, and is the same whether or not anything is there.
+  package static func absolute(_ path: String) -> String {
+    let whole = path.hasPrefix("/") ? path : join(workingDirectory(), path)
+    return "/" + whole.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+  }
+
+  private static func workingDirectory() -> String {
+    // getcwd(3): with a null buffer glibc allocates one as long as needed.
+    guard let buffer = getcwd(nil, 0) else { return "/" }
+    defer { free(buffer) }
+    return String(cString: buffer)
+  }
+
+  /// Removes the files of ``temporaryName(for:)`` that a killed process left in a directory.
+  ///
+  /// - Parameter name: only those of files whose names begin so.
+  package static func removeTemporaries(in directory: String, of name: String = "") throws(FileError) {
+    for left in try names(in: directory) where left.hasPrefix("." + name) && left.hasSuffix(".tmp") {
+      try remove(join(directory, left))
+    }
+  }
+
   package static func rename(_ source: String, to destination: String) throws(FileError) {
     guard Glibc.rename(source, destination) == 0 else { throw FileError("rename into place", destination) }
   }

@@ -1,3 +1,4 @@
+import CLinux
 package import FoundationEssentials
 package import Glibc
 import SystemPackage
@@ -24,6 +25,17 @@ package struct OpenFile: ~Copyable, Sendable {
   package init(adopting descriptor: Int32, path: String) {
     file = FileDescriptor(rawValue: descriptor)
     self.path = path
+  }
+
+  /// A file that is nowhere but in memory, with these bytes, to be read from its beginning: memfd_create(2).
+  package static func inMemory(_ bytes: [UInt8], called name: String) throws(FileError) -> OpenFile {
+    // 1 is MFD_CLOEXEC.
+    let descriptor = memfd_create("desired-state", 1)
+    guard descriptor >= 0 else { throw FileError("create a file in memory for", name) }
+    let file = OpenFile(adopting: descriptor, path: name)
+    try file.write(bytes)
+    guard lseek(descriptor, 0, SEEK_SET) == 0 else { throw FileError("read", name) }
+    return file
   }
 
   /// Opens for reading what must be a regular file. A FIFO, a socket or a device at that path is refused without

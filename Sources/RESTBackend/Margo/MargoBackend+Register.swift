@@ -31,8 +31,7 @@ extension MargoBackend {
         let key = try TransportSettings.requestKey(context.settings)
         if clientID == nil { configuration = try mutualTLS(configuration) }
         return try MargoBackend(
-          base: base, clientID: clientID, device: context.device,
-          transport: try TransportSettings.transport(configuration),
+          base: base, clientID: clientID, transport: try TransportSettings.transport(configuration),
           signRequest: key.flatMap { file in clientID.map { signature(by: { file.key }, keyID: $0) } },
           responseKey: try TransportSettings.responseKey(context.settings), allowsPlainHTTP: allowsPlainHTTP,
           reports: context.recordDirectory.map { CapabilityReports(below: $0) },

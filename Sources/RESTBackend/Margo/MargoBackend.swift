@@ -29,7 +29,6 @@ public final class MargoBackend: DesiredStateBackend {
   ///   - base: the URL that `/api/v1/…` comes after: `https://fleet.example`.
   ///   - clientID: what onboarding gave, for the client-id form. Nil: the form of 1.0.0-rc.3, whose caller is known by
   ///     the client certificate of the transport.
-  ///   - device: this device; each status says itself of which device it is.
   ///   - transport: how to get there. For 1.0.0-rc.3 see ``mutualTLS(_:)``.
   ///   - signRequest: signs each request, for the client-id form.
   ///   - responseKey: the manager's key, if it signs its responses (RFC 9421): then every manifest has to bear its
@@ -41,7 +40,7 @@ public final class MargoBackend: DesiredStateBackend {
   ///   - logger: where it is told what the manager made of the reports.
   /// - Throws: `SourceAddressError` if the address or the file of capabilities cannot be used.
   public init(
-    base: String, clientID: String? = nil, device: String, transport: HTTPTransport, signRequest: SignRequest? = nil,
+    base: String, clientID: String? = nil, transport: HTTPTransport, signRequest: SignRequest? = nil,
     responseKey: HTTPVerificationKey? = nil, allowsPlainHTTP: Bool = false, reports: CapabilityReports? = nil,
     capabilitiesFile: String? = nil, logger: Logger = Logger(label: "desired-state.margo")
   ) throws(SourceAddressError) {

@@ -55,14 +55,14 @@ private struct UpdateInput: Encodable {
     var id: String
     var digest: Digest
     var size: UInt64
-    /// A read-only file with its bytes.
+    /// A read-only file with its bytes; the path holds wherever the command goes.
     var path: String
 
     init(_ document: DesiredState.Document) {
       id = document.id
       digest = document.digest
       size = document.size
-      path = absolute(document.path)
+      path = Files.absolute(document.path)
     }
   }
 
@@ -82,17 +82,12 @@ private struct UpdateInput: Encodable {
     revision = update.revision
     version = update.version
     origin = update.origin
-    current = directory.map { absolute(Files.join($0, "current")) }
+    current = directory.map { Files.absolute(Files.join($0, "current")) }
     documents = update.documents.map(Document.init)
     added = update.added.map(Document.init)
     modified = update.modified.map(Document.init)
     removed = update.removed.map(Document.init)
   }
-}
-
-/// A path that holds wherever the command goes.
-private func absolute(_ path: String) -> String {
-  path.hasPrefix("/") ? path : Files.join(FileManager.default.currentDirectoryPath, path)
 }
 
 /// A line by which the command reports a document: `STATE DOCUMENT`, or a JSON object with `document`, `state`, and where

@@ -1,4 +1,3 @@
-import CLinux
 import DesiredStateSupport
 import Glibc
 import Subprocess
@@ -60,7 +59,8 @@ struct HookCommand: Sendable {
     // The outer shell sees the command's end, and asks whatever the command left running to end as well, which would
     // otherwise keep the standard output open. It waits on when it is asked to end itself: its child was asked, too.
     let script = "trap : TERM; sh -c \"$0\"; status=$?; trap '' TERM; kill -TERM 0; exit $status"
-    let file = try Self.file(holding: input)
+    // Not a pipe: a command need not read its input.
+    let file = try OpenFile.inMemory(input, called: name)
     let result = try await Subprocess.run(
       .path("/bin/sh"), arguments: ["-c", script, text], environment: .inherit.updating(environment),
       platformOptions: options,
@@ -75,14 +75,6 @@ struct HookCommand: Sendable {
     case .exited(let code): throw Failure("\(name) ended with status \(code)")
     case .signaled(let signal): throw Failure("\(name) was ended by signal \(signal)")
     }
-  }
-
-  /// A file that is nowhere but in memory, and not a pipe: a command need not read its input.
-  private static func file(holding bytes: [UInt8]) throws(FileError) -> OpenFile {
-    let file = OpenFile(adopting: memfd_create("input", 0), path: "a file in memory")
-    try file.write(bytes)
-    lseek(file.descriptor, 0, SEEK_SET)
-    return file
   }
 
   /// The processes of one command.
