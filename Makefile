@@ -63,7 +63,7 @@ documented: graphs
 docs: graphs ## build the documentation of every library, into .build/documentation
 	Scripts/build-documentation "$(GRAPHS)" .build/documentation
 
-graphs: requirements
+graphs: build
 	$(SWIFT) package dump-symbol-graph --minimum-access-level public > /dev/null
 
 format: ## format all sources in place

@@ -40,10 +40,7 @@ public struct Placement: Sendable {
       func refuse(_ code: String, _ message: String, source: String, on device: DeviceID? = nil, _ parts: [String] = [])
       {
         let error = DocumentStatus.Failure(code: code, source: source, message: message)
-        refused.append(
-          DocumentStatus(
-            documentID: document.id, device: device?.description, state: .failed, error: error,
-            components: parts.map { .init(name: $0, state: .failed, error: error) }))
+        refused.append(Self.failed(document, error, on: device, parts))
       }
       let deployment: ApplicationDeployment
       do {
@@ -95,8 +92,14 @@ public struct Placement: Sendable {
     _ assignment: Assignment, on device: DeviceID, gateway: DeviceID
   ) -> DocumentStatus {
     let error = DocumentStatus.Failure(code: "102", source: gateway.description, message: "Child device unreachable")
-    return DocumentStatus(
-      documentID: assignment.document.id, device: device.description, state: .failed, error: error,
-      components: assignment.deployment.profile.components.map { .init(name: $0.name, state: .failed, error: error) })
+    return failed(assignment.document, error, on: device, assignment.deployment.profile.components.map(\.name))
+  }
+
+  private static func failed(
+    _ document: Document, _ error: DocumentStatus.Failure, on device: DeviceID?, _ components: [String]
+  ) -> DocumentStatus {
+    DocumentStatus(
+      documentID: document.id, device: device?.description, state: .failed, error: error,
+      components: components.map { .init(name: $0, state: .failed, error: error) })
   }
 }

@@ -9,13 +9,7 @@ extension DeviceCapabilities {
   ///
   /// - Throws: ``MargoDocumentError`` that names every member that is wrong.
   public init(parsing bytes: [UInt8]) throws(MargoDocumentError) {
-    let value: JSONValue
-    do {
-      value = try JSON.decode(JSONValue.self, from: bytes)
-    } catch {
-      throw MargoDocumentError(.malformed, Self.name, [.init(field: "", message: "\(error)")], underlying: error)
-    }
-    try self.init(value)
+    try self.init(try Self.json(bytes))
   }
 
   /// Reads one document, or an array of them: a gateway and the devices behind it.
@@ -23,12 +17,7 @@ extension DeviceCapabilities {
   /// - Returns: a gateway before the devices behind it.
   /// - Throws: ``MargoDocumentError``; also if a device is there twice.
   public static func list(parsing bytes: [UInt8]) throws(MargoDocumentError) -> [DeviceCapabilities] {
-    let value: JSONValue
-    do {
-      value = try JSON.decode(JSONValue.self, from: bytes)
-    } catch {
-      throw MargoDocumentError(.malformed, Self.name, [.init(field: "", message: "\(error)")], underlying: error)
-    }
+    let value = try json(bytes)
     var list: [DeviceCapabilities] = []
     for element in value.array ?? [value] { list.append(try DeviceCapabilities(element)) }
     list.sort { $0.id < $1.id }
@@ -37,6 +26,14 @@ extension DeviceCapabilities {
         .invalid, Self.name, [.init(field: "properties.id", message: "\(one.id) is there twice")])
     }
     return list
+  }
+
+  private static func json(_ bytes: [UInt8]) throws(MargoDocumentError) -> JSONValue {
+    do {
+      return try JSON.decode(JSONValue.self, from: bytes)
+    } catch {
+      throw MargoDocumentError(.malformed, name, [.init(field: "", message: "\(error)")], underlying: error)
+    }
   }
 
   /// Reads a value, and checks it against the schema.

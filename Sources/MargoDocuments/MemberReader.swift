@@ -24,64 +24,38 @@ struct MemberReader {
 
   mutating func take(_ name: String) -> JSONValue? { members.removeValue(forKey: name) }
 
-  mutating func string(_ name: String) -> String? {
-    guard let value = take(name) else { return nil }
-    guard let text = value.string else {
-      note(name, "is no string")
+  /// A member of a kind; nil if it is not there, and with a fault noted if it is of another kind.
+  private mutating func take<Value>(
+    _ name: String, orNote fault: String, _ read: (JSONValue) -> Value?
+  ) -> Value? {
+    guard let member = take(name) else { return nil }
+    guard let value = read(member) else {
+      note(name, fault)
       return nil
     }
-    return text
+    return value
   }
+
+  mutating func string(_ name: String) -> String? { take(name, orNote: "is no string", \.string) }
 
   /// A string that has to be there, and has to say something.
   mutating func requiredString(_ name: String) -> String {
-    guard let value = take(name) else {
+    guard members[name] != nil else {
       note(name, "is missing")
       return ""
     }
-    guard let text = value.string else {
-      note(name, "is no string")
-      return ""
-    }
+    guard let text = string(name) else { return "" }
     if text.isEmpty { note(name, "is empty") }
     return text
   }
 
-  mutating func boolean(_ name: String) -> Bool? {
-    guard let value = take(name) else { return nil }
-    guard let boolean = value.boolean else {
-      note(name, "is neither true nor false")
-      return nil
-    }
-    return boolean
-  }
+  mutating func boolean(_ name: String) -> Bool? { take(name, orNote: "is neither true nor false", \.boolean) }
 
-  mutating func number(_ name: String) -> Double? {
-    guard let value = take(name) else { return nil }
-    guard let number = value.double else {
-      note(name, "is no number")
-      return nil
-    }
-    return number
-  }
+  mutating func number(_ name: String) -> Double? { take(name, orNote: "is no number", \.double) }
 
-  mutating func object(_ name: String) -> [String: JSONValue]? {
-    guard let value = take(name) else { return nil }
-    guard let object = value.object else {
-      note(name, "is no object")
-      return nil
-    }
-    return object
-  }
+  mutating func object(_ name: String) -> [String: JSONValue]? { take(name, orNote: "is no object", \.object) }
 
-  mutating func array(_ name: String) -> [JSONValue]? {
-    guard let value = take(name) else { return nil }
-    guard let array = value.array else {
-      note(name, "is no array")
-      return nil
-    }
-    return array
-  }
+  mutating func array(_ name: String) -> [JSONValue]? { take(name, orNote: "is no array", \.array) }
 
   /// Each object of an array, read by a function.
   mutating func objects<Element>(

@@ -105,18 +105,17 @@ struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
 /// JSON as this server writes and reads it.
 enum JSONText {
   static func encode(_ value: some Encodable) throws -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-    encoder.dateEncodingStrategy = .iso8601
-    return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
+    Array(try encoder(.prettyPrinted).encode(value)) + [UInt8(ascii: "\n")]
   }
 
   /// On one line.
-  static func line(_ value: some Encodable) throws -> [UInt8] {
+  static func line(_ value: some Encodable) throws -> [UInt8] { Array(try encoder([]).encode(value)) }
+
+  private static func encoder(_ formatting: JSONEncoder.OutputFormatting) -> JSONEncoder {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.outputFormatting = formatting.union([.sortedKeys, .withoutEscapingSlashes])
     encoder.dateEncodingStrategy = .iso8601
-    return Array(try encoder.encode(value))
+    return encoder
   }
 
   static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {
