@@ -39,6 +39,7 @@ test: requirements ## install what is missing, build, and run every test
 	$(RUN) --no-parallel --filter '$(call of,EnduranceTests)'
 	for target in DesiredStateTestingTests ConformanceTests; do $(RUN) --filter "^$$target\." || exit; done
 	$(MAKE) examples reference-server articles
+	Fuzzing/run 5
 
 demo: ## a signed drop, followed end to end, as a story
 	@Scripts/install-packages $(DEMO_PACKAGES)
@@ -89,7 +90,7 @@ torture: requirements ## fail or kill the agent at every system call that touche
 
 SECONDS ?= 60
 
-fuzz: requirements ## fuzz every reader of bytes from outside, a minute each (SECONDS)
+fuzz: requirements ## fuzz each reader of bytes from outside, for a minute (SECONDS)
 	@Fuzzing/run $(SECONDS)
 
 SEED ?= 1
