@@ -39,9 +39,8 @@ import Testing
     let finished = try await Tool.run(
       "time",
       ["-f", "%M", "-o", site.root + "/peak", Tool.desiredState]
-        + [
-          "follow", "--once", "--accept-unsigned", "--insecure-http", "--device", "press-42", "--store", store, source,
-        ])
+        + ["follow", "--once", "--accept-unsigned", "--device", "press-42", "--store", store, source]
+        + (source.hasPrefix("http:") ? ["--insecure-http"] : []))
     let line = try #require(try site.read("peak").split(separator: "\n").last)
     return (finished.status, try #require(Int(line), "\(finished)"))
   }
