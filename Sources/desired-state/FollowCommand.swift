@@ -42,14 +42,14 @@ struct FollowCommand: AsyncParsableCommand {
   @OptionGroup var receipts: ReceiptOptions
   @OptionGroup var limits: LimitOptions
   @OptionGroup var agent: AgentOptions
-  @Flag(help: "Print one JSON object a line.") var json = false
+  @Flag(help: "Print one JSON object a line, each poll's. (default: a line for each change)") var json = false
 
   func validate() throws {
     guard (1...100).contains(keep) else { throw ValidationError("--keep must be 1 to 100.") }
   }
 
   func run() async throws {
-    let output = Output(isJSON: json)
+    let output = Output(isJSON: json, repetitions: once ? nil : Repetitions())
     let tree = into.map(CurrentTree.init)
     let files = try await TrustFiles(trust)
     var settings = Reconciler.Configuration(

@@ -54,7 +54,7 @@ extension StateManifest {
 
   /// The bundle that a manifest names and how many documents there are, without reading these; nil if it names none, or
   /// cannot be read.
-  package static func bundle(in bytes: [UInt8]) -> (reference: BundleReference, documentCount: Int)? {
+  public static func bundle(in bytes: [UInt8]) -> (reference: BundleReference, documentCount: Int)? {
     var (reference, count): (BundleReference?, Int) = (nil, 0)
     var refusal: VerificationError?
     do throws(JSONReader.Failure) {
