@@ -40,6 +40,7 @@ struct FollowCommand: AsyncParsableCommand {
   @OptionGroup var trust: TrustOptions
   @OptionGroup var transport: TransportOptions
   @OptionGroup var receipts: ReceiptOptions
+  @OptionGroup var limits: LimitOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
@@ -53,7 +54,8 @@ struct FollowCommand: AsyncParsableCommand {
     let files = try await TrustFiles(trust)
     var settings = Reconciler.Configuration(
       policy: await files.current(), device: agent.deviceName, schedule: try await timing.schedule(),
-      timeout: agent.timeout.duration, logger: agent.logger())
+      timeout: agent.timeout.duration, limits: limits.limits,
+      logger: agent.logger())
     settings.currentPolicy = { await files.current() }
     settings.preference = timing.prefer
     settings.trial = hooks.reconcilerTrial
