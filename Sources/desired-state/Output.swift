@@ -113,6 +113,9 @@ extension EventLine {
     case .held(let hold):
       self.event = "held"
       (code, reason) = (hold.code, "\(hold)")
+    case .credentialsExpiring(let end):
+      self.event = event.name
+      (code, reason) = (event.code, "the client certificate is valid until \(Timestamp.text(end)); renew it before")
     case .superseded: self.event = "superseded"
     case .proven: self.event = "proven"
     case .rolledBack(let left):
