@@ -35,13 +35,13 @@ def versions(program):
 
 
 def write(path, bench, took, about):
-    """Writes the results, one look a line; those of other parts that the file has already are kept."""
+    """Writes the results, one look a line; those of other parts and approaches that the file has are kept."""
     before = {}
     if os.path.exists(path):
         with open(path) as file:
             before = json.load(file)
     parts = before.get("parts", {}) | {part: about | {"seconds": round(seconds)} for part, seconds in took.items()}
-    looks = [look for look in before.get("results", []) if look["part"] not in took] + bench.results
+    looks = [look for look in before.get("results", []) if look["part"] not in took or look["approach"] not in bench.names] + bench.results
     head = {"parts": parts, "skipped": bench.skipped, "scenarios": bench.scenarios}
     lines = ",\n".join("    " + json.dumps(look) for look in looks)
     with open(path, "w") as file:

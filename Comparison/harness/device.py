@@ -99,6 +99,7 @@ class Device:
                 resident = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
             return figures | {
                 "polls": polls, "bytesUp": figures["bytesUp"] / polls, "bytesDown": figures["bytesDown"] / polls,
+                "tcpUp": figures.get("tcpUp", 0) / polls, "tcpDown": figures.get("tcpDown", 0) / polls,
                 "roundTrips": figures["roundTrips"] / polls, "memory": resident} | {
                     name: round(value, 7) for name, value in per.items()}
         finally:

@@ -19,8 +19,8 @@ extension FleetService {
   }
 
   private static func stamp(_ file: String) -> String? {
-    var status = Glibc.stat()
-    guard Glibc.stat(file, &status) == 0 else { return nil }
+    var status = stat()
+    guard fstatat(AT_FDCWD, file, &status, 0) == 0 else { return nil }
     return "\(status.st_ino) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
   }
 
