@@ -76,7 +76,13 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
         handle.transfer.cancel()
         throw .expanding(handle.transfer.plan)
       }
-      if whole.isEmpty { whole = chunk } else { whole += chunk }
+      if whole.isEmpty {
+        whole = chunk
+      } else {
+        // Growing would need the room of a long body twice; pages that stay unused cost nothing.
+        if whole.count + chunk.count > 1 << 20 { whole.reserveCapacity(Swift.min(limit, 64 << 20)) }
+        whole += chunk
+      }
     }
     return whole
   }

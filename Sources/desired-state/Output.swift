@@ -8,10 +8,15 @@ struct Output: Sendable {
   let isJSON: Bool
   /// Whether only trouble is told, because the result is something else than events.
   var isQuiet = false
+  /// For a loop that a person or a journal listens to: lines that say the same again are left out. Programs get all.
+  var repetitions: Repetitions?
 
   func write(_ event: EventLine) {
     if isQuiet, ["fetched", "verified"].contains(event.event) { return }
-    guard isJSON else { return Self.line(event.text) }
+    guard isJSON else {
+      if repetitions?.isRepeated(event) ?? false { return }
+      return Self.line(event.text)
+    }
     // Encoding a value of strings and numbers cannot fail.
     if let line = try? JSON.line(event) { Self.line(line) }
   }

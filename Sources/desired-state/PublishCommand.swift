@@ -34,6 +34,7 @@ struct PublishCommand: AsyncParsableCommand {
       "Take along the trust updates of this drop, into a .tar.gz. A drop directory has its own.", valueName: "drop"))
   var trustUpdates: String?
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var limits: LimitOptions
   @Flag(help: "Print one JSON object.") var json = false
 
   func validate() throws {
@@ -69,7 +70,7 @@ struct PublishCommand: AsyncParsableCommand {
   }
 
   private func publish(in directory: String) async throws -> Publication {
-    let writer = DropWriter(path: directory)
+    let writer = DropWriter(path: directory, limits: limits.limits)
     let now = Date()
     return try await writer.publish(
       try await writer.documents(in: documentsDirectory),

@@ -11,14 +11,17 @@ struct SingleFetch {
   let output: Output
   let trust: TrustOptions
   let agent: AgentOptions
+  let limits: Limits
 
   /// Fetches and verifies, hands the state on, and turns what goes wrong into an event and an exit status.
   func run(then use: (VerifiedState) async throws -> Void) async throws {
-    let verifier = Verifier(policy: try await trust.policy(), device: agent.deviceName, now: Date())
+    let verifier = Verifier(
+      policy: try await trust.policy(), device: agent.deviceName, now: Date(), limits: limits)
     var revision: Revision?
     var origin: Origin?
     do {
-      let result = try await backend.fetch(FetchRequest(timeout: agent.timeout.duration, verifier: verifier))
+      let result = try await backend.fetch(
+        FetchRequest(limits: limits, timeout: agent.timeout.duration, verifier: verifier))
       switch result.outcome {
       case .absent(let absence):
         output.write(.absent(absence, source: backend.source))
@@ -53,13 +56,15 @@ struct VerifyCommand: AsyncParsableCommand {
 
   @Argument(help: "A drop directory or a .tar.gz of one.") var path: String
   @OptionGroup var trust: TrustOptions
+  @OptionGroup var limits: LimitOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
   func run() async throws {
     try await reporting {
       let fetch = SingleFetch(
-        backend: FileBackend(path: try file()), output: Output(isJSON: json), trust: trust, agent: agent)
+        backend: FileBackend(path: try file()), output: Output(isJSON: json), trust: trust, agent: agent,
+        limits: limits.limits)
       try await fetch.run { state in
         for document in state.readingOrder(of: state.manifest.documents) {
           for try await _ in try await state.open(document) {}
@@ -90,6 +95,7 @@ struct FetchCommand: AsyncParsableCommand {
   @Option(help: "Write each document to a file in this directory, named by its id.") var output: String?
   @OptionGroup var trust: TrustOptions
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var limits: LimitOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
@@ -97,7 +103,7 @@ struct FetchCommand: AsyncParsableCommand {
     try await reporting {
       let fetch = SingleFetch(
         backend: try agent.backends(for: [source], over: transport)[0], output: Output(isJSON: json), trust: trust,
-        agent: agent)
+        agent: agent, limits: limits.limits)
       try await fetch.run { state in
         guard let output else { return }
         for document in state.readingOrder(of: state.manifest.documents) {
