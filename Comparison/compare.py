@@ -4,7 +4,7 @@
 usage: compare.py --program DESIRED-STATE [--reference-server F] [--grpc DIRECTORY] [--reduced] [--relay]
                   [--only APPROACH,…] [--output RESULTS.json]
 """
-import argparse, json, os, platform, shutil, subprocess, sys, tempfile, time
+import argparse, json, os, platform, shutil, signal, subprocess, sys, tempfile
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "harness"))
@@ -48,6 +48,29 @@ def write(path, bench, took, about):
         file.write(json.dumps(head, indent=2)[:-2] + f',\n  "results": [\n{lines}\n  ]\n}}\n')
 
 
+def check(bench):
+    """What the report says of every run: over HTTPS bytes are the same each time, and a stranger's bytes never run where
+    signatures decide."""
+    wrong, looks = [], {}
+    for look in bench.results:
+        approach = bench.scenarios["approaches"][look["approach"]]
+        name = f"{look['scenario']} {look['approach']} {look['fleet']}"
+        if look["scenario"] in ("first", "nothing") and approach.get("trust") and not approach.get("local") \
+                and look["approach"] != "grpc" and bench.link.kind == "network namespaces":
+            figures = [look[figure] for figure in ("bytesUp", "bytesDown", "connections")]
+            if looks.setdefault(name, figures) != figures:
+                wrong.append(f"{name}: {figures} after {looks[name]}")
+        if look["scenario"] in ("attacked", "meddled") and approach.get("trust") == "signature" and look["fooled"]:
+            wrong.append(f"{name}: runs a stranger's bytes")
+        if look["scenario"] == "attacked" and approach.get("trust") == "signature" and look["status"] not in (3, 4):
+            wrong.append(f"{name}: status {look['status']}")
+        if look["scenario"] == "firewall" and approach.get("ours") and look["status"]:
+            wrong.append(f"{name}: status {look['status']} behind a firewall that lets HTTPS pass")
+    if wrong:
+        sys.exit("\n".join(wrong))
+    print(f"{len(bench.results)} passed, 0 failed")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
@@ -58,6 +81,7 @@ def main():
     parser.add_argument("--only")
     parser.add_argument("--parts", default="costs,over,storage,loops,failures,devices")
     parser.add_argument("--scenarios", default=os.path.join(here, "scenarios.json"))
+    parser.add_argument("--check", action="store_true", help="fail if the results are not what the report relies on")
     parser.add_argument("--build", default="debug", help="what kind of build the program is, for the report")
     parser.add_argument("--output", help="add the results to this file")
     options = parser.parse_args()
@@ -68,9 +92,10 @@ def main():
     programs = {"reference-server": options.reference_server,
                 "grpc-agent": options.grpc and os.path.join(options.grpc, "grpc-agent"),
                 "grpc-server": options.grpc and os.path.join(options.grpc, "grpc-server")}
+    # So that servers and namespaces end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     root = tempfile.mkdtemp(prefix="comparison-")
     link = lay_link(options.relay)
-    bench = None
     try:
         os.chmod(root, 0o755)
         bench = Bench(root, scenarios, link, os.path.abspath(options.program), programs,
@@ -78,14 +103,17 @@ def main():
         for name, why in bench.skipped.items():
             print(f"without {name}: {why}", file=sys.stderr)
         bench.start()
-        took = bench.perform(options.parts.split(","))
+        try:
+            took = bench.perform(options.parts.split(","))
+            if options.check:
+                check(bench)
+        finally:
+            bench.servers.stop()
         if options.output:
             write(options.output, bench, took, {
                 "link": link.kind, "reduced": options.reduced, "program": options.build,
                 "versions": versions(options.program)})
     finally:
-        if bench:
-            bench.servers.stop()
         link.close()
         shutil.rmtree(root, ignore_errors=True) if not os.environ.get("KEEP") else print(root, file=sys.stderr)
 

@@ -108,11 +108,10 @@ class Bench(Trouble):
         for number in range(repeat):
             for device in devices:
                 self.note("nothing", device, "count", self.expect(device, device.look()), number)
-        steps = [("changed", lambda number: site.change(number)), ("added", lambda number: site.add()),
-                 ("removed", lambda number: site.remove(number))]
-        for scenario, step in steps:
+        steps = {"changed": site.change, "added": lambda _: site.add(), "removed": site.remove}
+        for scenario in self.scenarios["steps"]:
             for number in range(repeat):
-                step(number)
+                steps[scenario](number)
                 for device in devices:
                     self.note(scenario, device, "count", self.expect(device, device.look()), number)
         for _ in range(self.scenarios["missed"]):

@@ -12,6 +12,8 @@ public final class FleetService: Plant_State_V1_Fleet.SimpleServiceProtocol {
     public var patience: Int?
     /// The path of a file that has no end.
     public var endless: String?
+    /// Take calls and say nothing.
+    public var isStalled = false
     /// How often each path was read.
     public var reads: [String: Int] = [:]
     /// The bytes of files that were sent.
@@ -29,7 +31,7 @@ public final class FleetService: Plant_State_V1_Fleet.SimpleServiceProtocol {
   public func get(
     request: Plant_State_V1_GetRequest, response: RPCWriter<Plant_State_V1_Part>, context: ServerContext
   ) async throws {
-    try checkPatience()
+    try await heedConduct()
     guard let revision = revision(of: request.device) else {
       return try await response.write(.with { $0.head = .init() })
     }
@@ -66,7 +68,7 @@ public final class FleetService: Plant_State_V1_Fleet.SimpleServiceProtocol {
   public func read(
     request: Plant_State_V1_ReadRequest, response: RPCWriter<Plant_State_V1_Chunk>, context: ServerContext
   ) async throws {
-    try checkPatience()
+    try await heedConduct()
     try await send(request.path, of: request.device, from: request.offset) { bytes in
       try await response.write(.with { $0.bytes = bytes })
     }
@@ -75,7 +77,7 @@ public final class FleetService: Plant_State_V1_Fleet.SimpleServiceProtocol {
   public func acknowledge(
     request: Plant_State_V1_Receipt, context: ServerContext
   ) async throws -> Plant_State_V1_Accepted {
-    try checkPatience()
+    try await heedConduct()
     guard request.path.hasPrefix("acknowledgements/") else {
       throw RPCError(code: .invalidArgument, message: "a receipt goes below acknowledgements/")
     }
@@ -85,7 +87,8 @@ public final class FleetService: Plant_State_V1_Fleet.SimpleServiceProtocol {
     return .init()
   }
 
-  private func checkPatience() throws {
+  private func heedConduct() async throws {
+    while conduct.withLock({ $0.isStalled }) { try await Task.sleep(for: .milliseconds(20)) }
     guard let wait = conduct.withLock({ $0.patience }) else { return }
     var trailer = Metadata()
     trailer.addString("\(wait)", forKey: "grpc-retry-pushback-ms")
