@@ -14,7 +14,8 @@ struct DesiredStateCommand: AsyncParsableCommand {
       FollowCommand.self, CheckCommand.self, FetchCommand.self, VerifyCommand.self, StatusCommand.self,
       HistoryCommand.self,
       DiffCommand.self, RollbackCommand.self, ResumeCommand.self, ApproveCommand.self, ResetCommand.self,
-      AcknowledgeCommand.self, PublishCommand.self, TrustCommand.self, ReceiptsCommand.self, OnboardCommand.self,
+      AcknowledgeCommand.self, PublishCommand.self, SignCommand.self, TrustCommand.self, ReceiptsCommand.self,
+      OnboardCommand.self,
       CapabilitiesCommand.self,
     ])
 

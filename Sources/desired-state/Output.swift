@@ -65,7 +65,9 @@ struct EventLine: Encodable, Sendable {
     if let version { parts.append("version \(version)") }
     if let revision { parts.append(String(revision.description.prefix(19)) + "…") }
     if let documents { parts.append(documents == 1 ? "(1 document)" : "(\(documents) documents)") }
-    if let source { parts.append((["published", "capabilities"].contains(event) ? "to " : "from ") + source) }
+    if let source {
+      parts.append((["published", "planned", "signed", "capabilities"].contains(event) ? "to " : "from ") + source)
+    }
     if let commit = origin?.commit { parts.append("commit \(commit.prefix(12))") }
     if let signers, !signers.isEmpty { parts.append("signed by " + signers.map(\.description).joined(separator: ", ")) }
     if let code { parts.append("\(code):") }
