@@ -93,7 +93,7 @@ scenarios: beside ## stand up, break and prove the seven deployment scenarios
 
 # A reduced comparison, whose results must hold; and the report must be what the published results say.
 compare-smoke: beside
-	Comparison/compare.py --reduced --check --only drop-https,drop-git,margo,grpc,curl,git --parts costs,failures \
+	Comparison/compare.py --reduced --check --only drop-https,drop-git,margo,grpc,curl,git --parts costs,attacked,inspected \
 	  --program "$(PROGRAM)" --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)"
 	Comparison/report.py --check
 
