@@ -98,10 +98,12 @@ compare-smoke: beside
 	Comparison/report.py --check
 
 compare: beside ## compare with git, curl, rsync and OSTree over links; an hour
-	@Scripts/install-packages ostree
+	@Scripts/install-packages ostree nghttp2-client
+	$(SWIFT) build $(NESTED) --package-path Comparison/Fleet
 	$(SWIFT) build -c release --static-swift-stdlib --product desired-state
 	Comparison/compare.py --program "$$($(SWIFT) build -c release --static-swift-stdlib --show-bin-path)/desired-state" \
-	  --build release --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)" \
+	  --build release --fleet-poll "$$($(SWIFT) build $(NESTED) --package-path Comparison/Fleet --show-bin-path)/fleet-poll" \
+	  --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)" \
 	  --output Documentation/Comparison/results.json
 	$(MAKE) comparison-report
 

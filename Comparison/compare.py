@@ -22,6 +22,11 @@ def lay_link(relay):
     return Relay()
 
 
+def merged(whole, part):
+    both = isinstance(whole, dict) and isinstance(part, dict)
+    return whole | {name: merged(whole.get(name), value) for name, value in part.items()} if both else part
+
+
 def versions(program):
     def line(*command):
         try:
@@ -76,7 +81,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     parser.add_argument("--reference-server")
-    parser.add_argument("--grpc")
+    parser.add_argument("--grpc", help="where grpc-agent and grpc-server are")
+    parser.add_argument("--fleet-poll", help="the program of Comparison/Fleet")
     parser.add_argument("--reduced", action="store_true")
     parser.add_argument("--relay", action="store_true")
     parser.add_argument("--only")
@@ -89,9 +95,9 @@ def main():
     with open(options.scenarios) as file:
         scenarios = json.load(file)
     if options.reduced:
-        scenarios |= scenarios["reduced"]
+        scenarios = merged(scenarios, scenarios["reduced"])
     programs = {"reference-server": options.reference_server,
-                "grpc-agent": options.grpc and os.path.join(options.grpc, "grpc-agent"),
+                "fleet-poll": options.fleet_poll, "grpc-agent": options.grpc and os.path.join(options.grpc, "grpc-agent"),
                 "grpc-server": options.grpc and os.path.join(options.grpc, "grpc-server")}
     # So that servers and namespaces end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

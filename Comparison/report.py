@@ -254,6 +254,15 @@ class Report:
                              size(86400 * rate * (get("bytesUp") + get("bytesDown")))))
         return table(("", "devices", "polls a second", "server cores", "traffic", "a day"), rows)
 
+    def crowd(self):
+        look = next((look for look in self.results.looks if look["scenario"] == "fleet"), None)
+        if not look:
+            return ""
+        return (f"A run of {number(look['devices'])} simulated devices (our client library, each with a connection of its own, jittered) against "
+                f"nginx on one machine: {number(look['pollsPerSecond'])} polls a second, {look['failures']} failures, "
+                f"{number(look['serverCPU'] * 1e6)} µs of server CPU a poll; h2load with the same requests {number(look['peerCPU'] * 1e6)} µs, "
+                f"a ratio of {look['serverCPU'] / look['peerCPU']:.2f}.\n\n")
+
     def anchored(self):
         look = next((look for look in self.results.looks if look["scenario"] == "anchor"), None)
         if not look:
