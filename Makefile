@@ -97,15 +97,17 @@ scenarios: beside ## stand up, break and prove the seven deployment scenarios
 
 # A reduced comparison, whose results must hold; and the report must be what the published results say.
 compare-smoke: beside
-	Comparison/compare.py --reduced --check --only drop-https,drop-git,margo,grpc,curl,git --parts costs,failures \
+	Comparison/compare.py --reduced --check --only drop-https,drop-git,margo,grpc,curl,git --parts costs,attacked,inspected \
 	  --program "$(PROGRAM)" --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)"
 	Comparison/report.py --check
 
 compare: beside ## compare with git, curl, rsync and OSTree over links; an hour
-	@Scripts/install-packages ostree
+	@Scripts/install-packages ostree nghttp2-client
+	$(SWIFT) build $(NESTED) --package-path Comparison/Fleet
 	$(SWIFT) build -c release --static-swift-stdlib --product desired-state
 	Comparison/compare.py --program "$$($(SWIFT) build -c release --static-swift-stdlib --show-bin-path)/desired-state" \
-	  --build release --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)" \
+	  --build release --fleet-poll "$$($(SWIFT) build $(NESTED) --package-path Comparison/Fleet --show-bin-path)/fleet-poll" \
+	  --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)" \
 	  --output Documentation/Comparison/results.json
 	$(MAKE) comparison-report
 

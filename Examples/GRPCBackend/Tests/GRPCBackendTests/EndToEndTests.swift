@@ -38,7 +38,8 @@ import Testing
     var hints = try #require(backend.changeHints()).makeAsyncIterator()
     // A watch begins with a hint.
     #expect(await hints.next() != nil)
-    try await fixture.publish(TestPublication(version: 1, documents: ["press": Array("recipe: 7".utf8)], signers: [Conformance.signer]))
+    try await fixture.publish(
+      TestPublication(version: 1, documents: ["press": Array("recipe: 7".utf8)], signers: [Conformance.signer]))
     #expect(await hints.next() != nil)
     await fixture.tearDown()
   }
@@ -72,7 +73,8 @@ import Testing
       Issue.record("nothing came")
       return
     }
-    let verified = try await backend.verify(state, with: Verifier(policy: TestSigner.policy([Conformance.signer]), device: "press-42", now: Date()))
+    let verified = try await backend.verify(
+      state, with: Verifier(policy: TestSigner.policy([Conformance.signer]), device: "press-42", now: Date()))
     #expect(verified.manifest.version == 3)
     guard case .unchanged = try await backend.fetch(FetchRequest(current: state.revision)).outcome else {
       Issue.record("the same state came again")
