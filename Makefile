@@ -5,13 +5,15 @@ SWIFT ?= swift
 LIBRARIES := libarchive-dev libcurl4-openssl-dev libssl-dev libgit2-dev zlib1g-dev
 DEMO_PACKAGES := $(LIBRARIES) openssh-client
 TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 iproute2 nginx-light openssl fcgiwrap \
-  openssh-server python3-dulwich
+  openssh-server python3-dulwich chromium man-db
+# What building a package needs besides, and trying it in a clean root.
+PACKAGE_PACKAGES := $(LIBRARIES) binutils dpkg-dev python3
 # Packages of their own build into one place, so that common dependencies are built once. Each names its tests: else those
 # of the package that was built first are run.
 NESTED := --scratch-path .build-nested
 
 .DEFAULT_GOAL := help
-.PHONY: help requirements build test demo serve examples reference-server articles lint documented docs graphs format bench torture fuzz simulate sanitize clean
+.PHONY: help requirements build test demo serve examples reference-server articles lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package explained
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +46,30 @@ demo: ## a signed drop, followed end to end, as a story
 	@Scripts/install-packages $(DEMO_PACKAGES)
 	$(SWIFT) build --product desired-state
 	@Scripts/demo "$$($(SWIFT) build --show-bin-path)/desired-state"
+
+# The program as it is installed: optimized, and with Swift's own libraries in it. PROGRAM=FILE takes one that is built already.
+program:
+ifndef PROGRAM
+	@Scripts/install-packages $(PACKAGE_PACKAGES)
+	$(SWIFT) build -c release --static-swift-stdlib --product desired-state
+endif
+PROGRAM_FILE = $(or $(PROGRAM),$$($(SWIFT) build -c release --static-swift-stdlib --show-bin-path)/desired-state)
+
+PREFIX ?= /usr/local
+
+install: program ## install program, man pages, completions and unit (PREFIX=/usr/local, DESTDIR=)
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" Scripts/install-program "$(PROGRAM_FILE)"
+
+package: program ## build a Debian package into .build/package, and print its size and what it needs
+	@Scripts/build-package "$(PROGRAM_FILE)" .build/package
+
+test-package: package ## install, run, upgrade and purge the package in a clean Debian root
+	@Scripts/install-packages debootstrap
+	Scripts/test-package .build/package/desired-state_*.deb
+
+explained: ## write Documentation/Troubleshooting.md anew from the source
+	$(SWIFT) build --product desired-state
+	"$$($(SWIFT) build --show-bin-path)/desired-state" explain --markdown > Documentation/Troubleshooting.md
 
 serve: ## a reference fleet manager with a demo client, on 127.0.0.1:8080 (PORT, ADMIN_PORT)
 	@Scripts/install-packages $(LIBRARIES)
