@@ -112,7 +112,7 @@ reference-server: requirements browser ## build and test the reference fleet man
 	$(SWIFT) test $(NESTED) --package-path ReferenceServer --test-product ReferenceServerPackageTests
 
 # Programs beside this package's that scenarios and comparison run; they are built by now, where these run in 'make test'.
-PROGRAM = $$($(SWIFT) build --show-bin-path)/desired-state
+UNOPTIMIZED = $$($(SWIFT) build --show-bin-path)/desired-state
 BESIDE = $$($(SWIFT) build $(NESTED) --package-path ReferenceServer --show-bin-path)
 
 beside: requirements
@@ -122,12 +122,12 @@ beside: requirements
 	  $(SWIFT) build $(NESTED) --package-path Examples/GRPCBackend --product $$product || exit; done
 
 scenarios: beside ## stand up, break and prove the seven deployment scenarios
-	Scenarios/run "$(PROGRAM)" "$(BESIDE)/reference-server"
+	Scenarios/run "$(UNOPTIMIZED)" "$(BESIDE)/reference-server"
 
 # A reduced comparison, whose results must hold; and the report must be what the published results say.
 compare-smoke: beside
 	Comparison/compare.py --reduced --check --only drop-https,drop-git,margo,grpc,curl,git --parts costs,attacked,inspected \
-	  --program "$(PROGRAM)" --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)"
+	  --program "$(UNOPTIMIZED)" --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)"
 	Comparison/report.py --check
 
 compare: beside ## compare with git, curl, rsync and OSTree over links; an hour
