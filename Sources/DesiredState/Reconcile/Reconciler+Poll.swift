@@ -113,6 +113,7 @@ extension Reconciler {
     _ source: any DesiredStateBackend, _ isAskedFor: Bool, then conclude: (Finding) async throws -> Outcome
   ) async throws -> Outcome {
     if let outcome = await standing(of: source.source, isAskedFor: isAskedFor) { return outcome }
+    await recallFailures(of: source.source)
     var retryAfter: Duration?
     let outcome = try await conclude(try await look(at: source, isAskedFor, retryAfter: &retryAfter))
     note(outcome, of: source.source, retryAfter)
@@ -139,6 +140,7 @@ extension Reconciler {
       let result = try await fetch(from: source, request, verifier.policy, isAskedFor)
       retryAfter = result.retryAfter
       try await store.noteContact(with: source.source, at: configuration.now(), absence: result.absence)
+      try await noteCredentials(of: source.source, until: result.credentialsExpire)
       switch result.outcome {
       case .absent(let absence):
         emit(.absent(absence), source.source)
@@ -172,7 +174,10 @@ extension Reconciler {
         return .candidate(Candidate(source: source, state: verified, marker: result.marker, policy: verifier.policy))
       }
     } catch {
-      if let error = error as? BackendError { retryAfter = error.retryAfter }
+      if let error = error as? BackendError {
+        let before = self.state.withLock { $0.sources[source.source]?.attempts.failures ?? 0 }
+        retryAfter = configuration.schedule.wait(askedForBy: error, afterFailures: before + 1)
+      }
       return .settled(try await conclude(error, revision, origin, from: source))
     }
   }
@@ -186,7 +191,10 @@ extension Reconciler {
       (question.current, question.marker, question.adoptedMarker) = (offer.state.revision, offer.marker, nil)
       let answer = try await ask(source) { [question] in try await source.fetch(question) }
       switch answer.outcome {
-      case .unchanged: return FetchResult(.changed(offer.state), marker: offer.marker, retryAfter: answer.retryAfter)
+      case .unchanged:
+        return FetchResult(
+          .changed(offer.state), marker: offer.marker, retryAfter: answer.retryAfter,
+          credentialsExpire: answer.credentialsExpire)
       case .absent: return answer
       // Something else: what it follows on is what the device has, and not what was refused.
       case .changed: break

@@ -63,7 +63,7 @@ extension StateStore {
     if !missing.isEmpty {
       // What an earlier try at another state left is not kept for ever.
       try? await collectGarbage(sparing: state.manifest)
-      try await makeRoom(for: state, missing)
+      try await makeRoom(for: state, missing, limits: limits)
     }
     // How much of the store's own limit is left.
     var room = UInt64.max

@@ -36,11 +36,16 @@ struct ReceiptsCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("List only this device. Repeatable.", valueName: "device")) var device: [String] = []
   @Option(help: "How long a source may take to answer: 500ms, 30s, 5m.")
   var timeout = TimeSpan(argument: "30s")!
+  @Option(
+    help: ArgumentHelp(
+      "Write one page of HTML to this file, to sort and filter; it needs no network.", valueName: "file"))
+  var html: String?
   @OptionGroup var transport: TransportOptions
   @Flag(help: "Print one JSON object a line, one a device.") var json = false
 
   func validate() throws {
     guard revoked == nil || trust != nil else { throw ValidationError("--revoked goes with --trust.") }
+    guard html == nil || !json else { throw ValidationError("choose one of --html and --json.") }
   }
 
   func run() async throws {
@@ -51,8 +56,14 @@ struct ReceiptsCommand: AsyncParsableCommand {
         let now = Date()
         var devices = FleetReceipts(files: try await files(trust), trust: trust, devices: device, at: now).devices
         if !device.isEmpty { devices.removeAll { !device.contains($0.device) } }
-        for device in devices { Output.line(json ? try JSON.line(ReceiptsLine(device, now)) : device.text(at: now)) }
-        if devices.isEmpty, !json { Output.line("no receipts are there") }
+        if let html {
+          let page = FleetPage(source: source, devices: devices, now: now).html
+          try await Worker("desired-state.page").run { try Files.replace(html, with: Array(page.utf8)) }
+          Output.line(printable("\(devices.count) device\(devices.count == 1 ? "" : "s"), in \(html)"))
+        } else {
+          for device in devices { Output.line(json ? try JSON.line(ReceiptsLine(device, now)) : device.text(at: now)) }
+          if devices.isEmpty, !json { Output.line("no receipts are there") }
+        }
         if devices.contains(where: { $0.isDoubtful(trust) }) { throw ExitCode.rejected }
         if devices.contains(where: { $0.proof == .missing }) { throw ExitCode.absent }
       } catch let error as BackendError {
@@ -195,7 +206,7 @@ extension DeviceReceipts {
     }
   }
 
-  fileprivate var troubles: [(Statement, DocumentStatus.Failure)] {
+  var troubles: [(Statement, DocumentStatus.Failure)] {
     (([state].compactMap(\.self)) + documents).compactMap { statement in statement.trouble.map { (statement, $0) } }
   }
 
@@ -226,7 +237,7 @@ extension DeviceReceipts {
     return lines.joined(separator: "\n")
   }
 
-  private static func age(_ seconds: TimeInterval) -> String {
+  static func age(_ seconds: TimeInterval) -> String {
     guard seconds >= 0 else { return "in the future of this clock" }
     let steps: [(TimeInterval, String)] = [(86400, "d"), (3600, "h"), (60, "m")]
     guard let (length, unit) = steps.first(where: { seconds >= $0.0 }) else { return "\(Int(seconds))s ago" }
