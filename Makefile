@@ -5,13 +5,13 @@ SWIFT ?= swift
 LIBRARIES := libarchive-dev libcurl4-openssl-dev libssl-dev libgit2-dev zlib1g-dev
 DEMO_PACKAGES := $(LIBRARIES) openssh-client
 TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 iproute2 nginx-light openssl fcgiwrap \
-  openssh-server python3-dulwich
+  openssh-server python3-dulwich rsync curl
 # Packages of their own build into one place, so that common dependencies are built once. Each names its tests: else those
 # of the package that was built first are run.
 NESTED := --scratch-path .build-nested
 
 .DEFAULT_GOAL := help
-.PHONY: help requirements build test demo serve examples reference-server articles lint documented docs graphs format bench torture fuzz simulate sanitize clean
+.PHONY: beside help requirements build test demo serve examples reference-server scenarios compare compare-smoke comparison-report articles lint documented docs graphs format bench torture fuzz simulate sanitize clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,8 @@ test: requirements ## install what is missing, build, and run every test
 	for target in $(SERVED); do $(FEW) --filter "^$$target\." || exit; done
 	$(RUN) --no-parallel --filter '$(call of,EnduranceTests)'
 	for target in DesiredStateTestingTests ConformanceTests; do $(RUN) --filter "^$$target\." || exit; done
-	$(MAKE) examples reference-server articles
+	$(MAKE) examples reference-server articles scenarios compare-smoke
+	Fuzzing/run 5
 
 demo: ## a signed drop, followed end to end, as a story
 	@Scripts/install-packages $(DEMO_PACKAGES)
@@ -70,8 +71,9 @@ format: ## format all sources in place
 	$(SWIFT) format --in-place --recursive Sources Tests Benchmarks/Sources Fuzzing/Sources ReferenceServer
 
 examples: requirements ## build and test the packages in Examples, each as its users would have it
-	@Scripts/install-packages etcd-server
+	@Scripts/install-packages etcd-server python3-grpcio python3-protobuf
 	$(SWIFT) test $(NESTED) --package-path Examples/VendorBackend --test-product desired-state-etcdPackageTests
+	$(SWIFT) test $(NESTED) --package-path Examples/GRPCBackend --test-product desired-state-grpcPackageTests
 	$(SWIFT) test $(NESTED) --package-path Examples/EdgeAgent --test-product edge-agentPackageTests
 
 # The page is tried in a browser, and the guide with the agent; a test without them says that it is skipped.
@@ -79,6 +81,36 @@ reference-server: requirements ## build and test the reference fleet manager
 	-@Scripts/install-packages chromium
 	$(SWIFT) build --product desired-state
 	$(SWIFT) test $(NESTED) --package-path ReferenceServer --test-product ReferenceServerPackageTests
+
+# Programs beside this package's that scenarios and comparison run; they are built by now, where these run in 'make test'.
+PROGRAM = $$($(SWIFT) build --show-bin-path)/desired-state
+BESIDE = $$($(SWIFT) build $(NESTED) --package-path ReferenceServer --show-bin-path)
+
+beside: requirements
+	$(SWIFT) build --product desired-state
+	$(SWIFT) build $(NESTED) --package-path ReferenceServer --product reference-server
+	for product in grpc-agent grpc-server; do \
+	  $(SWIFT) build $(NESTED) --package-path Examples/GRPCBackend --product $$product || exit; done
+
+scenarios: beside ## stand up, break and prove the seven deployment scenarios
+	Scenarios/run "$(PROGRAM)" "$(BESIDE)/reference-server"
+
+# A reduced comparison, whose results must hold; and the report must be what the published results say.
+compare-smoke: beside
+	Comparison/compare.py --reduced --check --only drop-https,drop-git,margo,grpc,curl,git --parts costs,failures \
+	  --program "$(PROGRAM)" --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)"
+	Comparison/report.py --check
+
+compare: beside ## compare with git, curl, rsync and OSTree over links; an hour
+	@Scripts/install-packages ostree
+	$(SWIFT) build -c release --static-swift-stdlib --product desired-state
+	Comparison/compare.py --program "$$($(SWIFT) build -c release --static-swift-stdlib --show-bin-path)/desired-state" \
+	  --build release --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)" \
+	  --output Documentation/Comparison/results.json
+	$(MAKE) comparison-report
+
+comparison-report: ## write Documentation/Comparison.md and its charts from the results
+	Comparison/report.py
 
 articles: requirements ## do literally what the articles say, in empty folders
 	Scripts/check-articles
@@ -92,7 +124,7 @@ torture: requirements ## fail or kill the agent at every system call that touche
 
 SECONDS ?= 60
 
-fuzz: requirements ## fuzz every reader of bytes from outside, a minute each (SECONDS)
+fuzz: requirements ## fuzz each reader of bytes from outside, for a minute (SECONDS)
 	@Fuzzing/run $(SECONDS)
 
 SEED ?= 1

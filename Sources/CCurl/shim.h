@@ -271,7 +271,8 @@ static inline int ccurl_tcp_counts(int socket, unsigned long long *sent, unsigne
 }
 
 // Lets the kernel find out that the other side is gone. tcp(7): TCP_USER_TIMEOUT is how long sent data may stay
-// unacknowledged, in milliseconds; the other two are in seconds.
+// unacknowledged, in milliseconds; the other two are in seconds. It stands for an HTTP/2 PING (RFC 9113 section 6.7) as well:
+// libcurl 7.88 sends those for handles without a multi handle alone (curl_easy_upkeep(3)), and waits for no answer.
 static inline void ccurl_tcp_watch(int socket, unsigned unacknowledged, int idle, int interval) {
   int on = 1;
   setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);

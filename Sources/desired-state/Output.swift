@@ -8,10 +8,15 @@ struct Output: Sendable {
   let isJSON: Bool
   /// Whether only trouble is told, because the result is something else than events.
   var isQuiet = false
+  /// For a loop that a person or a journal listens to: lines that say the same again are left out. Programs get all.
+  var repetitions: Repetitions?
 
   func write(_ event: EventLine) {
     if isQuiet, ["fetched", "verified"].contains(event.event) { return }
-    guard isJSON else { return Self.line(event.text) }
+    guard isJSON else {
+      if repetitions?.isRepeated(event) ?? false { return }
+      return Self.line(event.text)
+    }
     // Encoding a value of strings and numbers cannot fail.
     if let line = try? JSON.line(event) { Self.line(line) }
   }
@@ -65,7 +70,10 @@ struct EventLine: Encodable, Sendable {
     if let version { parts.append("version \(version)") }
     if let revision { parts.append(String(revision.description.prefix(19)) + "…") }
     if let documents { parts.append(documents == 1 ? "(1 document)" : "(\(documents) documents)") }
-    if let source { parts.append((["published", "capabilities"].contains(event) ? "to " : "from ") + source) }
+    if let source {
+      let isTarget = ["published", "planned", "signed", "trust-published", "capabilities"].contains(event)
+      parts.append((isTarget ? "to " : "from ") + source)
+    }
     if let commit = origin?.commit { parts.append("commit \(commit.prefix(12))") }
     if let signers, !signers.isEmpty { parts.append("signed by " + signers.map(\.description).joined(separator: ", ")) }
     if let code { parts.append("\(code):") }

@@ -128,8 +128,8 @@ private struct StatusReport: Encodable {
     var trustThreshold: Int?
     var at: Date?
     var signers: [Signer]?
-    /// Signers of the adopted state whose keys were revoked since.
-    var revokedSigners: [Signer]
+    /// Signers of the adopted state that do not count any more, and why.
+    var revokedSigners: [RevokedSigner]
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -228,7 +228,7 @@ extension StoreStatus {
       for evidence in refused.evidence { line("", evidence) }
     }
     if !revokedSigners.isEmpty {
-      line("revoked", "the adopted state is signed by keys that are revoked since; publish one that others sign")
+      line("revoked", "the adopted state is signed by keys that do not count any more; publish one that others sign")
       for signer in revokedSigners { line("", signer.description) }
     }
     if let trust { line("trust", "update \(trust.version), since \(Timestamp.text(trust.at))") }

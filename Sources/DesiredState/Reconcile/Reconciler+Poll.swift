@@ -27,6 +27,7 @@ extension Reconciler {
       return state.isLookAskedFor
     }
     try await noteRevokedSigners()
+    let trust = await store.trust?.version
     if let end = configuration.schedule.restsUntil(configuration.now()) { return .resting(until: end) }
     let start = stopwatch.elapsed
     reportClock()
@@ -36,6 +37,8 @@ extension Reconciler {
       case .first: try await pollInOrder(isAskedFor)
       case .newest: try await pollForNewest(isAskedFor)
       }
+    // A trust update that came, and no state that others sign.
+    if await store.trust?.version != trust { try await noteRevokedSigners() }
     let end = stopwatch.elapsed
     metrics.polled(outcome, for: end - start)
     let confirmed = state.withLock { state in
@@ -158,7 +161,7 @@ extension Reconciler {
         origin = fetched.origin
         let newer = try await followTrust(of: fetched, from: source, verifier)
         let verifier = newer ?? verifier
-        let verified = try await ask(source) { try await source.verify(fetched, with: verifier) }
+        let verified = try await verify(fetched, from: source, by: verifier)
         if newer == nil, request.current != nil, let offered = await store.offered,
           verified.revision == offered.revision
         {

@@ -46,10 +46,8 @@ public struct Verifier: Sendable {
     self.requiresSuccessor = requiresSuccessor
     self.followsDrop = followsDrop
     isClockPlausible = now >= Self.earliestPlausibleTime
-    // One manifest signed with a wrong time must not rule for years: a clock that can be right is believed.
-    let horizon = isClockPlausible ? now.addingTimeInterval(Self.longestTimeJump) : nil
-    latestIssue = horizon
-    time = max(now, min(newestSigned ?? now, horizon ?? .distantFuture))
+    latestIssue = Self.latestIssue(at: now)
+    time = Self.time(now, newestSigned: newestSigned)
     self.limits = limits
   }
 
