@@ -5,7 +5,7 @@ SWIFT ?= swift
 LIBRARIES := libarchive-dev libcurl4-openssl-dev libssl-dev libgit2-dev zlib1g-dev
 DEMO_PACKAGES := $(LIBRARIES) openssh-client
 TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 iproute2 nginx-light openssl fcgiwrap \
-  openssh-server python3-dulwich chromium man-db
+  openssh-server python3-dulwich chromium man-db jq
 # What building a package needs besides, and trying it in a clean root.
 PACKAGE_PACKAGES := $(LIBRARIES) binutils dpkg-dev python3
 # Packages of their own build into one place, so that common dependencies are built once. Each names its tests: else those
@@ -13,7 +13,7 @@ PACKAGE_PACKAGES := $(LIBRARIES) binutils dpkg-dev python3
 NESTED := --scratch-path .build-nested
 
 .DEFAULT_GOAL := help
-.PHONY: help requirements build test demo serve examples reference-server articles lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package explained
+.PHONY: help requirements build test demo demo-fleet serve examples reference-server articles lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package explained
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,11 +41,19 @@ test: requirements ## install what is missing, build, and run every test
 	$(RUN) --no-parallel --filter '$(call of,EnduranceTests)'
 	for target in DesiredStateTestingTests ConformanceTests; do $(RUN) --filter "^$$target\." || exit; done
 	$(MAKE) examples reference-server articles
+	Fuzzing/run 5
 
 demo: ## a signed drop, followed end to end, as a story
 	@Scripts/install-packages $(DEMO_PACKAGES)
 	$(SWIFT) build --product desired-state
 	@Scripts/demo "$$($(SWIFT) build --show-bin-path)/desired-state"
+
+demo-fleet: ## ten devices, a repository, a manager and faults, as a story that ends at the fleet's page
+	@Scripts/install-packages $(DEMO_PACKAGES) git curl
+	$(SWIFT) build --product desired-state
+	$(SWIFT) build $(NESTED) --package-path ReferenceServer --product reference-server
+	@Scripts/demo-fleet "$$($(SWIFT) build --show-bin-path)/desired-state" \
+	  "$$($(SWIFT) build $(NESTED) --package-path ReferenceServer --show-bin-path)/reference-server" .build/fleet.html
 
 # The program as it is installed: optimized, and with Swift's own libraries in it. PROGRAM=FILE takes one that is built already.
 program:
@@ -100,7 +108,10 @@ examples: requirements ## build and test the packages in Examples, each as its u
 	$(SWIFT) test $(NESTED) --package-path Examples/VendorBackend --test-product desired-state-etcdPackageTests
 	$(SWIFT) test $(NESTED) --package-path Examples/EdgeAgent --test-product edge-agentPackageTests
 
+# The page is tried in a browser, and the guide with the agent; a test without them says that it is skipped.
 reference-server: requirements ## build and test the reference fleet manager
+	-@Scripts/install-packages chromium
+	$(SWIFT) build --product desired-state
 	$(SWIFT) test $(NESTED) --package-path ReferenceServer --test-product ReferenceServerPackageTests
 
 articles: requirements ## do literally what the articles say, in empty folders
@@ -115,7 +126,7 @@ torture: requirements ## fail or kill the agent at every system call that touche
 
 SECONDS ?= 60
 
-fuzz: requirements ## fuzz every reader of bytes from outside, a minute each (SECONDS)
+fuzz: requirements ## fuzz each reader of bytes from outside, for a minute (SECONDS)
 	@Fuzzing/run $(SECONDS)
 
 SEED ?= 1

@@ -116,10 +116,10 @@ package final class HTTPDocumentReader: DocumentReader {
 
   /// The bundle, if it is worth fetching for these documents.
   private func bundle(for missing: [DocumentReference]) -> Bundle? {
-    guard let manifest = try? StateManifest(parsing: manifest), let reference = manifest.bundle,
-      Bundle.isWorthwhile(reference, for: missing, of: manifest.documents.count)
+    guard let named = StateManifest.bundle(in: manifest),
+      Bundle.isWorthwhile(named.reference, for: missing, of: named.documentCount)
     else { return nil }
-    return (try? locations.bundle(reference)).map { Bundle(reference, at: $0) }
+    return (try? locations.bundle(named.reference)).map { Bundle(named.reference, at: $0) }
   }
 
   /// A document from the bundle; nil if it has to be fetched by itself.

@@ -59,20 +59,21 @@ private struct SourceDiff: AsyncParsableCommand {
   @Argument(help: "Where desired state is published.") var source: String
   @OptionGroup var trust: TrustOptions
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var limits: LimitOptions
   @OptionGroup var agent: AgentOptions
 
   var store: String?
   var from: UInt64?
   var json = false
 
-  enum CodingKeys: String, CodingKey { case source, trust, transport, agent }
+  enum CodingKeys: String, CodingKey { case source, trust, transport, limits, agent }
 
   func run() async throws {
     try await reporting {
       let before = try await documentsBefore()
       let fetch = SingleFetch(
         backend: try agent.backends(for: [source], over: transport)[0], output: Output(isJSON: json, isQuiet: true),
-        trust: trust, agent: agent)
+        trust: trust, agent: agent, limits: limits.limits)
       try await fetch.run { state in
         DiffCommand.show(StateDifference(from: before, to: state.manifest.documents), isJSON: json)
       }

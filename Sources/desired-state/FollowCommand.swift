@@ -43,21 +43,23 @@ struct FollowCommand: AsyncParsableCommand {
   @OptionGroup var trust: TrustOptions
   @OptionGroup var transport: TransportOptions
   @OptionGroup var receipts: ReceiptOptions
+  @OptionGroup var limits: LimitOptions
   @OptionGroup var agent: AgentOptions
-  @Flag(help: "Print one JSON object a line.") var json = false
+  @Flag(help: "Print one JSON object a line, each poll's. (default: a line for each change)") var json = false
 
   func validate() throws {
     guard (1...100).contains(keep) else { throw ValidationError("--keep must be 1 to 100.") }
   }
 
   func run() async throws {
-    let output = Output(isJSON: json)
+    let output = Output(isJSON: json, repetitions: once ? nil : Repetitions())
     let manager = ServiceNotifier()
     let tree = into.map(CurrentTree.init)
     let files = try await TrustFiles(trust)
     var settings = Reconciler.Configuration(
       policy: await files.current(), device: agent.deviceName, schedule: try await timing.schedule(),
-      timeout: agent.timeout.duration, logger: agent.logger())
+      timeout: agent.timeout.duration, limits: limits.limits,
+      logger: agent.logger())
     settings.currentPolicy = { await files.current() }
     settings.preference = timing.prefer
     settings.trial = hooks.reconcilerTrial
@@ -114,7 +116,11 @@ struct FollowCommand: AsyncParsableCommand {
       try result.get()
     } catch is CancellationError {
       // A loop that was asked to end has done so; a single look that was interrupted did not finish.
-      if once { throw ExitCode.failure }
+      if once {
+        Output.complain(
+          "interrupted; the state that was adopted before stands. What was fetched is kept for the next look.")
+        throw ExitCode.failure
+      }
     }
   }
 }

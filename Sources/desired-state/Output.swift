@@ -8,10 +8,15 @@ struct Output: Sendable {
   let isJSON: Bool
   /// Whether only trouble is told, because the result is something else than events.
   var isQuiet = false
+  /// For a loop that a person or a journal listens to: lines that say the same again are left out. Programs get all.
+  var repetitions: Repetitions?
 
   func write(_ event: EventLine) {
     if isQuiet, ["fetched", "verified"].contains(event.event) { return }
-    guard isJSON else { return Self.line(event.text) }
+    guard isJSON else {
+      if repetitions?.isRepeated(event) ?? false { return }
+      return Self.line(event.text)
+    }
     // Encoding a value of strings and numbers cannot fail.
     if let line = try? JSON.line(event) { Self.line(line) }
   }
@@ -66,7 +71,8 @@ struct EventLine: Encodable, Sendable {
     if let revision { parts.append(String(revision.description.prefix(19)) + "…") }
     if let documents { parts.append(documents == 1 ? "(1 document)" : "(\(documents) documents)") }
     if let source {
-      parts.append((["published", "planned", "signed", "capabilities"].contains(event) ? "to " : "from ") + source)
+      let isSent = ["published", "planned", "signed", "trust-published", "capabilities"].contains(event)
+      parts.append((isSent ? "to " : "from ") + source)
     }
     if let commit = origin?.commit { parts.append("commit \(commit.prefix(12))") }
     if let signers, !signers.isEmpty { parts.append("signed by " + signers.map(\.description).joined(separator: ", ")) }
@@ -108,6 +114,9 @@ extension EventLine {
     case .held(let hold):
       self.event = "held"
       (code, reason) = (hold.code, "\(hold)")
+    case .credentialsExpiring(let end):
+      self.event = event.name
+      (code, reason) = (event.code, "the client certificate is valid until \(Timestamp.text(end)); renew it before")
     case .superseded: self.event = "superseded"
     case .proven: self.event = "proven"
     case .rolledBack(let left):

@@ -11,14 +11,17 @@ struct SingleFetch {
   let output: Output
   let trust: TrustOptions
   let agent: AgentOptions
+  let limits: Limits
 
   /// Fetches and verifies, hands the state on, and turns what goes wrong into an event and an exit status.
   func run(then use: (VerifiedState) async throws -> Void) async throws {
-    let verifier = Verifier(policy: try await trust.policy(), device: agent.deviceName, now: Date())
+    let verifier = Verifier(
+      policy: try await trust.policy(), device: agent.deviceName, now: Date(), limits: limits)
     var revision: Revision?
     var origin: Origin?
     do {
-      let result = try await backend.fetch(FetchRequest(timeout: agent.timeout.duration, verifier: verifier))
+      let result = try await backend.fetch(
+        FetchRequest(limits: limits, timeout: agent.timeout.duration, verifier: verifier))
       switch result.outcome {
       case .absent(let absence):
         output.write(.absent(absence, source: backend.source))
@@ -53,16 +56,26 @@ struct VerifyCommand: AsyncParsableCommand {
 
   @Argument(help: "A drop directory or a .tar.gz of one.") var path: String
   @OptionGroup var trust: TrustOptions
+  @OptionGroup var limits: LimitOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
   func run() async throws {
+    try await interruptible("nothing was changed, and nothing is known of the documents that were not read") {
+      try await check()
+    }
+  }
+
+  private func check() async throws {
     try await reporting {
       let fetch = SingleFetch(
-        backend: FileBackend(path: try file()), output: Output(isJSON: json), trust: trust, agent: agent)
+        backend: FileBackend(path: try file()), output: Output(isJSON: json), trust: trust, agent: agent,
+        limits: limits.limits)
       try await fetch.run { state in
+        let progress = Progress("checking", of: state.manifest.totalSize)
+        defer { progress.end() }
         for document in state.readingOrder(of: state.manifest.documents) {
-          for try await _ in try await state.open(document) {}
+          for try await chunk in try await state.open(document) { progress.add(chunk.count) }
         }
       }
     }
@@ -90,25 +103,35 @@ struct FetchCommand: AsyncParsableCommand {
   @Option(help: "Write each document to a file in this directory, named by its id.") var output: String?
   @OptionGroup var trust: TrustOptions
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var limits: LimitOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object a line.") var json = false
 
   func run() async throws {
+    let whatStands = output.map { "each document below \($0) is whole; the others are not there" } ?? "nothing was kept"
+    try await interruptible(whatStands) { try await fetch() }
+  }
+
+  private func fetch() async throws {
     try await reporting {
       let fetch = SingleFetch(
         backend: try agent.backends(for: [source], over: transport)[0], output: Output(isJSON: json), trust: trust,
-        agent: agent)
+        agent: agent, limits: limits.limits)
       try await fetch.run { state in
         guard let output else { return }
+        let progress = Progress("fetching", of: state.manifest.totalSize)
+        defer { progress.end() }
         for document in state.readingOrder(of: state.manifest.documents) {
-          try await write(document, of: state, below: output)
+          try await write(document, of: state, below: output, progress)
         }
       }
     }
   }
 
   /// Writes one document under another name and renames it when its digest has proved right.
-  private func write(_ document: DocumentReference, of state: VerifiedState, below directory: String) async throws {
+  private func write(
+    _ document: DocumentReference, of state: VerifiedState, below directory: String, _ progress: Progress
+  ) async throws {
     let path = Files.join(directory, document.id)
     let temporary = Files.temporaryName(for: path)
     let worker = Worker("desired-state.fetch")
@@ -119,11 +142,24 @@ struct FetchCommand: AsyncParsableCommand {
       }
       for try await chunk in try await state.open(document) {
         try await worker.run { try OpenFile(temporary, O_WRONLY | O_APPEND).write(chunk) }
+        progress.add(chunk.count)
       }
       try await worker.run { try Files.rename(temporary, to: path) }
     } catch {
       try? await worker.run { try Files.remove(temporary) }
       throw error
     }
+  }
+}
+
+extension StateManifest {
+  /// The length of all documents, as the publisher gives it; 0 if one is not given.
+  fileprivate var totalSize: UInt64 {
+    var total: UInt64 = 0
+    for document in documents {
+      guard let size = document.advisorySize else { return 0 }
+      total = total.addingReportingOverflow(size).partialValue
+    }
+    return total
   }
 }

@@ -154,4 +154,22 @@ struct LoopTests {
       #expect(line.contains("sha256-\(manifest)\"") || line.contains("sha256-\(manifest)/\""), "\(line)")
     }
   }
+
+  @Test("Without --json a loop tells what changes, and not each poll", .timeLimit(.minutes(5)))
+  func terse() async throws {
+    let key = try await site.makeKey(trustedAs: "ops")
+    try await site.publishByHand(keys: [key])
+    #expect(try await site.follow().status == 0)
+    for (state, isThere) in [("unchanged", true), ("absent", false)] {
+      if !isThere { try site.remove(site.drop + "/manifest.json") }
+      let follow = [
+        "follow", site.drop, "--store", site.store, "--into", site.into, "--trust", site.trust, "--device", "press-42",
+        "--interval", "100ms", "--start-spread", "10ms",
+      ]
+      let every = try await Tool.run("timeout", ["--signal=TERM", "4", Tool.desiredState] + follow + ["--json"])
+      let changes = try await Tool.run("timeout", ["--signal=TERM", "4", Tool.desiredState] + follow)
+      #expect(every.names.count { $0 == state } > 1, "\(every)")
+      #expect(changes.output.split(separator: "\n").count { $0.hasPrefix(state) } == 1, "\(changes)")
+    }
+  }
 }

@@ -17,10 +17,12 @@ public struct Receipt: Sendable {
   /// Where the signature belongs, relative to the root of the drop.
   public var signaturePath: String { path + Self.signatureEnding }
 
-  package static let signatureEnding = ".sig"
+  /// What the name of a receipt's signature ends in, behind the receipt's own name.
+  public static let signatureEnding = ".sig"
 
-  /// A path below the root of the drop, as one below the folder that all receipts are in.
-  package static func inFolder(_ path: String) -> String {
+  /// A path below the root of the drop, as one below the folder that all receipts are in: for a source whose receipts have
+  /// a folder of their own.
+  public static func inFolder(_ path: String) -> String {
     String(path.dropFirst(DropLayout.acknowledgements.utf8.count + 1))
   }
 

@@ -19,27 +19,43 @@ public enum DocumentID {
         throw VerificationError(.unsafeDocumentID, "document id \(shown(id)) cannot be a file name: \(fault)")
       }
     }
-    // In the order of their parts, twins are neighbours, and a directory is followed at once by its contents.
-    let keys = ids.map(sortKey)
-    let order = ids.indices.sorted { keys[$0] < keys[$1] }
-    for (one, other) in zip(order, order.dropFirst()) {
-      if keys[one] == keys[other] { throw twins(ids[one], ids[other]) }
-      if keys[other].hasPrefix(keys[one] + "\0") {
+    // Hashes of paths, not the paths: ids cost eight bytes each here, however long and deep they are. Hashes are seeded by
+    // chance, so that no list can be made in which two paths share one; if two should, a closer look finds nothing.
+    var hashes = Set<Int>(minimumCapacity: ids.count)
+    for (index, id) in ids.enumerated() where !hashes.insert(hash(ofPath: folded(id))).inserted {
+      let key = folded(id)
+      if let twin = ids[..<index].first(where: { folded($0) == key }) { throw twins(twin, id) }
+    }
+    for id in ids {
+      let key = folded(id)
+      var found: Substring?
+      _ = hash(ofPath: key) { directory, hash in if hashes.contains(hash) { found = directory } }
+      if let found, let directory = ids.first(where: { folded($0)[...] == found }) {
         throw VerificationError(
-          .unsafeDocumentID, "document id \(shown(ids[one])) is also the directory of another document")
+          .unsafeDocumentID, "document id \(shown(directory)) is also the directory of another document")
       }
     }
   }
 
-  /// An id without its case, with NUL in the place of slashes.
-  ///
-  /// Swift compares strings by canonical equivalence (Unicode normalisation), which is right here, and in
-  /// the order of their characters, of which NUL is the first; no mark can combine with it, as with a slash.
-  private static func sortKey(_ id: String) -> String {
+  /// An id without its case. Swift compares and hashes strings by canonical equivalence (Unicode normalisation), which is
+  /// right here.
+  private static func folded(_ id: String) -> String {
     // Nearly all ids are like this one, and need no copy.
-    if id.utf8.allSatisfy({ $0 < 0x80 && $0 != UInt8(ascii: "/") && !(0x41...0x5a).contains($0) }) { return id }
-    let bytes = id.lowercased().utf8.map { $0 == UInt8(ascii: "/") ? 0 : $0 }
-    return String(decoding: bytes, as: UTF8.self)
+    id.utf8.allSatisfy { $0 < 0x80 && !(0x41...0x5a).contains($0) } ? id : id.lowercased()
+  }
+
+  /// A hash of a path, part by part, so that on the way each directory's hash is known too. A slash is looked for as a
+  /// byte: to Swift, a slash before a combining mark is another character.
+  private static func hash(ofPath path: String, directory: (Substring, Int) -> Void = { _, _ in }) -> Int {
+    var hasher = Hasher()
+    var start = path.startIndex
+    while let slash = path.utf8[start...].firstIndex(of: UInt8(ascii: "/")) {
+      path[start..<slash].hash(into: &hasher)
+      directory(path[..<slash], hasher.finalize())
+      start = path.utf8.index(after: slash)
+    }
+    path[start...].hash(into: &hasher)
+    return hasher.finalize()
   }
 
   private static func twins(_ one: String, _ other: String) -> VerificationError {

@@ -29,6 +29,8 @@ extension StateManifest {
           if try !reader.isNull() { bundle = try Self.bundle(from: &reader, &refusal) }
         case "deployments":
           isComplete = true
+          // At once and for all there can be: growing would need the room twice, and pages that stay unused cost nothing.
+          documents.reserveCapacity(min(maximumDocumentCount, bytes.count / Self.shortestEntry))
           try reader.array { reader, index throws(JSONReader.Failure) in
             guard index < maximumDocumentCount else {
               refusal = VerificationError(
@@ -49,6 +51,33 @@ extension StateManifest {
       throw refusal ?? VerificationError(.manifestMalformed, "the manifest cannot be read: \(error)")
     }
   }
+
+  /// The bundle that a manifest names and how many documents there are, without reading these; nil if it names none, or
+  /// cannot be read.
+  public static func bundle(in bytes: [UInt8]) -> (reference: BundleReference, documentCount: Int)? {
+    var (reference, count): (BundleReference?, Int) = (nil, 0)
+    var refusal: VerificationError?
+    do throws(JSONReader.Failure) {
+      var reader = try JSONReader(bytes)
+      try reader.object { reader, key throws(JSONReader.Failure) in
+        switch key {
+        case "bundle": reference = try reader.isNull() ? nil : bundle(from: &reader, &refusal)
+        case "deployments":
+          try reader.array { reader, _ throws(JSONReader.Failure) in
+            count += 1
+            try reader.skip()
+          }
+        default: try reader.skip()
+        }
+      }
+    } catch {
+      return nil
+    }
+    return reference.map { ($0, count) }
+  }
+
+  /// Bytes of an entry with an id of one letter: `{"deploymentId":"a","digest":"sha256:…"}`.
+  private static let shortestEntry = 105
 
   private mutating func readExtensions(from reader: inout JSONReader) throws(JSONReader.Failure) {
     try reader.object { reader, key throws(JSONReader.Failure) in
