@@ -5,7 +5,7 @@ SWIFT ?= swift
 LIBRARIES := libarchive-dev libcurl4-openssl-dev libssl-dev libgit2-dev zlib1g-dev
 DEMO_PACKAGES := $(LIBRARIES) openssh-client
 TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 iproute2 nginx-light openssl fcgiwrap \
-  openssh-server python3-dulwich chromium man-db jq
+  openssh-server python3-dulwich rsync curl man-db jq
 # What building a package needs besides, and trying it in a clean root.
 PACKAGE_PACKAGES := $(LIBRARIES) binutils dpkg-dev python3
 # Packages of their own build into one place, so that common dependencies are built once. Each names its tests: else those
@@ -13,13 +13,17 @@ PACKAGE_PACKAGES := $(LIBRARIES) binutils dpkg-dev python3
 NESTED := --scratch-path .build-nested
 
 .DEFAULT_GOAL := help
-.PHONY: help requirements build test demo demo-fleet serve examples reference-server articles lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package explained
+.PHONY: beside browser help requirements build test demo demo-fleet serve examples reference-server scenarios compare compare-smoke comparison-report articles lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package explained
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 requirements: ## install the Debian packages that building and testing need
 	@Scripts/install-packages $(TEST_PACKAGES)
+
+# Pages are looked at in a browser; where there is none, those tests say that they are skipped.
+browser:
+	-@Scripts/install-packages chromium
 
 build: requirements ## build everything, with debug information
 	$(SWIFT) build --build-tests
@@ -34,13 +38,13 @@ space := $(subst ,, )
 # The tests of some targets, as a regular expression over their names.
 of = ^($(subst $(space),|,$(1)))\.
 
-test: requirements ## install what is missing, build, and run every test
+test: requirements browser ## install what is missing, build, and run every test
 	$(SWIFT) build --build-tests
 	$(RUN) --skip '$(call of,$(ALONE) $(SERVED))'
 	for target in $(SERVED); do $(FEW) --filter "^$$target\." || exit; done
 	$(RUN) --no-parallel --filter '$(call of,EnduranceTests)'
 	for target in DesiredStateTestingTests ConformanceTests; do $(RUN) --filter "^$$target\." || exit; done
-	$(MAKE) examples reference-server articles
+	$(MAKE) examples reference-server articles scenarios compare-smoke
 	Fuzzing/run 5
 
 demo: ## a signed drop, followed end to end, as a story
@@ -104,15 +108,47 @@ format: ## format all sources in place
 	$(SWIFT) format --in-place --recursive Sources Tests Benchmarks/Sources Fuzzing/Sources ReferenceServer
 
 examples: requirements ## build and test the packages in Examples, each as its users would have it
-	@Scripts/install-packages etcd-server
+	@Scripts/install-packages etcd-server python3-grpcio python3-protobuf
 	$(SWIFT) test $(NESTED) --package-path Examples/VendorBackend --test-product desired-state-etcdPackageTests
+	$(SWIFT) test $(NESTED) --package-path Examples/GRPCBackend --test-product desired-state-grpcPackageTests
 	$(SWIFT) test $(NESTED) --package-path Examples/EdgeAgent --test-product edge-agentPackageTests
 
-# The page is tried in a browser, and the guide with the agent; a test without them says that it is skipped.
-reference-server: requirements ## build and test the reference fleet manager
-	-@Scripts/install-packages chromium
+# The guide is tried with the agent; a test without it says that it is skipped.
+reference-server: requirements browser ## build and test the reference fleet manager
 	$(SWIFT) build --product desired-state
 	$(SWIFT) test $(NESTED) --package-path ReferenceServer --test-product ReferenceServerPackageTests
+
+# Programs beside this package's that scenarios and comparison run; they are built by now, where these run in 'make test'.
+UNOPTIMIZED = $$($(SWIFT) build --show-bin-path)/desired-state
+BESIDE = $$($(SWIFT) build $(NESTED) --package-path ReferenceServer --show-bin-path)
+
+beside: requirements
+	$(SWIFT) build --product desired-state
+	$(SWIFT) build $(NESTED) --package-path ReferenceServer --product reference-server
+	for product in grpc-agent grpc-server; do \
+	  $(SWIFT) build $(NESTED) --package-path Examples/GRPCBackend --product $$product || exit; done
+
+scenarios: beside ## stand up, break and prove the seven deployment scenarios
+	Scenarios/run "$(UNOPTIMIZED)" "$(BESIDE)/reference-server"
+
+# A reduced comparison, whose results must hold; and the report must be what the published results say.
+compare-smoke: beside
+	Comparison/compare.py --reduced --check --only drop-https,drop-git,margo,grpc,curl,git --parts costs,attacked,inspected \
+	  --program "$(UNOPTIMIZED)" --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)"
+	Comparison/report.py --check
+
+compare: beside ## compare with git, curl, rsync and OSTree over links; an hour
+	@Scripts/install-packages ostree nghttp2-client
+	$(SWIFT) build $(NESTED) --package-path Comparison/Fleet
+	$(SWIFT) build -c release --static-swift-stdlib --product desired-state
+	Comparison/compare.py --program "$$($(SWIFT) build -c release --static-swift-stdlib --show-bin-path)/desired-state" \
+	  --build release --fleet-poll "$$($(SWIFT) build $(NESTED) --package-path Comparison/Fleet --show-bin-path)/fleet-poll" \
+	  --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)" \
+	  --output Documentation/Comparison/results.json
+	$(MAKE) comparison-report
+
+comparison-report: ## write Documentation/Comparison.md and its charts from the results
+	Comparison/report.py
 
 articles: requirements ## do literally what the articles say, in empty folders
 	Scripts/check-articles

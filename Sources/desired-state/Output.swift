@@ -71,8 +71,8 @@ struct EventLine: Encodable, Sendable {
     if let revision { parts.append(String(revision.description.prefix(19)) + "…") }
     if let documents { parts.append(documents == 1 ? "(1 document)" : "(\(documents) documents)") }
     if let source {
-      let isSent = ["published", "planned", "signed", "trust-published", "capabilities"].contains(event)
-      parts.append((isSent ? "to " : "from ") + source)
+      let isTarget = ["published", "planned", "signed", "trust-published", "capabilities"].contains(event)
+      parts.append((isTarget ? "to " : "from ") + source)
     }
     if let commit = origin?.commit { parts.append("commit \(commit.prefix(12))") }
     if let signers, !signers.isEmpty { parts.append("signed by " + signers.map(\.description).joined(separator: ", ")) }

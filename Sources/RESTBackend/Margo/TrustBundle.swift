@@ -114,8 +114,17 @@ final class TrustBundle: Sendable {
 
   private func look(timeout: Duration) async throws -> Bool {
     if !state.withLock(\.isRead) {
-      let record = try await worker.run { [file] in try Files.read(file, limit: Self.sizeLimit) }
-        .flatMap { try? JSON.decode(Record.self, from: $0) }
+      let record: Record?
+      do {
+        record = try await worker.run { [file] in
+          guard try Files.status(of: file) != nil, let bytes = try Files.read(file, limit: Self.sizeLimit) else {
+            return nil
+          }
+          return try? JSON.decode(Record.self, from: bytes)
+        }
+      } catch {
+        throw BackendError(.protocolViolation, "the trust bundle of this device cannot be read: \(error)")
+      }
       // That of another trust domain is another device's past.
       state.withLock { ($0.isRead, $0.record) = (true, record?.trustDomain == trustDomain ? record : nil) }
     }
@@ -150,7 +159,10 @@ final class TrustBundle: Sendable {
         state.failures += 1
         state.notBefore = .now + Self.backoff.wait(afterFailures: state.failures, random: .random(in: 0...1))
       }
-      guard known != nil else { throw error }
+      guard known != nil else {
+        throw error as? BackendError
+          ?? BackendError(.protocolViolation, "the trust bundle cannot be kept on this device: \(error)")
+      }
       logger.warning("the trust bundle stays as it is: \((error as? BackendError)?.message ?? "\(error)")")
       return false
     }

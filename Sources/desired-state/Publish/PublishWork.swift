@@ -45,7 +45,8 @@ struct PublishWork: Sendable {
     _ target: DeviceList.Target, in root: String, _ shared: SharedDocuments, _ readingDocuments: Bool
   ) async throws -> Result {
     let folder = command.devices == nil ? "" : Receipt.fileName(for: target.device ?? "")
-    let writer = DropWriter(path: folder.isEmpty ? root : Files.join(root, folder), limits: command.limits.limits)
+    let writer = DropWriter(
+      path: folder.isEmpty ? root : Files.join(root, folder), limits: command.limits.limits)
     let now = Date()
     var options = PublicationOptions(
       version: command.version, device: target.device, issued: now,

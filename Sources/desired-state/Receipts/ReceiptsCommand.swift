@@ -60,11 +60,10 @@ struct ReceiptsCommand: AsyncParsableCommand {
           let page = FleetPage(source: source, devices: devices, now: now).html
           try await Worker("desired-state.page").run { try Files.replace(html, with: Array(page.utf8)) }
           Output.line(printable("\(devices.count) device\(devices.count == 1 ? "" : "s"), in \(html)"))
+        } else {
+          for device in devices { Output.line(json ? try JSON.line(ReceiptsLine(device, now)) : device.text(at: now)) }
+          if devices.isEmpty, !json { Output.line("no receipts are there") }
         }
-        for device in devices where html == nil {
-          Output.line(json ? try JSON.line(ReceiptsLine(device, now)) : device.text(at: now))
-        }
-        if devices.isEmpty, !json, html == nil { Output.line("no receipts are there") }
         if devices.contains(where: { $0.isDoubtful(trust) }) { throw ExitCode.rejected }
         if devices.contains(where: { $0.proof == .missing }) { throw ExitCode.absent }
       } catch let error as BackendError {

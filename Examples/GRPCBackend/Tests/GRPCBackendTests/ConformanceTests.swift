@@ -1,0 +1,9 @@
+import DesiredStateTesting
+import Testing
+
+@Suite("The laws, tried on gRPC", .timeLimit(.minutes(3)))
+struct ConformanceTests {
+  @Test("The backend keeps", arguments: Law.allCases) func keeps(law: Law) async throws {
+    try await Conformance("GRPCBackend") { try await FleetFixture() }.check(law)
+  }
+}
