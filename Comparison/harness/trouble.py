@@ -122,4 +122,5 @@ class Trouble:
 
 
 def code(figures):
-    return next((event["code"] for event in figures["events"] if "code" in event), None)
+    return next((event["code"] for event in figures["events"]
+                 if event["event"] in ("rejected", "unavailable", "absent") and "code" in event), None)
