@@ -161,7 +161,6 @@ class Site:
         self.write(0)
         self.publish("stranger")
         self.changes[0] = 0
-        self.write(0)
 
     def add(self):
         number = max(self.changes) + 1
