@@ -16,6 +16,7 @@ let package = Package(
     .package(name: "DesiredState", path: ".."),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-asn1.git", from: "1.1.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
     // Without swift-configuration and the whole of Foundation: nothing here needs them, and they take long to build.
@@ -43,6 +44,7 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "SwiftASN1", package: "swift-asn1"),
       ],
       swiftSettings: settings),
     .executableTarget(
@@ -65,9 +67,11 @@ let package = Package(
         .product(name: "HTTPMessageSignatures", package: "DesiredState"),
         .product(name: "HTTPTransport", package: "DesiredState"),
         .product(name: "MargoDocuments", package: "DesiredState"),
+        .product(name: "MargoDeployments", package: "DesiredState"),
         .product(name: "RESTBackend", package: "DesiredState"),
         .product(name: "Yams", package: "Yams"),
       ],
+      exclude: ["Fixtures"],
       swiftSettings: settings),
   ]
 )

@@ -156,7 +156,46 @@ static inline int ccurl_tls_peer_uris(SSL *session, ccurl_on_uri each, void *con
   return ccurl_certificate_uris(SSL_get1_peer_certificate(session), each, context);
 }
 
-// The same for the first certificate of a PEM file.
+// What a certificate may be used for, and by which algorithms it was made. Numbers are OpenSSL's NIDs.
+struct ccurl_certificate {
+  int is_authority;
+  // keyCertSign or cRLSign: RFC 5280 section 4.2.1.3.
+  int signs_others;
+  int key_type;
+  int key_bits;
+  int curve;
+  int signature_type;
+  int signature_digest;
+  // The length of the signature; with RSA that of the issuer's modulus.
+  int signature_bits;
+};
+
+static inline int ccurl_tls_peer_certificate(SSL *session, struct ccurl_certificate *found) {
+  X509 *certificate = SSL_get1_peer_certificate(session);
+  if (certificate == NULL) return 0;
+  memset(found, 0, sizeof *found);
+  // X509_get_extension_flags(3): reads the extensions first; X509_get_key_usage(3): all bits set without the extension.
+  uint32_t flags = X509_get_extension_flags(certificate);
+  found->is_authority = (flags & EXFLAG_CA) != 0;
+  found->signs_others =
+    (flags & EXFLAG_KUSAGE) != 0 && (X509_get_key_usage(certificate) & (KU_KEY_CERT_SIGN | KU_CRL_SIGN)) != 0;
+  EVP_PKEY *key = X509_get0_pubkey(certificate);
+  char group[64] = "";
+  if (key != NULL) {
+    found->key_type = EVP_PKEY_get_base_id(key);
+    found->key_bits = EVP_PKEY_get_bits(key);
+    if (EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1) found->curve = OBJ_txt2nid(group);
+  }
+  X509_get_signature_info(certificate, &found->signature_digest, &found->signature_type, NULL, NULL);
+  const ASN1_BIT_STRING *signature = NULL;
+  X509_get0_signature(&signature, NULL, certificate);
+  if (signature != NULL) found->signature_bits = ASN1_STRING_length(signature) * 8;
+  X509_free(certificate);
+  ERR_clear_error();
+  return 1;
+}
+
+// The URIs of the first certificate of a PEM file.
 static inline int ccurl_pem_uris(const char *path, ccurl_on_uri each, void *context) {
   BIO *file = BIO_new_file(path, "r");
   if (file == NULL) return 0;
@@ -190,11 +229,11 @@ static inline int ccurl_pem_certificates(const void *bytes, size_t count) {
   return found;
 }
 
-// Whether a certificate and a private key, both in PEM form, belong together; and when the certificate expires, in
-// seconds since 1970.
+// Whether a certificate and a private key, both in PEM form, belong together; and from when and until when the certificate
+// is valid, in seconds since 1970.
 static inline int ccurl_pem_pair(
     const void *certificate_bytes, size_t certificate_count, const void *key_bytes, size_t key_count,
-    const char *passphrase, long long *expiry) {
+    const char *passphrase, long long *begin, long long *expiry) {
   BIO *text = BIO_new_mem_buf(certificate_bytes, (int)certificate_count);
   X509 *certificate = PEM_read_bio_X509_AUX(text, NULL, NULL, NULL);
   BIO_free(text);
@@ -204,6 +243,7 @@ static inline int ccurl_pem_pair(
   int fits = certificate != NULL && key != NULL && X509_check_private_key(certificate, key) == 1
     && ccurl_pem_certificates(certificate_bytes, certificate_count) > 0;
   struct tm time;
+  if (fits && ASN1_TIME_to_tm(X509_get0_notBefore(certificate), &time) == 1) *begin = timegm(&time);
   if (fits && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) == 1) *expiry = timegm(&time);
   EVP_PKEY_free(key);
   X509_free(certificate);

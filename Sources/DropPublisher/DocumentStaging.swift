@@ -12,9 +12,13 @@ struct DocumentStaging: ~Copyable {
   private var done: Set<Digest> = []
   private var total: UInt64 = 0
 
-  init(folder: String, limits: Limits) {
+  /// Documents that other drops of this run have, which may be the same file as well.
+  private let shared: SharedDocuments?
+
+  init(folder: String, limits: Limits, shared: SharedDocuments? = nil) {
     self.folder = folder
     self.limits = limits
+    self.shared = shared
   }
 
   /// Copies a file, unless the drop has its content already.
@@ -39,10 +43,13 @@ struct DocumentStaging: ~Copyable {
     if !isThere {
       let temporary = Files.temporaryName(for: Files.join(folder, String(staged.count)))
       staged.append((temporary, ""))  // noted first, so that it is removed whatever happens
-      (digest, size) = try copy(document, small, to: temporary)
+      if shared?.link(digest, size, to: temporary) != true {
+        (digest, size) = try copy(document, small, to: temporary)
+      }
       staged[staged.count - 1].name = Files.join(folder, digest.fileName)
     }
     done.insert(digest)
+    shared?.note(digest, size, at: Files.join(folder, digest.fileName))
     total = total.addingReportingOverflow(size).partialValue
     try Self.checkTotal(total, limits)
     return DocumentReference(id: document.id, digest: digest, advisorySize: size, url: DropLayout.document(digest))

@@ -50,7 +50,7 @@ public struct DropWriter: Sendable {
       : try await publishDirectory(documents, options, signer)
   }
 
-  private func check(_ documents: [DocumentFile], _ options: PublicationOptions) throws {
+  func check(_ documents: [DocumentFile], _ options: PublicationOptions) throws {
     guard documents.count <= limits.documentCount else {
       throw VerificationError(
         .limitExceeded, "\(documents.count) documents are more than the limit of \(limits.documentCount)")
@@ -72,13 +72,9 @@ public struct DropWriter: Sendable {
     try await worker.run {
       // Held to the last; and given up here, because a closure that was run may be let go at any time.
       defer { prepared.lock.release() }
-      if let signatures { try writeSignatures(signatures, of: prepared.revision) }
-      try writeManifest(prepared.bytes)
-      if options.prune { try DropPruning.prune(path, keeping: prepared.manifest, revision: prepared.revision) }
+      try place(prepared, signatures, options)
     }
-    return Publication(
-      revision: prepared.revision, manifest: prepared.manifest, isSigned: signatures != nil,
-      warnings: prepared.warnings)
+    return prepared.publication(isSigned: signatures != nil)
   }
 
   private func prepareDirectory(_ documents: [DocumentFile], _ options: PublicationOptions) throws -> Prepared {
@@ -86,27 +82,42 @@ public struct DropWriter: Sendable {
     try Files.createDirectories(Files.join(path, DropLayout.documents))
     let lock = try lock(path)
     try DropPruning.removeTemporaries(of: path)
-    let (version, before) = try nextVersion(options) {
-      do throws(FileError) {
-        return try Files.read(try OpenDirectory(path).file(at: DropLayout.manifest), limit: limits.manifestSize)
-      } catch {
-        guard error.code == ENOENT else { throw error }
-        return .some(nil)
-      }
-    }
-    var staging = DocumentStaging(folder: Files.join(path, DropLayout.documents), limits: limits)
+    let (version, before) = try nextVersion(options) { try publishedManifest() }
+    var staging = DocumentStaging(
+      folder: Files.join(path, DropLayout.documents), limits: limits, shared: options.sharedDocuments)
     defer { staging.discard() }
     let references = try documents.map { try staging.stage($0) }
     try staging.publish()
     let manifest = StateManifest(
       version: version, bundle: options.bundle ? try writeBundle(of: references) : nil, documents: references,
-      device: options.device, issued: options.issued, expires: options.expires, trust: try TrustFolder(path).newest())
+      device: options.device, issued: options.issued, expires: options.expires, trust: try TrustFolder(path).newest(),
+      message: options.message)
     return try Prepared(manifest, after: before, lock, limits)
+  }
+
+  /// The signatures first, then the manifest; also among those that one can go back to.
+  func place(_ prepared: Prepared, _ signatures: [UInt8]?, _ options: PublicationOptions) throws {
+    if let signatures { try writeSignatures(signatures, of: prepared.revision) }
+    let history = DropHistory(path)
+    try history.record(prepared.bytes, version: prepared.manifest.version ?? 0)
+    try writeManifest(prepared.bytes)
+    try history.prune(keeping: options.prune ? 1 : DropHistory.kept)
+    if options.prune { try DropPruning.prune(path, keeping: prepared.manifest, revision: prepared.revision) }
+  }
+
+  /// The manifest in place; `.some(nil)` if there is none, nil if it is too long.
+  func publishedManifest() throws(FileError) -> [UInt8]?? {
+    do throws(FileError) {
+      return try Files.read(try OpenDirectory(path).file(at: DropLayout.manifest), limit: limits.manifestSize)
+    } catch {
+      guard error.code == ENOENT else { throw error }
+      return .some(nil)
+    }
   }
 
   /// Puts the manifest in place, with another time than the one before. Servers tell versions apart by time and size, in
   /// seconds, and two manifests often have one size.
-  private func writeManifest(_ bytes: [UInt8]) throws {
+  func writeManifest(_ bytes: [UInt8]) throws {
     let file = Files.join(path, DropLayout.manifest)
     let before = FileStatus(at: file)?.modified.tv_sec
     try Files.replace(file, with: bytes)
@@ -115,7 +126,7 @@ public struct DropWriter: Sendable {
     guard utimensat(AT_FDCWD, file, [time, time], 0) == 0 else { throw FileError("set the time of", file) }
   }
 
-  private func writeSignatures(_ signatures: [UInt8], of revision: Revision) throws {
+  func writeSignatures(_ signatures: [UInt8], of revision: Revision) throws {
     try Files.createDirectories(Files.join(path, DropLayout.signatures))
     try Files.replace(Files.join(path, DropLayout.signatures(of: revision)), with: signatures)
     try Files.synchronizeDirectory(path)
@@ -159,9 +170,7 @@ public struct DropWriter: Sendable {
     let prepared = try await worker.run { try prepareFile(documents, options) }
     let signatures = try await sign(prepared, signer)
     try await worker.run { try writeFile(prepared, signatures, documents, trust: options.trustUpdates) }
-    return Publication(
-      revision: prepared.revision, manifest: prepared.manifest, isSigned: signatures != nil,
-      warnings: prepared.warnings)
+    return prepared.publication(isSigned: signatures != nil)
   }
 
   private func prepareFile(_ documents: [DocumentFile], _ options: PublicationOptions) throws -> Prepared {
@@ -171,18 +180,23 @@ public struct DropWriter: Sendable {
     let lock = try lock(folder)
     try DropPruning.removeTemporaries(in: folder, of: path)
     let (version, before) = try nextVersion(options) { try BundleManifest.read(path, limits: limits) }
+    let manifest = StateManifest(
+      version: version, documents: try references(to: documents), device: options.device, issued: options.issued,
+      expires: options.expires, trust: try options.trustUpdates.flatMap { try TrustFolder($0).newest() },
+      message: options.message)
+    return try Prepared(manifest, after: before, lock, limits)
+  }
+
+  /// The references that a manifest would have, from the files as they are now.
+  func references(to documents: [DocumentFile]) throws -> [DocumentReference] {
     var total: UInt64 = 0
-    let references = try documents.map { document in
+    return try documents.map { document in
       let file = try DocumentStaging.open(document, limits)
       var hasher = Digest.Hasher()
       let size = try DocumentStaging.read(file, limits, total: &total) { hasher.update($0) }
       let digest = hasher.finalize()
       return DocumentReference(id: document.id, digest: digest, advisorySize: size, url: DropLayout.document(digest))
     }
-    let manifest = StateManifest(
-      version: version, documents: references, device: options.device, issued: options.issued,
-      expires: options.expires, trust: try options.trustUpdates.flatMap { try TrustFolder($0).newest() })
-    return try Prepared(manifest, after: before, lock, limits)
   }
 
   /// The manifest first, then its signatures, then the documents in the manifest's order: a reader that knows the
@@ -216,12 +230,12 @@ public struct DropWriter: Sendable {
   // MARK: - Both
 
   /// A manifest that is ready to be signed, and the lock under which it was made.
-  private struct Prepared: Sendable {
+  struct Prepared: Sendable {
     let manifest: StateManifest
     let bytes: [UInt8]
     let revision: Revision
     let lock: FileLock
-    let warnings: [String]
+    private let warnings: [String]
 
     init(
       _ manifest: StateManifest, after before: StateManifest?, _ lock: FileLock, _ limits: Limits
@@ -236,9 +250,13 @@ public struct DropWriter: Sendable {
           .limitExceeded, "the manifest would have \(bytes.count) bytes, the limit is \(limits.manifestSize)")
       }
     }
+
+    func publication(isSigned: Bool) -> Publication {
+      Publication(revision: revision, manifest: manifest, isSigned: isSigned, warnings: warnings)
+    }
   }
 
-  private func lock(_ directory: String) throws -> FileLock {
+  func lock(_ directory: String) throws -> FileLock {
     guard let lock = try FileLock(directory) else {
       throw PublicationError(
         .busy, "another publisher is at work in \(directory); try again when it has finished")
@@ -246,7 +264,7 @@ public struct DropWriter: Sendable {
     return lock
   }
 
-  private func sign(_ prepared: Prepared, _ signer: (any ManifestSigner)?) async throws -> [UInt8]? {
+  func sign(_ prepared: Prepared, _ signer: (any ManifestSigner)?) async throws -> [UInt8]? {
     guard let signer else { return nil }
     do {
       let signatures = try await signer.sign(prepared.bytes)
@@ -266,7 +284,7 @@ public struct DropWriter: Sendable {
   ///
   /// - Parameter published: reads the manifest that is there; `.some(nil)` if there is none, nil if it is too long.
   /// - Returns: the version, and the manifest that is published now, if one can be read.
-  private func nextVersion(
+  func nextVersion(
     _ options: PublicationOptions, _ published: () throws -> [UInt8]??
   ) throws -> (UInt64, before: StateManifest?) {
     let before: StateManifest?
@@ -299,7 +317,7 @@ public struct DropWriter: Sendable {
   }
 
   /// A document that lies in the drop itself was not meant: the documents' directory contains the drop.
-  private func checkOutside(_ document: DocumentFile) throws(PublicationError) {
+  func checkOutside(_ document: DocumentFile) throws(PublicationError) {
     guard let root = realpath(path, nil) else { return }  // not there yet
     defer { free(root) }
     guard let file = realpath(document.path, nil) else { return }  // the reader of the document says so better

@@ -20,10 +20,20 @@ public struct FleetReceipts: Sendable {
       self.revoked = revoked
     }
 
+    /// The lines whose keys may sign receipts.
+    private var entries: [AllowedSigners.Entry] {
+      allowedSigners.entries.filter { $0.namespaces?.matches(ReceiptSigner.namespace) ?? false }
+    }
+
     /// The devices that lines name without a pattern: those that ought to be heard of.
     public var namedDevices: [String] {
-      let patterns = allowedSigners.entries.flatMap(\.principals.patterns)
+      let patterns = entries.flatMap(\.principals.patterns)
       return Set(patterns.filter { !$0.hasPrefix("!") && !$0.contains { "*?".contains($0) } }).sorted()
+    }
+
+    /// Whether a line names the device, so that its receipts ought to be signed.
+    public func speaksFor(_ device: String) -> Bool {
+      entries.contains { $0.principals.matches(device) }
     }
   }
 
@@ -39,8 +49,9 @@ public struct FleetReceipts: Sendable {
   ///   - files: receipts and their signatures, by their paths below the folder `acknowledgements`: `press-42/state.json`,
   ///     `press-42/state.json.sig`.
   ///   - trust: whose word counts; nil if no signature is to be checked.
+  ///   - expected: devices that ought to be heard of, beside those that `trust` names.
   ///   - now: the time at which keys must be valid. That of a receipt is its device's word, and proves nothing.
-  public init(files: [String: [UInt8]], trust: Trust? = nil, at now: Date) {
+  public init(files: [String: [UInt8]], trust: Trust? = nil, devices expected: [String] = [], at now: Date) {
     let reader = ReceiptReader(trust: trust, now: now)
     let paths = files.keys.filter { !$0.hasSuffix(Receipt.signatureEnding) }
     let folders = Dictionary(grouping: paths) { String($0.prefix { $0 != "/" }) }
@@ -52,13 +63,13 @@ public struct FleetReceipts: Sendable {
         })
     }
     let heard = Set(folders.keys)
-    for device in trust?.namedDevices ?? [] where !heard.contains(Receipt.fileName(for: device)) {
+    for device in Set(expected + (trust?.namedDevices ?? [])) where !heard.contains(Receipt.fileName(for: device)) {
       devices.append(DeviceReceipts(silent: device))
     }
     self.devices = devices.sorted { $0.device < $1.device }
   }
 
-  /// The receipts in a drop on a disk, as ``init(files:trust:at:)`` takes them.
+  /// The receipts in a drop on a disk, as ``init(files:trust:devices:at:)`` takes them.
   ///
   /// - Throws: `FileError`, also if the drop is not there; one without receipts has none.
   public static func files(inDrop path: String) async throws -> [String: [UInt8]] {

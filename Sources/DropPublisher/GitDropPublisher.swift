@@ -25,15 +25,16 @@ public struct GitDropPublisher: Sendable {
   /// - Parameters:
   ///   - time: when the commit is made.
   ///   - sign: an armored SSH signature over a commit, in the namespace `git`; nil leaves it unsigned.
+  ///   - several: whether the folder has drops in it, and is none itself.
   ///   - write: is given a directory with the drop as it is published now, changes it, and returns the commit's message.
   /// - Throws: what `write` and `sign` throw; `BackendError`; `FileError`; `CancellationError`.
   public func publish(
-    at time: Date, sign: (@Sendable ([UInt8]) async throws -> [UInt8])?,
+    at time: Date, sign: (@Sendable ([UInt8]) async throws -> [UInt8])?, several: Bool = false,
     _ write: @escaping @Sendable (String) async throws -> String
   ) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [branch] in
-        try await branch.commit(at: time, sign: sign, including: Self.isOfDrop, write)
+        try await branch.commit(at: time, sign: sign, including: { several || Self.isOfDrop($0) }, write)
       }
       group.addTask { [source] in
         try await Task.sleep(for: .seconds(3600))
@@ -47,6 +48,7 @@ public struct GitDropPublisher: Sendable {
 
   private static func isOfDrop(_ name: String) -> Bool {
     name == DropLayout.manifest
-      || [DropLayout.documents, DropLayout.signatures, DropLayout.bundles, DropLayout.trust].contains(name)
+      || [DropLayout.documents, DropLayout.signatures, DropLayout.bundles, DropLayout.trust, DropLayout.history]
+        .contains(name)
   }
 }

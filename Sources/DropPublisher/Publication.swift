@@ -42,11 +42,15 @@ public struct PublicationOptions: Sendable {
   public var prune: Bool
   /// A drop whose trust updates a bundle takes along; nil for none. A drop directory has its own.
   public var trustUpdates: String?
+  /// Why the state is published, in words for operators; signed with the rest.
+  public var message: String?
+  /// The documents of the drops that this one is published with; see ``SharedDocuments``.
+  public var sharedDocuments: SharedDocuments?
 
   /// Options; without arguments, those of the next version for every device, without an end.
   public init(
     version: UInt64? = nil, device: String? = nil, issued: Date = Date(), expires: Date? = nil, bundle: Bool = false,
-    prune: Bool = false, trustUpdates: String? = nil
+    prune: Bool = false, trustUpdates: String? = nil, message: String? = nil, sharedDocuments: SharedDocuments? = nil
   ) {
     self.version = version
     self.device = device
@@ -55,6 +59,8 @@ public struct PublicationOptions: Sendable {
     self.bundle = bundle
     self.prune = prune
     self.trustUpdates = trustUpdates
+    self.message = message
+    self.sharedDocuments = sharedDocuments
   }
 }
 

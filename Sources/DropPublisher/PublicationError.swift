@@ -19,6 +19,8 @@ public struct PublicationError: Error, Sendable, CustomStringConvertible {
     /// The signer gave no signature: a wrong passphrase, no such key, a token that was not touched, a program that is not
     /// installed.
     public static let unsigned = Code(rawValue: "unsigned")
+    /// What is to be published again, or signed as well, is not signed by a key that may.
+    public static let untrusted = Code(rawValue: "untrusted")
   }
 
   /// What kind of trouble.

@@ -1,3 +1,4 @@
+import DesiredStateSupport
 import Subprocess
 
 /// Signs by running `ssh-keygen -Y sign` (OpenSSH 8.0 or newer), so that every key that ssh signs with works here: a key
@@ -24,14 +25,42 @@ public struct SSHKeygenSigner: ManifestSigner {
     return signatures
   }
 
+  /// The public keys of all keys, each as a line of `authorized_keys` has it: from the file itself, from the one beside it
+  /// that ends in `.pub`, or by `ssh-keygen -y`.
+  ///
+  /// - Throws: ``PublicationError`` with `unsigned` if one cannot be had.
+  public func publicKeys() async throws -> [String] {
+    var lines: [String] = []
+    for key in keys {
+      let texts = try await Worker("desired-state.keys").run {
+        try [key, key + ".pub"].map { path -> String? in
+          guard FileStatus(at: path) != nil else { return nil }
+          return try Files.read(path, limit: 1 << 20).map { String(decoding: $0, as: UTF8.self) }
+        }
+      }
+      if let line = texts.compactMap(\.self).first(where: { !$0.hasPrefix("-----") }) {
+        lines.append(String(line.prefix { $0 != "\n" && $0 != "\r\n" }))
+      } else {
+        lines.append(String(decoding: try await run(["-y", "-f", key], "read", key), as: UTF8.self))
+      }
+    }
+    return lines
+  }
+
   private func sign(_ manifest: [UInt8], with key: String) async throws -> [UInt8] {
+    try await run(["-q", "-Y", "sign", "-n", namespace, "-f", key], "sign with", key, input: manifest)
+  }
+
+  private func run(
+    _ arguments: Arguments, _ verb: String, _ key: String, input: [UInt8] = []
+  ) async throws -> [UInt8] {
     do {
       let result = try await Subprocess.run(
-        .name("ssh-keygen"), arguments: ["-q", "-Y", "sign", "-n", namespace, "-f", key],
-        input: .array(manifest), output: .bytes(limit: 1 << 20), error: .string(limit: 1 << 16))
+        .name("ssh-keygen"), arguments: arguments, input: .array(input), output: .bytes(limit: 1 << 20),
+        error: .string(limit: 1 << 16))
       guard result.terminationStatus.isSuccess else {
         let complaint = result.standardError.split(separator: "\n").joined(separator: "; ")
-        throw PublicationError(.unsigned, "ssh-keygen could not sign with \(key): \(complaint)")
+        throw PublicationError(.unsigned, "ssh-keygen could not \(verb) \(key): \(complaint)")
       }
       return result.standardOutput
     } catch let error as SubprocessError {

@@ -52,13 +52,15 @@ extension BackendError {
     default: advice = "Check that the address is a publisher of desired state."
     }
     let words = said.text.map { " and says \($0)" } ?? ""
+    let fieldRetryAfter = RetryAfter.duration(exchange.response.headerFields)
     self.init(
       code, "\(address) answers \(status.code)\(words). \(advice)",
       isRetryable: said.retryable ?? ([408, 425, 429].contains(status.code) || status.code >= 500),
       // The field counts, and the member is advice; a refusal for good has no time after which it would be none.
-      retryAfter: RetryAfter.duration(exchange.response.headerFields)
-        ?? (said.retryable == false ? nil : said.retryAfter),
+      retryAfter: fieldRetryAfter ?? (said.retryable == false ? nil : said.retryAfter),
       problemType: said.problemType)
     isFinal = said.retryable == false
+    // The field says when; a member is where growing waits begin.
+    doublesRetryAfter = fieldRetryAfter == nil && retryAfter != nil && said.doublesRetryAfter
   }
 }

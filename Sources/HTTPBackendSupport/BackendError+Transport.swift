@@ -10,7 +10,8 @@ extension BackendError {
     let code: Code =
       switch error.code {
       case .connectTimeout, .timeout, .stalled: .timeout
-      case .tlsUntrusted, .tlsExpired, .tlsWrongHost, .tlsWrongIdentity, .tlsVersion, .tlsFailed, .clockImplausible:
+      case .tlsUntrusted, .tlsExpired, .tlsWrongHost, .tlsWrongIdentity, .tlsUnfitCertificate, .tlsVersion, .tlsFailed,
+        .clockImplausible:
         .tlsUntrusted
       case .clientCertificateRequired, .clientCertificateRefused: .unauthorized
       case .proxyRefused: Self.code(ofStatus: error.proxyStatus ?? 0) ?? .unreachable

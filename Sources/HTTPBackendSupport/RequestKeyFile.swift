@@ -6,33 +6,25 @@ package import HTTPMessageSignatures
 package final class RequestKeyFile: Sendable {
   private struct State: Sendable {
     var key: HTTPSigningKey
-    var fingerprint: String
-    var lookedAt = ContinuousClock.now
+    var watch: FileWatch
   }
   private let path: String
   private let state: LockedValue<State>
 
-  /// Many requests are signed at once; the file is looked at once for all of them.
-  private static let shortestInterval = Duration.milliseconds(100)
-
   init(_ path: String, holding key: HTTPSigningKey) {
     self.path = path
     // It may have changed since it was read: so it is looked at before the first request.
-    state = LockedValue(State(key: key, fingerprint: "", lookedAt: .now - Self.shortestInterval))
+    state = LockedValue(State(key: key, watch: FileWatch([path])))
   }
 
   /// The key that the file holds now.
   package var key: HTTPSigningKey {
     state.withLock { state in
-      let now = ContinuousClock.now
-      guard now - state.lookedAt >= Self.shortestInterval else { return state.key }
-      state.lookedAt = now
-      let fingerprint = (try? OpenFile.reading(path).status().fingerprint) ?? ""
-      guard fingerprint != state.fingerprint, let bytes = (try? Files.read(path, limit: 1 << 16)) ?? nil,
+      guard let found = state.watch.changed(), let bytes = (try? Files.read(path, limit: 1 << 16)) ?? nil,
         let key = try? HTTPSigningKey(pem: String(decoding: bytes, as: UTF8.self))
       else { return state.key }
       state.key = key
-      state.fingerprint = fingerprint
+      state.watch.didRead(found)
       return key
     }
   }

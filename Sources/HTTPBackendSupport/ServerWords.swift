@@ -8,6 +8,8 @@ struct ServerWords {
   var text: String?
   var retryable: Bool?
   var retryAfter: Duration?
+  /// Whether that is the first of waits that double.
+  var doublesRetryAfter = false
   /// The problem's type, if it has one of its own.
   var problemType: String?
   /// It says itself that it is about the client certificate: nginx answers 400 then, whatever the reason.
@@ -25,7 +27,8 @@ struct ServerWords {
     {
       return ServerWords(
         text: problem.words(striking: exchange.struck), retryable: problem.mayBeRetried,
-        retryAfter: problem.retryAfter, problemType: problem.ownType.map(exchange.struck))
+        retryAfter: problem.retryAfter, doublesRetryAfter: problem.backoffStrategy == .exponential,
+        problemType: problem.ownType.map(exchange.struck))
     }
     let whole = String(decoding: body, as: UTF8.self)
     guard !type.hasPrefix("text/html"), type.hasPrefix("text/") || type.isEmpty, body.count <= 4096,

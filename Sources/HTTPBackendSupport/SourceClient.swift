@@ -1,6 +1,6 @@
 package import DesiredState
 import DesiredStateSupport
-import FoundationEssentials
+package import FoundationEssentials
 package import HTTPTransport
 package import HTTPTypes
 
@@ -29,6 +29,8 @@ package struct SourceClient: Sendable {
     package var body: [UInt8]
     /// What answered, after redirects.
     package var address: HTTPAddress
+    /// When the client certificate ends, if that is soon.
+    package var credentialsExpire: Date?
 
     /// Where the state came from, in the server's own terms.
     package var origin: Origin {
@@ -111,7 +113,10 @@ package struct SourceClient: Sendable {
           }
         }
         return WholeResponse(
-          request: request, response: exchange.response, body: body, address: exchange.effectiveAddress)
+          request: request, response: exchange.response, body: body, address: exchange.effectiveAddress,
+          credentialsExpire: exchange.nearClientCertificateExpiry(at: Int(Date().timeIntervalSince1970)).map {
+            Date(timeIntervalSince1970: Double($0))
+          })
       default: throw await BackendError.reading(exchange, of: "\(address)")
       }
     } catch let error as HTTPTransportError {

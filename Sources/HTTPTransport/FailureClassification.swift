@@ -34,6 +34,14 @@ extension HTTPTransportError {
         + "Nothing was sent to it.")
   }
 
+  static func unfitCertificate(_ plan: RequestPlan, _ fault: String) -> HTTPTransportError {
+    HTTPTransportError(
+      code: .tlsUnfitCertificate,
+      message:
+        "\(plan.address.origin) shows a certificate that cannot prove who it is: \(fault). Nothing was sent to it. "
+        + "Its operator has to issue another one.")
+  }
+
   /// What a libcurl failure means. `text` is the error buffer, read at the call that filled it.
   init(_ code: CURLcode, of running: RunningTransfer, text: String?) {
     let easy = running.easy.pointer

@@ -16,6 +16,16 @@ public struct HTTPExchange: Sendable {
   public let showedClientCertificate: Bool
   /// Until when that certificate is valid, in seconds since 1970.
   public let clientCertificateExpiry: Int?
+  /// From when it is.
+  private let clientCertificateBegin: Int?
+
+  /// Until when the client certificate is valid, in seconds since 1970, if that is soon: within 30 days, and within the last
+  /// third of its time.
+  package func nearClientCertificateExpiry(at now: Int) -> Int? {
+    guard let expiry = clientCertificateExpiry else { return nil }
+    let lifetime = clientCertificateBegin.map { expiry - $0 } ?? .max
+    return expiry - now <= min(30 * 86400, lifetime / 3) ? expiry : nil
+  }
 
   /// A text of the server's without any credential that it was sent.
   package func struck(_ text: String) -> String { body.handle.transfer.struck(text) }
@@ -26,6 +36,7 @@ public struct HTTPExchange: Sendable {
     lacksClientCertificate = facts.clientCertificate == .lacking
     showedClientCertificate = facts.clientCertificate == .shown
     clientCertificateExpiry = showedClientCertificate ? facts.certificateExpiry : nil
+    clientCertificateBegin = facts.certificateBegin
     body = HTTPResponseBody(handle)
   }
 

@@ -36,7 +36,19 @@ public struct HTTPClientCertificate: Sendable, Hashable {
   }
 }
 
+/// The keys and signatures that a server's certificate may have.
+public enum HTTPCertificateAlgorithms: Sendable, Hashable {
+  /// Those that TLS takes.
+  case any
+  /// ECDSA on P-256 or P-384 with SHA-256 or SHA-384, Ed25519, and RSA from 3072 bits with SHA-256: those of FIPS 186-5 from
+  /// 128 bits of strength, as the Margo identity framework lists them.
+  case strong
+}
+
 /// An identity that the server's certificate has to carry, such as a SPIFFE id.
+///
+/// A certificate that carries a SPIFFE id must also be fit for it (X.509-SVID, section 5.2): one of an authority, or one that
+/// may sign certificates or revocation lists, is not.
 ///
 /// Checked on the connection of every https request, after the handshake and before the first byte
 /// of the request is sent, also when a connection is used again.
@@ -46,11 +58,14 @@ public struct HTTPServerIdentity: Sendable, Hashable {
   public var uri: String
   /// Whether the certificate must name the host as well. SPIFFE certificates often do not.
   public var alsoMatchesHost: Bool
+  /// The keys and signatures that the certificate may have.
+  public var algorithms: HTTPCertificateAlgorithms
 
   /// The identity of a URI, such as a SPIFFE id.
-  public init(uri: String, alsoMatchesHost: Bool = true) {
+  public init(uri: String, alsoMatchesHost: Bool = true, algorithms: HTTPCertificateAlgorithms = .any) {
     self.uri = uri
     self.alsoMatchesHost = alsoMatchesHost
+    self.algorithms = algorithms
   }
 }
 

@@ -31,6 +31,8 @@ public struct HTTPTransportError: Error, Sendable {
     public static let tlsWrongHost = Code(rawValue: "tls-wrong-host")
     /// The certificate lacks the identity that was expected of the server.
     public static let tlsWrongIdentity = Code(rawValue: "tls-wrong-identity")
+    /// The certificate has the right identity, and is not fit to prove it: it is an authority's, or of a weak key.
+    public static let tlsUnfitCertificate = Code(rawValue: "tls-unfit-certificate")
     /// The server offers only TLS versions below the configured minimum.
     public static let tlsVersion = Code(rawValue: "tls-version")
     /// Any other failure of the TLS handshake.

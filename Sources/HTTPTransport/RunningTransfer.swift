@@ -128,11 +128,16 @@ final class RunningTransfer {
           stop(.wrongIdentity(plan, expected: identity.uri, found: identities))
           return false
         }
+        if let fault = session?.peerCertificate?.fault(as: identity) {
+          stop(.unfitCertificate(plan, fault))
+          return false
+        }
       }
       if session?.wasAskedForCertificate == true { context.askingOrigins.insert(plan.address.origin) }
       // A resumed session is not asked again, so what the origin once asked is remembered.
       if context.askingOrigins.contains(plan.address.origin) {
         facts.clientCertificate = configuration.tls.clientCertificate == nil ? .lacking : .shown
+        facts.certificateBegin = context.material?.certificateBegin
         facts.certificateExpiry = context.material?.certificateExpiry
       }
     }

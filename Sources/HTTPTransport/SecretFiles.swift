@@ -4,9 +4,8 @@ import FoundationEssentials
 /// The secrets of one transport: those in files are read again when the files change.
 final class SecretFiles: Sendable {
   private struct Read: Sendable {
-    var fingerprint: String
     var value: String
-    var lookedAt: ContinuousClock.Instant
+    var watch: FileWatch
   }
 
   private struct State: Sendable {
@@ -28,14 +27,11 @@ final class SecretFiles: Sendable {
     case .text(let text): return text
     case .file(let path):
       return try state.withLock { (state) throws(HTTPTransportError) -> String in
-        let now = ContinuousClock.now
         let known = state.files[path]
-        if let known, now - known.lookedAt < TLSFiles.shortestInterval { return known.value }
-        let fingerprint = (try? OpenFile.reading(path).status().fingerprint) ?? ""
-        if let known, known.fingerprint == fingerprint {
-          state.files[path]?.lookedAt = now
-          return known.value
-        }
+        var watch = known?.watch ?? FileWatch([path])
+        let found = watch.changed()
+        state.files[path]?.watch = watch
+        if let known, found == nil { return known.value }
         // A file that is empty for a moment is being written; what it held before goes on.
         let text = String(decoding: ((try? Files.read(path, limit: 1 << 16)) ?? nil) ?? [], as: UTF8.self)
         let words = text.split(whereSeparator: \.isWhitespace)
@@ -44,7 +40,8 @@ final class SecretFiles: Sendable {
           return known.value
         }
         let value = String(words[0])
-        state.files[path] = Read(fingerprint: fingerprint, value: value, lookedAt: now)
+        if let found { watch.didRead(found) }
+        state.files[path] = Read(value: value, watch: watch)
         return value
       }
     }
@@ -62,7 +59,7 @@ final class SecretFiles: Sendable {
 
   func lookAgain() {
     state.withLock { state in
-      for path in state.files.keys { state.files[path]?.lookedAt -= TLSFiles.shortestInterval }
+      for path in state.files.keys { state.files[path]?.watch.lookAgain() }
     }
   }
 

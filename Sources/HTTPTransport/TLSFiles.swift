@@ -22,7 +22,8 @@ final class TLSMaterial: @unchecked Sendable {
   fileprivate(set) var proxyTrust: Bytes?
   fileprivate(set) var certificate: Bytes?
   fileprivate(set) var key: Bytes?
-  /// Until when the client certificate is valid, in seconds since 1970.
+  /// From when and until when the client certificate is valid, in seconds since 1970.
+  fileprivate(set) var certificateBegin: Int?
   fileprivate(set) var certificateExpiry: Int?
 
   fileprivate init() {}
@@ -35,24 +36,20 @@ final class TLSMaterial: @unchecked Sendable {
 final class TLSFiles: Sendable {
   private struct State: Sendable {
     var material: TLSMaterial?
-    var fingerprints: [String] = []
-    var lookedAt: ContinuousClock.Instant?
+    var watch: FileWatch
   }
 
   private let tls: HTTPTLSConfiguration
   private let proxyTrust: HTTPTrustRoots
-  private let paths: [String]
-  private let state = LockedValue(State())
-
-  /// Many requests begin at once; the files are looked at once for all of them.
-  static let shortestInterval = Duration.milliseconds(100)
+  private let state: LockedValue<State>
 
   init(_ configuration: HTTPTransportConfiguration) {
     tls = configuration.tls
     if case .proxy(let proxy) = configuration.proxy { proxyTrust = proxy.trust } else { proxyTrust = .system }
-    paths =
+    let paths =
       [tls.trust.file, proxyTrust.file, tls.clientCertificate?.certificateFile, tls.clientCertificate?.keyFile]
       .compactMap(\.self)
+    state = LockedValue(State(watch: FileWatch(paths)))
   }
 
   /// The files' present contents. Blocks while they are read; called on an engine's thread.
@@ -60,19 +57,15 @@ final class TLSFiles: Sendable {
   /// - Throws: `configuration` if they make no sense and never did.
   func current() throws(HTTPTransportError) -> TLSMaterial {
     try state.withLock { (state) throws(HTTPTransportError) -> TLSMaterial in
-      let now = ContinuousClock.now
-      if let material = state.material {
-        if paths.isEmpty { return material }
-        if let lookedAt = state.lookedAt, now - lookedAt < Self.shortestInterval { return material }
+      if state.material == nil { state.watch.lookAgain() }
+      guard let found = state.watch.changed() else {
+        if let material = state.material { return material }
+        return try read()
       }
-      state.lookedAt = now
-      let fingerprints = paths.map(Self.fingerprint)
-      if let material = state.material, fingerprints == state.fingerprints { return material }
       do throws(HTTPTransportError) {
         let material = try read()
         state.material = material
-        // A file that changed meanwhile has another fingerprint at the next look.
-        state.fingerprints = fingerprints
+        state.watch.didRead(found)
         return material
       } catch {
         guard let material = state.material else { throw error }
@@ -82,12 +75,7 @@ final class TLSFiles: Sendable {
   }
 
   /// Forgets when the files were last looked at.
-  func lookAgain() { state.withLock { $0.lookedAt = nil } }
-
-  private static func fingerprint(_ path: String) -> String {
-    // Where a symbolic link leads: secrets are often renewed by turning one.
-    (try? OpenFile.reading(path).status().fingerprint) ?? ""
-  }
+  func lookAgain() { state.withLock { $0.watch.lookAgain() } }
 
   private func read() throws(HTTPTransportError) -> TLSMaterial {
     let material = TLSMaterial()
@@ -97,15 +85,17 @@ final class TLSFiles: Sendable {
       guard let certificate = bytes(client.certificateFile), let key = bytes(client.keyFile) else {
         throw Self.unusable("cannot be read")
       }
+      var begin: Int64 = 0
       var expiry: Int64 = 0
       let fits = ccurl_pem_pair(
-        certificate, certificate.count, key, key.count, client.passphrase?.value ?? "", &expiry)
+        certificate, certificate.count, key, key.count, client.passphrase?.value ?? "", &begin, &expiry)
       guard fits != 0 else {
         throw Self.unusable(
           "cannot be used. Check that both are PEM, belong together, and that the passphrase is right")
       }
       material.certificate = TLSMaterial.Bytes(certificate)
       material.key = TLSMaterial.Bytes(key)
+      material.certificateBegin = Int(begin)
       material.certificateExpiry = Int(expiry)
     }
     return material
@@ -115,15 +105,22 @@ final class TLSFiles: Sendable {
     guard let path = trust.file else { return nil }
     guard var pem = bytes(path) else { throw .configuration("\(name) cannot be read: \(path).") }
     if SPIFFEBundle.isOne(pem) {
-      guard let authorities = SPIFFEBundle.pem(of: pem) else {
-        throw .configuration("\(name) are a SPIFFE bundle without an X.509 authority, or no bundle at all: \(path).")
+      do throws(SPIFFEBundle.Fault) {
+        pem = try SPIFFEBundle(parsing: pem, trustDomain: trustDomain).pem
+      } catch {
+        throw .configuration("\(name) \(error): \(path).")
       }
-      pem = authorities
     }
     guard ccurl_pem_certificates(pem, pem.count) > 0 else {
       throw .configuration("\(name) hold no certificate in PEM form, or half of one: \(path).")
     }
     return TLSMaterial.Bytes(pem)
+  }
+
+  /// Whose authorities count in a map of several: those of the server that is expected.
+  private var trustDomain: String? {
+    guard let uri = tls.expectedServerIdentity?.uri, uri.hasPrefix("spiffe://") else { return nil }
+    return String(uri.dropFirst("spiffe://".count).prefix { $0 != "/" })
   }
 
   private func bytes(_ path: String) -> [UInt8]? { (try? Files.read(path, limit: 16 << 20)) ?? nil }

@@ -21,6 +21,12 @@ struct TLSSession {
   /// The URI subject alternative names of the server's certificate.
   var peerURIs: [[UInt8]] { Self.uris { ccurl_tls_peer_uris(session, $0, $1) } ?? [] }
 
+  /// What the server's certificate is fit for.
+  var peerCertificate: PeerCertificate? {
+    var found = ccurl_certificate()
+    return ccurl_tls_peer_certificate(session, &found) == 0 ? nil : PeerCertificate(found)
+  }
+
   /// What a C function that calls back with each URI finds; nil if it found no certificate.
   fileprivate static func uris(_ find: (ccurl_on_uri, UnsafeMutableRawPointer) -> Int32) -> [[UInt8]]? {
     var uris: [[UInt8]] = []

@@ -271,5 +271,6 @@ struct ConnectionFacts: Sendable {
 
   var clientCertificate = ClientCertificate.notAsked
   /// Until when the certificate that was shown is valid, in seconds since 1970.
+  var certificateBegin: Int?
   var certificateExpiry: Int?
 }

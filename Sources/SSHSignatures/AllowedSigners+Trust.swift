@@ -82,7 +82,7 @@ extension AllowedSigners {
     let inNamespace = candidates.filter { $0.namespaces?.matches(namespace) ?? !named }
     guard !inNamespace.isEmpty else {
       let isUnnamed = candidates.contains { $0.namespaces == nil }
-      return .untrusted(reason: isUnnamed ? .namespaceNotNamed(namespace) : .namespaceNotAllowed)
+      return .untrusted(reason: isUnnamed ? .namespaceNotNamed(namespace) : .namespaceNotAllowed(namespace))
     }
     // As numbers: a clock that shows no number is before and after nothing, which `Date` compares otherwise.
     let second = time.timeIntervalSince1970.rounded(.down)

@@ -7,7 +7,7 @@ extension AllowedSigners {
     /// No line has the key.
     case keyNotListed
     /// The key may sign, but not in this namespace.
-    case namespaceNotAllowed
+    case namespaceNotAllowed(String)
     /// The key may sign anything, and this namespace must be named (`named` was asked for).
     case namespaceNotNamed(String)
     /// The key will be trusted from this second on.
@@ -39,8 +39,8 @@ extension AllowedSigners.UntrustedReason: CustomStringConvertible {
     switch self {
     case .keyNotListed:
       "is not listed in the allowed signers"
-    case .namespaceNotAllowed:
-      "is listed in the allowed signers, but its namespaces= does not have this namespace"
+    case .namespaceNotAllowed(let namespace):
+      "is listed in the allowed signers, but its namespaces= does not have \(quoted(namespace))"
     case .namespaceNotNamed(let namespace):
       "is listed in the allowed signers without namespaces=, which is not enough for this; "
         + "list it with namespaces=\(quoted(namespace))"

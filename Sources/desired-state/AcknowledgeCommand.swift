@@ -55,7 +55,8 @@ struct AcknowledgeCommand: AsyncParsableCommand {
             documentID: document, device: hostedBy, state: state, error: failure,
             components: component.map { $0.status(failure) })))
       let outbox = Outbox(ofStore: store)
-      try await outbox.put([statement])
+      try await outbox.put(
+        [statement], keepingChanges: backend.capabilities.contains(.acknowledgesEachChange))
       let result = try await outbox.deliver(to: [backend], within: agent.timeout.duration)
       for (acknowledgement, source) in result.delivered {
         output.write(.acknowledged(acknowledgement, source: source))

@@ -11,11 +11,24 @@ struct DesiredStateCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      FollowCommand.self, FetchCommand.self, VerifyCommand.self, StatusCommand.self, HistoryCommand.self,
+      FollowCommand.self, CheckCommand.self, FetchCommand.self, VerifyCommand.self, StatusCommand.self,
+      HistoryCommand.self,
       DiffCommand.self, RollbackCommand.self, ResumeCommand.self, ApproveCommand.self, ResetCommand.self,
-      AcknowledgeCommand.self, PublishCommand.self, TrustCommand.self, ReceiptsCommand.self, OnboardCommand.self,
-      CapabilitiesCommand.self,
+      AcknowledgeCommand.self, PublishCommand.self, SignCommand.self, TrustCommand.self, ReceiptsCommand.self,
+      OnboardCommand.self,
+      CapabilitiesCommand.self, ExplainCommand.self,
     ])
+
+  static func main() async {
+    do {
+      guard let command = try ConfiguredFollow.command(for: Array(CommandLine.arguments.dropFirst())) else {
+        return await main(nil)
+      }
+      try await command.run()
+    } catch {
+      exit(withError: error)
+    }
+  }
 }
 
 extension ExitCode {

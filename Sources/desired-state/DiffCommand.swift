@@ -43,12 +43,12 @@ struct DiffCommand: AsyncParsableCommand {
     }
   }
 
-  fileprivate static func show(_ difference: StateDifference, isJSON: Bool) {
+  static func show(_ difference: StateDifference, isJSON: Bool, isSilentIfNone: Bool = false) {
     for change in difference.changes {
       // Encoding a value of strings cannot fail.
       if isJSON, let line = try? JSON.line(change) { Output.line(line) } else { Output.line(change.text) }
     }
-    if difference.changes.isEmpty, !isJSON { Output.line("no document differs") }
+    if difference.changes.isEmpty, !isJSON, !isSilentIfNone { Output.line("no document differs") }
   }
 }
 

@@ -12,10 +12,13 @@ struct FollowCommand: AsyncParsableCommand {
       PUT there); or a Margo fleet manager, margo+https://host (with ?client=ID for the client-id form); or a Git repository, \
       git+https://host/path, git+ssh://user@host/path or git+file:///path, with ?ref=BRANCH-OR-TAG&path=DIRECTORY. \
       Several are tried in the order given. SIGTERM and Ctrl-C end the loop with status 0. \
-      Files of keys, certificates and tokens are read again when they change; SIGHUP reads all of them and looks now.
+      Files of keys, certificates and tokens are read again when they change; SIGHUP reads all of them and looks now. \
+      A file of settings has a line 'name = value' for each, the names those of the options without their dashes, and \
+      'source = SOURCE'. What the command line says counts before it. 'check' says what is wrong in it.
       """)
 
   @Argument(help: "Where desired state is published.") var sources: [String]
+  @Option(help: ArgumentHelp("Read settings from this file.", valueName: "file")) var config: String?
   @Option(help: "The directory that keeps the adopted state; created if it is not there.") var store: String
   @Option(help: "Keep DIR/current, a symbolic link to a directory with each document as a file named by its id.")
   var into: String?
@@ -50,6 +53,7 @@ struct FollowCommand: AsyncParsableCommand {
 
   func run() async throws {
     let output = Output(isJSON: json, repetitions: once ? nil : Repetitions())
+    let manager = ServiceNotifier()
     let tree = into.map(CurrentTree.init)
     let files = try await TrustFiles(trust)
     var settings = Reconciler.Configuration(
@@ -82,6 +86,7 @@ struct FollowCommand: AsyncParsableCommand {
             guard let line = EventLine(event) else { return }
             output.write(line)
             eventHook?.take(line)
+            manager.status(line.text)
           }
         ) { update in
           try await tree?.put(update)
@@ -89,8 +94,14 @@ struct FollowCommand: AsyncParsableCommand {
         }
         running.withLock { $0 = reconciler }
         defer { running.withLock { $0 = nil } }
-        guard once else { return await reconciler.run() }
-        try await reconciler.runOnce().throwExitCode()
+        guard !once else { return try await reconciler.runOnce().throwExitCode() }
+        manager.tell("READY=1")
+        await withTaskGroup(of: Void.self) { group in
+          // A store that does not answer any more is a process that hangs.
+          group.addTask { await manager.watch { _ = await store.adopted } }
+          await reconciler.run()
+          group.cancelAll()
+        }
       }
     }
     do {
@@ -100,6 +111,7 @@ struct FollowCommand: AsyncParsableCommand {
         running.withLock { $0 }?.lookNow()
       }
       let result = await Task { try await endingOnSignals(onHangup: readAgain, work) }.result
+      manager.tell("STOPPING=1")
       await eventHook?.finish()
       try result.get()
     } catch is CancellationError {

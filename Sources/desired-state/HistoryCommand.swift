@@ -6,7 +6,8 @@ import FoundationEssentials
 struct HistoryCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "history",
-    abstract: "Lists the states that this device adopted and keeps: from where, by whose signature, and how it went.")
+    abstract: "Lists the states that this device adopted and keeps: from where, by whose signature, and how it went.",
+    discussion: "What an operator reset stands between them, at its time.")
 
   @Option(help: "The directory that 'follow' keeps.") var store: String
   @Flag(help: "Print one JSON object a line, newest state first.") var json = false
@@ -14,9 +15,15 @@ struct HistoryCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting {
       let status = try await StoreStatus.read(store)
+      var resets = status.resets
+      func tell(_ reset: ResetRecord) throws {
+        Output.line(json ? try JSON.line(ResetLine(reset)) : reset.text)
+      }
       for entry in status.history {
+        while let reset = resets.last, reset.at >= entry.state.at { try tell(resets.removeLast()) }
         Output.line(json ? try JSON.line(HistoryLine(entry, status)) : entry.text(status))
       }
+      for reset in resets.reversed() { try tell(reset) }
       if status.history.isEmpty, !json { Output.line("nothing was adopted yet") }
     }
   }
@@ -49,6 +56,22 @@ private struct HistoryLine: Encodable {
     reason = entry.reason
     isAdopted = status.adopted?.revision == revision
     isApplied = status.applied?.revision == revision
+  }
+}
+
+/// What `history --json` prints of a reset.
+private struct ResetLine: Encodable {
+  var outcome = "reset"
+  var at: Date
+  /// The reset parts, in words.
+  var reset: [String]
+
+  init(_ record: ResetRecord) { (at, reset) = (record.at, record.what) }
+}
+
+extension ResetRecord {
+  fileprivate var text: String {
+    printable("  reset by an operator: \(what.joined(separator: ", "))") + "\n    at \(Timestamp.text(at))"
   }
 }
 

@@ -22,6 +22,10 @@ struct OnboardCommand: AsyncParsableCommand {
       The store of a device that moves to this manager: its version sequence begins anew, as one that is reset. Without it \
       a lower version than the last manager's is refused as a rollback.
       """) var store: String?
+  @Option(
+    help: ArgumentHelp(
+      "Write the manager's root certificate there first (PEM), for --tls-ca later. It is as trustworthy as the connection it comes over.",
+      valueName: "file")) var rootCertificate: String?
   @OptionGroup var transport: TransportOptions
   @OptionGroup var agent: AgentOptions
   @Flag(help: "Print one JSON object.") var json = false
@@ -42,6 +46,12 @@ struct OnboardCommand: AsyncParsableCommand {
       let base = address.scheme.dropFirst("margo+".count) + ":" + address.location
       guard let pem = (try? Files.read(certificate, limit: 1 << 20)) ?? nil else {
         throw SourceAddressError("--certificate: \(certificate) cannot be read")
+      }
+      if let rootCertificate {
+        let root = try await MargoBackend.rootCertificate(
+          base: base, transport: try TransportSettings.transport(transport.settings, to: base),
+          allowsPlainHTTP: transport.insecureHttp, timeout: agent.timeout.duration)
+        try await reporting { try Files.replace(rootCertificate, with: Array(root.utf8), mode: 0o644) }
       }
       let id = try await MargoBackend.onboard(
         base: base, certificate: String(decoding: pem, as: UTF8.self),

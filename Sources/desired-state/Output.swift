@@ -70,7 +70,10 @@ struct EventLine: Encodable, Sendable {
     if let version { parts.append("version \(version)") }
     if let revision { parts.append(String(revision.description.prefix(19)) + "…") }
     if let documents { parts.append(documents == 1 ? "(1 document)" : "(\(documents) documents)") }
-    if let source { parts.append((["published", "capabilities"].contains(event) ? "to " : "from ") + source) }
+    if let source {
+      let isTarget = ["published", "planned", "signed", "trust-published", "capabilities"].contains(event)
+      parts.append((isTarget ? "to " : "from ") + source)
+    }
     if let commit = origin?.commit { parts.append("commit \(commit.prefix(12))") }
     if let signers, !signers.isEmpty { parts.append("signed by " + signers.map(\.description).joined(separator: ", ")) }
     if let code { parts.append("\(code):") }
@@ -111,6 +114,9 @@ extension EventLine {
     case .held(let hold):
       self.event = "held"
       (code, reason) = (hold.code, "\(hold)")
+    case .credentialsExpiring(let end):
+      self.event = event.name
+      (code, reason) = (event.code, "the client certificate is valid until \(Timestamp.text(end)); renew it before")
     case .superseded: self.event = "superseded"
     case .proven: self.event = "proven"
     case .rolledBack(let left):

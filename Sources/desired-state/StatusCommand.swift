@@ -66,8 +66,9 @@ private struct StatusReport: Encodable {
     var lastError: SourceHealth.Failure?
     var absent: Absence?
     var nextLook: Date?
+    var credentialsExpire: Date?
 
-    enum CodingKeys: String, CodingKey { case source, lastContact, lastError, absent, nextLook }
+    enum CodingKeys: String, CodingKey { case source, lastContact, lastError, absent, nextLook, credentialsExpire }
 
     func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: CodingKeys.self)
@@ -76,6 +77,7 @@ private struct StatusReport: Encodable {
       try container.encode(lastError, forKey: .lastError)
       try container.encode(absent, forKey: .absent)
       try container.encode(nextLook, forKey: .nextLook)
+      try container.encode(credentialsExpire, forKey: .credentialsExpire)
     }
   }
 
@@ -126,8 +128,8 @@ private struct StatusReport: Encodable {
     var trustThreshold: Int?
     var at: Date?
     var signers: [Signer]?
-    /// Signers of the adopted state whose keys were revoked since.
-    var revokedSigners: [Signer]
+    /// Signers of the adopted state that do not count any more, and why.
+    var revokedSigners: [RevokedSigner]
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -152,7 +154,8 @@ private struct StatusReport: Encodable {
     let sources = status.sources.sorted { $0.key < $1.key }.map {
       Source(
         source: $0.key, lastContact: $0.value.lastContact, lastError: $0.value.lastError, absent: $0.value.absent,
-        nextLook: $0.value.patience.flatMap { $0.holds(at: now) ? $0.until : nil })
+        nextLook: $0.value.patience.flatMap { $0.holds(at: now) ? $0.until : nil },
+        credentialsExpire: $0.value.credentialsExpire)
     }
     try container.encode(sources, forKey: .sources)
     try container.encode(
@@ -225,7 +228,7 @@ extension StoreStatus {
       for evidence in refused.evidence { line("", evidence) }
     }
     if !revokedSigners.isEmpty {
-      line("revoked", "the adopted state is signed by keys that are revoked since; publish one that others sign")
+      line("revoked", "the adopted state is signed by keys that do not count any more; publish one that others sign")
       for signer in revokedSigners { line("", signer.description) }
     }
     if let trust { line("trust", "update \(trust.version), since \(Timestamp.text(trust.at))") }
@@ -234,6 +237,9 @@ extension StoreStatus {
       line("", contact.lastContact.map { "last contact \(Timestamp.text($0))" } ?? "never reached")
       if let absent = contact.absent { line("", "publishes nothing: \(absent)") }
       if let error = contact.lastError { line("", "\(error.code) at \(Timestamp.text(error.at)): \(error.message)") }
+      if let end = contact.credentialsExpire {
+        line("", "the client certificate is valid until \(Timestamp.text(end)): renew it")
+      }
       if let patience = contact.patience, patience.holds(at: now) {
         line("", "not asked before \(Timestamp.text(patience.until))\(patience.isAskedFor ? ", as it wishes" : "")")
       }

@@ -27,8 +27,7 @@ extension StoreStatus {
       }
       return no("\(name) is adopted and not applied yet")
     }
-    // As the device judges it: no clock is believed that is behind a signed time.
-    if let expires = adopted.expires, expires <= max(now, newestSigned ?? now) {
+    if let expires = adopted.expires, expires <= Verifier.time(now, newestSigned: newestSigned) {
       return no("\(name) expired at \(Timestamp.text(expires))")
     }
     // A source that is behind is no news of something newer.

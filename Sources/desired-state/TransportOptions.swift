@@ -1,5 +1,6 @@
 import ArgumentParser
 import DesiredState
+import RESTBackend
 
 /// How sources on other machines are reached. Each source takes the ones it uses.
 struct TransportOptions: ParsableArguments {
@@ -7,6 +8,11 @@ struct TransportOptions: ParsableArguments {
     help: ArgumentHelp(
       "Believe only servers certified by these authorities (PEM, or a SPIFFE bundle.json).", valueName: "file"))
   var tlsCa: String?
+  @Option(
+    help: ArgumentHelp(
+      "Take a fleet manager's authorities from here, and again when they change: a SPIFFE bundle, or https://host/.well-known/margo. --tls-ca is for that server then.",
+      valueName: "url"))
+  var trustBundle: String?
   @Option(help: ArgumentHelp("This device's certificate and intermediates (PEM).", valueName: "file"))
   var tlsCert: String?
   @Option(help: ArgumentHelp("The private key of --tls-cert (PEM).", valueName: "file"))
@@ -61,6 +67,7 @@ struct TransportOptions: ParsableArguments {
   var settings: BackendSettings {
     BackendSettings {
       $0[.trustedAuthorities] = tlsCa
+      $0[.trustBundle] = trustBundle
       $0[.clientCertificate] = tlsCert
       $0[.clientKey] = tlsKey
       $0[.proxy] = proxy

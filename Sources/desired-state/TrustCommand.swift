@@ -3,7 +3,6 @@ import DesiredState
 import DesiredStateSupport
 import DropPublisher
 import FoundationEssentials
-import Synchronization
 
 struct TrustCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -63,26 +62,10 @@ struct TrustPublishCommand: AsyncParsableCommand {
     guard GitDropPublisher.serves(to) else {
       return try await DropWriter(path: to).publishTrust(options, signer: signer)
     }
-    let publisher: GitDropPublisher
-    do {
-      publisher = try GitDropPublisher(
-        try SourceAddress(to), context: BackendContext(device: "publisher", settings: transport.settings))
-    } catch let error as SourceAddressError {
-      throw ValidationError(error.description)
+    return try await RepositoryEdit(to: to, transport: transport, key: key[0]).perform { directory in
+      let publication = try await DropWriter(path: directory).publishTrust(options, signer: signer)
+      return (publication, "Publish trust update \(publication.update.version)")
     }
-    let published = Mutex<TrustPublication?>(nil)
-    let commitSigner = SSHKeygenSigner(keys: [key[0]], namespace: "git")
-    try await endingOnSignals {
-      try await publisher.publish(at: Date(), sign: { try await commitSigner.sign($0) }) { directory in
-        let publication = try await DropWriter(path: directory).publishTrust(options, signer: signer)
-        published.withLock { $0 = publication }
-        return "Publish trust update \(publication.update.version)"
-      }
-    }
-    guard let publication = published.withLock({ $0 }) else {
-      throw PublicationError(.options, "nothing was published")
-    }
-    return publication
   }
 
   private func text(_ path: String, _ option: String) throws -> String {

@@ -201,6 +201,74 @@ import Testing
     #expect(try await site.status().adopted?.version == 1)
   }
 
+  @Test func `a certificate that ends soon is warned of, in the events and in the status`() async throws {
+    let (server, source) = try await manager()
+    defer { withExtendedLifetime(server) {} }
+    try await publish(["press": "press: 1\n"], version: 1)
+    let ending = try await site.follow(source, trust: options(client: "wfm-ending-client"))
+    #expect(ending.status == 0, "\(ending)")
+    let warning = try #require(ending.events.first { $0.event == "credentials-expiring" })
+    #expect(warning.code == "credentials-expiring" && warning.reason?.contains("renew it before") == true)
+    let shown = try await Tool.succeed(Tool.desiredState, ["status", "--store", site.store])
+    #expect(shown.contains("the client certificate is valid until"), "\(shown)")
+    let json = try await Tool.succeed(Tool.desiredState, ["status", "--store", site.store, "--json"])
+    #expect(json.contains(#""credentialsExpire":"20"#), "\(json)")
+    // Renewed; one that lives for hours is warned of when most of them have passed.
+    for client in ["wfm-short-client", "wfm-client"] {
+      let renewed = try await site.follow(source, trust: options(client: client))
+      #expect(renewed.names == ["unchanged"], "\(renewed)")
+    }
+    let after = try await Tool.succeed(Tool.desiredState, ["status", "--store", site.store, "--json"])
+    #expect(after.contains(#""credentialsExpire":null"#), "\(after)")
+  }
+
+  @Test func `a status tells each change of state, in order, also of those that a hook makes`() async throws {
+    let (server, source) = try await manager()
+    defer { withExtendedLifetime(server) {} }
+    try await publish(["press": "press: 1\n"], version: 1)
+    let hook = #"echo '{"document": "press", "device": "press-42/a", "state": "installed"}'"#
+    let run = try await site.follow(source, trust: options() + ["--device", "press-42", "--on-apply", hook])
+    #expect(run.status == 0, "\(run)")
+    let posted = try site.read("statuses").split(separator: "\n")
+    #expect(posted.count == 2, "\(posted)")
+    #expect(posted.first?.contains(#""state": "installing""#) == true, "\(posted)")
+    #expect(posted.last?.contains(#""state": "installed""#) == true, "\(posted)")
+    #expect(posted.last?.contains(#""deviceId": "press-42/a""#) == true, "\(posted)")
+  }
+
+  @Test func `the trust bundle takes the place of a file of authorities`() async throws {
+    let (server, source) = try await manager()
+    defer { withExtendedLifetime(server) {} }
+    try await publish(["press": "press: 1\n"], version: 1)
+    let publisher = try await PythonServer.start(
+      "margo",
+      [
+        "--root", site.root + "/publisher", "--tls", certificates.certificate("untrusted"),
+        certificates.key("untrusted"),
+      ])
+    let url = "https://localhost:\(publisher.port)/.well-known/"
+    let pem = try String(contentsOfFile: certificates.authority, encoding: .utf8)
+    let authority = pem.split(separator: "\n").filter { !$0.hasPrefix("-----") }.joined()
+    try site.write(
+      #"{"trustDomain": "plant.example", "trustBundleUri": "\#(url)bundle.json"}"#, to: "publisher/well-known/margo")
+    try site.write(
+      #"{"trust_domains": {"plant.example": {"spiffe_sequence": 1, "keys": [{"use": "x509-svid", "x5c": ["\#(authority)"]}]}}}"#,
+      to: "publisher/well-known/bundle.json")
+    func options(_ authority: String) -> [String] {
+      [
+        "--trust-channel", "--tls-ca", authority, "--tls-cert", certificates.certificate("wfm-client"), "--tls-key",
+        certificates.key("wfm-client"), "--trust-bundle", url + "margo",
+      ]
+    }
+    let stranger = try await site.follow(source, trust: options(certificates.authority))
+    #expect(stranger.status == 4 && stranger.events.last?.code == "tls-untrusted", "\(stranger)")
+    let run = try await site.follow(source, trust: options(certificates.otherAuthority))
+    #expect(run.status == 0, "\(run)")
+    let wrong = try await site.follow(
+      source, trust: Array(options(certificates.otherAuthority).dropLast()) + ["http://localhost/"])
+    #expect(wrong.status == 64 && wrong.complaint.contains("https"), "\(wrong)")
+  }
+
   @Test func `a base path that is missing is told with the address that was asked`() async throws {
     let (server, source) = try await manager()
     defer { withExtendedLifetime(server) {} }

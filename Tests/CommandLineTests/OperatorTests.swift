@@ -63,7 +63,13 @@ struct OperatorTests {
     #expect(try await site.follow().status == 3)
     #expect(try await run("reset").status == 64)
     #expect(try await run("reset", "--floor", "7", "--refusals").status == 0)
+    #expect(try await run("history").output.hasPrefix("  reset by an operator: the version floor, to 7, the refusals"))
     #expect(try await site.follow().status == 0)
+    let history = try await run("history", "--json").output.split(separator: "\n")
+    #expect(history.count == 3 && history[0].contains("\"version\":7") && history[2].contains("\"version\":500"))
+    #expect(history[1].contains("\"outcome\":\"reset\"") && history[1].contains("the version floor, to 7"))
+    let receipt = try site.read(site.drop + "/acknowledgements/press-42/state.json")
+    #expect(receipt.contains("\"adopted\""), "\(receipt)")
     #expect(try site.files(below: site.current) == ["a": "right"])
     #expect(try await run("status").output.contains("reset     the version floor, to 7, the refusals"))
   }

@@ -40,8 +40,17 @@ struct ReceiptsTests {
   }
 
   private func list(_ source: String? = nil, _ options: String...) async throws -> [String: Device] {
-    let text = try await Tool.succeed(Tool.desiredState, ["receipts", source ?? site.drop, "--json"] + options)
-    let devices = try text.split(separator: "\n").map { try JSONDecoder().decode(Device.self, from: Data($0.utf8)) }
+    let run = try await Tool.run(Tool.desiredState, ["receipts", source ?? site.drop, "--json"] + options)
+    let devices = try run.output.split(separator: "\n").map {
+      try JSONDecoder().decode(Device.self, from: Data($0.utf8))
+    }
+    // What the list shows, the exit status says.
+    let words = devices.map(\.signature)
+    if words.contains("invalid") {
+      #expect(run.status == 3, "\(run)")
+    } else if !words.contains("unsigned") {
+      #expect(run.status == (words.contains("missing") ? 5 : 0), "\(run)")
+    }
     return Dictionary(devices.map { ($0.device, $0) }) { first, _ in first }
   }
 
@@ -112,14 +121,46 @@ struct ReceiptsTests {
       #expect(devices["press-42"]?.signature == "invalid" && devices["press-42"]?.version == nil)
     }
     #expect(devices["press-42"]?.state == nil && devices["press-42"]?.reason?.isEmpty == false)
-    let text = try await Tool.succeed(Tool.desiredState, ["receipts", site.drop, "--trust", signers])
-    #expect(text.contains("press-42     INVALID") && !text.contains("version 9"), "\(text)")
+    let shown = try await Tool.run(Tool.desiredState, ["receipts", site.drop, "--trust", signers])
+    #expect(shown.status == 3, "\(shown)")
+    #expect(shown.output.contains("press-42     INVALID") && !shown.output.contains("version 9"), "\(shown)")
 
     // A stolen key is revoked.
     try site.write(own, to: folder + "/press-42/state.json")
     #expect(try await list(nil, "--trust", signers)["press-42"]?.signature == "signed")
     let revoked = try await list(nil, "--trust", signers, "--revoked", press + ".pub")
     #expect(revoked["press-42"]?.signature == "invalid" && revoked["press-42"]?.reason?.contains("revoked") == true)
+  }
+
+  @Test("The exit status tells a proven fleet from one that is doubtful, and from one that is silent") func statuses()
+    async throws
+  {
+    let key = try await site.makeKey(trustedAs: "ops")
+    let press = try await site.makeKey("press")
+    try site.write("press: 1\n", to: site.documents + "/press.yaml")
+    try await site.publish(keys: [key])
+    #expect(try await follow("press-42", key: press).status == 0)
+    #expect(try await follow("belt", key: nil).status == 0)
+    func status(_ options: String...) async throws -> Int32 {
+      try await Tool.run(Tool.desiredState, ["receipts", site.drop] + options).status
+    }
+    #expect(try await status() == 0)
+    // A key for manifests alone names no device, and speaks for none.
+    try site.write("belt,ops namespaces=\"desired-state\" \(try site.read(key + ".pub"))", to: signers)
+    try trust("press-42", press)
+    #expect(try await status("--trust", signers) == 0)
+    #expect(try await status("--device", "press-42") == 0)
+    #expect(try await status("--device", "press-42", "--device", "oven") == 5)
+    // Without its signature, a receipt can be everyone's.
+    try site.remove(folder + "/press-42/state.json.sig")
+    #expect(try await status("--trust", signers) == 3)
+    #expect(try await status("--trust", signers, "--device", "belt") == 0)
+    #expect(try await status() == 0)
+    try site.remove(folder + "/press-42")
+    #expect(try await status("--trust", signers) == 5)
+    #expect(try await status("--trust", site.root + "/nowhere") == 64)
+    try site.write("press-42 ssh-ed25519\n", to: "bad-signers")
+    #expect(try await status("--trust", site.root + "/bad-signers") == 64)
   }
 
   @Test("What devices say of trouble and of documents is listed, also beside rubbish and links") func trouble()
@@ -203,7 +244,8 @@ struct ReceiptsTests {
         "refs/heads/acknowledgements/press-42",
       ])
     let run = try await Tool.run(Tool.desiredState, ["receipts", address, "--json", "--trust", signers])
-    #expect(run.status == 0 && run.complaint.contains("press-42") && !run.output.contains("\"belt\""), "\(run)")
+    // The device whose key is listed is well; the other branch is passed over, with a complaint.
+    #expect(run.complaint.contains("press-42") && !run.output.contains("\"belt\""), "\(run)")
     devices = try await list(address, "--trust", signers, "--device", "press-42")
     #expect(devices.keys.sorted() == ["press-42"])
   }

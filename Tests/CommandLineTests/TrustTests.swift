@@ -103,4 +103,42 @@ struct TrustTests {
     let allowed = ["--trust", site.trust, "--content", "drop", "--max-age", "1d"]
     #expect(try await site.follow(nil, trust: allowed).status == 0)
   }
+
+  @Test("'publish' warns of exactly what a device that demands an expiry or its name then refuses") func warnings()
+    async throws
+  {
+    let key = try await site.makeKey(trustedAs: "ops", options: "namespaces=\"desired-state\"")
+    try site.write("press: 1\n", to: site.documents + "/press.yaml")
+    func published(_ options: String..., to target: String? = nil) async throws -> String {
+      let run = try await Tool.run(
+        Tool.desiredState, ["publish", site.documents, "--to", target ?? site.drop, "--key", key] + options)
+      #expect(run.status == 0, "\(run)")
+      return run.complaint
+    }
+    let demands = ["--trust", site.trust, "--require-expiry", "--require-device"]
+    // The first one: nothing is known of what devices demand.
+    #expect(try await published().isEmpty)
+    #expect(try await published("--expires", "7d", "--device", "press-42").isEmpty)
+    #expect(try await site.follow(nil, trust: demands).status == 0)
+    let lacking = try await published()
+    #expect(lacking.contains("expiry") && lacking.contains("--expires"), "\(lacking)")
+    #expect(lacking.contains("press-42") && lacking.contains("--device"), "\(lacking)")
+    #expect(try await site.follow(nil, trust: demands).status == 3)
+    // The version before says no more than this one: said once.
+    #expect(try await published().isEmpty)
+    #expect(try await published("--expires", "7d", "--device", "press-42").isEmpty)
+    let withoutExpiry = try await published("--device", "press-42")
+    #expect(withoutExpiry.contains("--expires") && !withoutExpiry.contains("names device"), "\(withoutExpiry)")
+    let refused = try await site.follow(nil, trust: demands)
+    #expect(refused.status == 3 && refused.output.contains("\"code\":\"expired\""), "\(refused)")
+    #expect(try await published("--expires", "7d", "--device", "press-42").isEmpty)
+    #expect(try await site.follow(nil, trust: demands).status == 0)
+    // A repository and a bundle warn as well.
+    let repository = site.root + "/repository.git"
+    try await Tool.succeed("git", ["init", "-q", "--bare", repository])
+    for target in ["git+file://\(repository)?ref=main", site.root + "/drop.tar.gz"] {
+      #expect(try await published("--expires", "7d", to: target).isEmpty)
+      #expect(try await published(to: target).contains("--expires"), "\(target)")
+    }
+  }
 }

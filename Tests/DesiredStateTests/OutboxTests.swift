@@ -23,6 +23,81 @@ import Testing
     }
   }
 
+  /// Notes every statement, or cannot be reached.
+  private final class Scribe: DesiredStateBackend {
+    let source = "scribe"
+    let capabilities: BackendCapabilities
+    let told = Mutex<[String]>([])
+    let isReachable = Mutex(true)
+
+    init(_ capabilities: BackendCapabilities) { self.capabilities = capabilities }
+
+    func fetch(_ request: FetchRequest) async throws -> FetchResult { .absent(.manifest, "nothing is published") }
+
+    func acknowledge(_ acknowledgement: Acknowledgement) async throws {
+      guard isReachable.withLock(\.self) else { throw BackendError(.unreachable, "gone") }
+      guard case .document(let status) = acknowledgement.outcome else { return }
+      told.withLock { $0.append("\(status.documentID) \(status.state)") }
+    }
+  }
+
+  private func statement(
+    _ document: String, _ state: DocumentStatus.State, version: UInt64 = 1, at seconds: Double = 0
+  ) -> Acknowledgement {
+    Acknowledgement(
+      device: "press-42", revision: nil, adoptedManifestVersion: version,
+      time: Date(timeIntervalSince1970: 1_750_000_000 + seconds),
+      outcome: .document(DocumentStatus(documentID: document, state: state)))
+  }
+
+  @Test func `each change of state waits for a recipient that wants it, in order and within bounds`() async throws {
+    let directory = FileManager.default.temporaryDirectory.appending(path: "outbox-\(UUID().uuidString)").path
+    defer { try? FileManager.default.removeItem(atPath: directory) }
+    let scribe = Scribe([.acknowledgesDocuments, .acknowledgesEachChange])
+    scribe.isReachable.withLock { $0 = false }
+    // Each time anew, as after a restart; all within one second, and the last after the clock was set back.
+    for state in [DocumentStatus.State.pending, .installing, .installing] {
+      let outbox = Outbox(ofStore: directory)
+      try await outbox.put([statement("a", state)], keepingChanges: true)
+      #expect(try await outbox.deliver(to: [scribe]).delivered.isEmpty)
+    }
+    let outbox = Outbox(ofStore: directory)
+    try await outbox.put(
+      [statement("b", .installed, at: -5), statement("a", .installed, at: -10)], keepingChanges: true)
+    #expect(try await outbox.waiting().count == 4)
+    scribe.isReachable.withLock { $0 = true }
+    let result = try await outbox.deliver(to: [scribe])
+    #expect(result.waiting == 0)
+    #expect(scribe.told.withLock { $0.filter { $0.hasPrefix("a") } } == ["a pending", "a installing", "a installed"])
+    #expect(try await Outbox(ofStore: directory).waiting().isEmpty)
+
+    // However long the outage, and however restless the device.
+    for number in 1...50 {
+      try await outbox.put(
+        [statement("a", number.isMultiple(of: 2) ? .installing : .failed, version: UInt64(number))],
+        keepingChanges: true)
+    }
+    try await outbox.put([statement("a", .installed, version: 51)], keepingChanges: true)
+    let waiting = try await outbox.waiting()
+    #expect(waiting.map(\.adoptedManifestVersion) == (43...51).map { $0 })
+  }
+
+  @Test func `a recipient that wants the newest alone is told no other`() async throws {
+    let directory = FileManager.default.temporaryDirectory.appending(path: "outbox-\(UUID().uuidString)").path
+    defer { try? FileManager.default.removeItem(atPath: directory) }
+    let outbox = Outbox(ofStore: directory)
+    for state in [DocumentStatus.State.pending, .installing, .installed] {
+      try await outbox.put([statement("a", state)], keepingChanges: true)
+    }
+    let scribe = Scribe([.acknowledgesDocuments])
+    let result = try await outbox.deliver(to: [scribe])
+    #expect(scribe.told.withLock(\.self) == ["a installed"])
+    #expect(result.waiting == 0 && result.delivered.count == 1)
+    #expect(try await outbox.waiting().isEmpty)
+    for state in [DocumentStatus.State.pending, .installing] { try await outbox.put([statement("a", state)]) }
+    #expect(try await outbox.waiting().count == 1)
+  }
+
   @Test(arguments: [true, false]) func `who asks for patience is left alone for so long`(isRetryable: Bool) async throws
   {
     let directory = FileManager.default.temporaryDirectory.appending(path: "outbox-\(UUID().uuidString)").path

@@ -355,4 +355,46 @@ struct TrustStoreTests {
     #expect(try await StoreStatus.read(path).revokedSigners.isEmpty)
     await store.close()
   }
+
+  @Test(
+    "A trust update that takes the adopted state's key away is said at once, also where no other state comes with it")
+  func takenAway() async throws {
+    let path = NSTemporaryDirectory() + "trust-store-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let store = try await StateStore.open(path)
+    _ = try await look(store, published(1, trust: 0, by: release[0], []))
+    #expect(try await StoreStatus.read(path).revokedSigners.isEmpty)
+    // The state that comes with it is signed by a key that does not count: it is refused, and the update stays.
+    let chain = [(keys: root.allowedSigner + release[1].allowedSigner, by: [root])]
+    #expect(code(try await look(store, published(2, trust: 1, by: release[2], chain)))?.code == .signerUntrusted)
+    let revoked = try await StoreStatus.read(path).revokedSigners
+    #expect(revoked.count == 1 && revoked.first?.reason.contains("not listed") == true, "\(revoked)")
+    #expect(await store.adopted?.version == 1)
+    #expect(code(try await look(store, published(3, trust: 1, by: release[1], chain))) == nil)
+    #expect(try await StoreStatus.read(path).revokedSigners.isEmpty)
+    await store.close()
+  }
+
+  @Test("A fork as long as the device's own chain is named too, where its keys do not count here") func equalFork()
+    async throws
+  {
+    let path = NSTemporaryDirectory() + "trust-store-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let store = try await StateStore.open(path)
+    let chain = (1...2).map { (keys: root.allowedSigner + release[$0].allowedSigner, by: [root]) }
+    #expect(code(try await look(store, published(1, trust: 2, by: release[2], chain))) == nil)
+    let fork = [chain[0], (keys: root.allowedSigner + release[3].allowedSigner, by: [root])]
+    for needed in [UInt64(2), 3] {
+      let refused = code(try await look(store, published(9, trust: needed, by: release[3], fork)))
+      #expect(refused?.code == (needed == 2 ? .trustInvalid : .trustMissing), "\(refused as Any)")
+      if needed == 2 { #expect(refused?.reason.contains("trust update 2 is another one") == true) }
+    }
+    // The device's own chain, or none at all, and a key that does not count: that is all there is to say.
+    for files in [chain, []] {
+      let refused = code(try await look(store, published(9, trust: 2, by: release[3], files)))
+      #expect(refused?.code == .signerUntrusted, "\(refused as Any)")
+    }
+    #expect(await store.trust?.version == 2)
+    await store.close()
+  }
 }

@@ -74,12 +74,10 @@ extension Requirement {
       "what the manager says of retrying counts, and a web page is no manifest",
       "a refusal for good is not asked for again until something changes, and keeps no look waiting"),
     Requirement(
-      .must, "Follow `backoffStrategy`.",
-      .partly(
-        "`none` ends it, `fixed` waits for `retryAfterSeconds`; `exponential` grows from the agent's own first wait where no Retry-After is sent"
-      ),
-      "a manager's patience is kept across restarts, and grows where it names none",
-      "Each failure doubles the wait up to the limit, and chance takes at most half of it"),
+      .must, "Follow `backoffStrategy`.", .met,
+      "a manager's strategy counts where its answer has no Retry-After",
+      "Waits that a source asks for and wants to grow are doubled, across restarts too",
+      "problems become errors, with the manager's words and its patience"),
     Requirement(
       .must, "Let a person set a downtime, in which nothing is contacted and no error is told.", .met,
       "Outside its hours, and in a downtime, nothing is contacted and nothing is said"),
@@ -100,7 +98,8 @@ extension Requirement {
       "what the schema does not have is refused, by its name"),
     Requirement(
       .must, "As a host of workloads report an OpenTelemetry collector, a runtime and a deployment type at least.",
-      .partly("what is left out is told and not refused, because the schema lets it be left out"),
+      .others(
+        "its capabilities are; what is left out is told before they are sent, and the schema lets it be left out"),
       "everything that a host reports is read, and nothing is lost when it is sent"),
     Requirement(
       .must, "As a gateway that hosts nothing leave out all that hosts report.", .met,
@@ -115,8 +114,9 @@ extension Requirement {
 
   private static let statuses = [
     Requirement(
-      .must, "Report each change of a deployment's state.",
-      .partly("in order while the manager can be reached; of what happened while it could not, the newest is kept"),
+      .must, "Report each change of a deployment's state.", .met,
+      "each change of state waits for a recipient that wants it, in order and within bounds",
+      "a gateway reports itself and three devices, and deploys for each by one manifest",
       "What is published becomes a directory of services, and each component is reported"),
     Requirement(
       .must, "Say under which manifest version the work was done.", .met,
@@ -170,9 +170,8 @@ extension Requirement {
       .must, "Never take 404 of an artifact for a reason to remove anything.", .met,
       "an artifact that is not there is missing, and nothing is removed for it"),
     Requirement(
-      .must, "Never use `sizeBytes` for integrity.",
-      .partly("it decides nothing but the road; one above the device's own limits is refused before anything is read"),
-      "what a manifest says of sizes decides nothing"),
+      .must, "Never use `sizeBytes` for integrity.", .met, "what a manifest says of sizes decides nothing",
+      "Over a limit: limit-exceeded"),
     Requirement(
       .must, "Take a manifest only with `bundle`, null where there are no deployments, and a url for each deployment.",
       .met, "a manifest is as the specification has it, or refused"),
@@ -214,10 +213,11 @@ extension Requirement {
       "a server that is not this client's manager is sent nothing"),
     Requirement(
       .must, "Refuse a leaf that is an authority, or may sign certificates or revocation lists.",
-      .notMet("only the name and the chain are checked")),
+      .met, "a certificate of the right name that is not fit for it is sent nothing"),
     Requirement(
       .must, "Refuse RSA keys below 3072 bits, and algorithms that are not listed.",
-      .notMet("OpenSSL's own level decides: 2048 bits")),
+      .met, "a certificate of the right name that is not fit for it is sent nothing",
+      "every algorithm that is listed is believed"),
     Requirement(
       .must, "Show the intermediates with the own certificate.",
       .others("they belong into the file of the client certificate"),
@@ -247,11 +247,18 @@ extension Requirement {
       "a SPIFFE bundle is a file of authorities, with keys of other kinds in it, and fails closed without any"),
     Requirement(
       .must, "Replace all authorities by those of a new bundle.", .met,
-      "Authorities are read again when their file changes"),
+      "Authorities are read again when their file changes",
+      "the bundle is discovered, followed, replaced as a whole, and outlives its publisher"),
     Requirement(
-      .should, "Fetch the bundle again by its refresh hint, and refuse a lower sequence.",
-      .notMet("the bundle is delivered out of band, as a file; who delivers it sees to its age")),
+      .must, "Take the entry of the own trust domain, and no other, from a map of bundles.", .met,
+      "a SPIFFE bundle is a file of authorities, with keys of other kinds in it, and fails closed without any",
+      "another trust domain's bundle, or one that is not at https, is not taken"),
     Requirement(
-      .must, "Refuse a bundle's address that is not https.", .notMet("no bundle is fetched")),
+      .should, "Fetch the bundle again by its refresh hint, and refuse a lower sequence.", .met,
+      "it is asked for as often as it says, and not at each look",
+      "the bundle is discovered, followed, replaced as a whole, and outlives its publisher"),
+    Requirement(
+      .must, "Refuse a bundle's address that is not https.", .met,
+      "another trust domain's bundle, or one that is not at https, is not taken"),
   ]
 }

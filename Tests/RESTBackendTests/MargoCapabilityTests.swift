@@ -135,7 +135,31 @@ import Testing
       waits.append(next.timeIntervalSince(time).rounded())
       time = next
     }
-    #expect(waits == [5, 10, 20])
+    // Chance takes half of it at most.
+    for (wait, full) in zip(waits, [5.0, 10, 20]) { #expect((full / 2 - 1...full).contains(wait), "\(waits)") }
+  }
+
+  @Test(arguments: [("fixed", [10.0, 10, 10]), ("exponential", [10, 20, 40])])
+  func `a manager's strategy counts where its answer has no Retry-After`(strategy: String, wanted: [Double])
+    async throws
+  {
+    let (site, reports, folder) = try await Self.start()
+    let backend = try manager(site, reports)
+    try await reports.put([Self.device("press")])
+    try site.write(
+      "report-problem",
+      #"{"status": 503, "path": "capabilities", "body": {"retryAfterSeconds": 10, "backoffStrategy": "\#(strategy)"}}"#)
+    var time = Date(timeIntervalSince1970: Date().timeIntervalSince1970.rounded(.down))
+    var waits: [Double] = []
+    for _ in 1...3 {
+      // As after a restart, each time.
+      let reports = CapabilityReports(below: folder["records"])
+      _ = try await reports.deliver(to: backend, at: time)
+      let next = try #require(try await reports.status().first?.managers[backend.source]?.nextAttempt)
+      waits.append(next.timeIntervalSince(time))
+      time = next
+    }
+    #expect(waits == wanted)
   }
 
   @Test func `a manager that forgot a gateway hears of it again, and a child without one waits for it`() async throws {

@@ -173,9 +173,8 @@ import Testing
     #expect(site.requests.contains { $0.path.hasPrefix("/api/v1/deployments/long") && $0.bytes < 500 })
   }
 
-  @Test(arguments: [nil, 0, 1, 17, UInt64(1 << 30)]) func `what a manifest says of sizes decides nothing`(size: UInt64?)
-    async throws
-  {
+  @Test(arguments: [nil, 0, 1, 17, UInt64(1 << 30), UInt64(1 << 40), .max])
+  func `what a manifest says of sizes decides nothing`(size: UInt64?) async throws {
     let site = try await MargoSite.start()
     try site.publish(MargoState(version: 1, Self.documents, size: .some(size)))
     #expect(try await look(site.backend()).documents == Self.documents)
@@ -378,7 +377,7 @@ import Testing
   @Test func `the API has no place for a state as a whole, and the backend says so`() async throws {
     let site = try await MargoSite.start()
     let backend = try site.backend()
-    #expect(backend.capabilities == [.acknowledgesDocuments])
+    #expect(backend.capabilities == [.acknowledgesDocuments, .acknowledgesEachChange])
     let error = await #expect(throws: BackendError.self) {
       try await backend.acknowledge(
         Acknowledgement(device: "d", revision: nil, adoptedManifestVersion: 1, time: Date(), outcome: .adopted))
@@ -410,6 +409,25 @@ import Testing
     let error = try await unavailability(site, site.backend())
     #expect(error.code == .tlsUntrusted && !error.isRetryable, "\(error)")
     #expect(site.requests.isEmpty)
+  }
+
+  @Test(arguments: [
+    "wfm-authority", "wfm-cert-signer", "wfm-list-signer", "wfm-rsa-2048", "wfm-p-521", "wfm-sha-512",
+  ])
+  func `a certificate of the right name that is not fit for it is sent nothing`(identity: String) async throws {
+    let site = try await MargoSite.start(identity: identity)
+    try site.publish(MargoState(version: 1, Self.documents))
+    let error = try await unavailability(site, site.backend())
+    #expect(error.code == .tlsUntrusted && !error.isRetryable, "\(error)")
+    #expect(error.message.contains("tls-unfit-certificate"), "\(error)")
+    #expect(site.requests.isEmpty)
+  }
+
+  @Test(arguments: ["wfm-rsa-3072", "wfm-p-384", "wfm-ed25519", "wfm-usual"])
+  func `every algorithm that is listed is believed`(identity: String) async throws {
+    let site = try await MargoSite.start(identity: identity)
+    try site.publish(MargoState(version: 1, Self.documents))
+    #expect(await refusal(try site.backend()) == nil)
   }
 
   @Test func `the manager is known by its name and not by its host's`() async throws {
@@ -475,6 +493,18 @@ import Testing
     try await look(key.replacing(own, with: other) + "," + key)
     for keys in [key.replacing(own, with: other), jwt, "", key.replacing(own, with: "no certificate")] {
       await #expect(throws: (any Error).self) { try await look(keys) }
+    }
+    // A map of bundles by trust domain: only the own one counts.
+    func lookByMap(_ domains: [String: String]) async throws {
+      let entries = domains.map { #""\#($0.key)": {"keys": [\#($0.value)]}"# }.joined(separator: ", ")
+      try site.write("map.json", #"{"trust_domains": {\#(entries)}}"#)
+      let file = site.file("map.json")
+      _ = try await self.look(site.backend { $0.tls.trust = .only(file: file) })
+    }
+    let foreign = key.replacing(own, with: other)
+    try await lookByMap(["plant.example": key, "other.example": foreign])
+    for domains in [["plant.example": foreign, "other.example": key], ["other.example": key], ["plant.example": jwt]] {
+      await #expect(throws: (any Error).self) { try await lookByMap(domains) }
     }
   }
 

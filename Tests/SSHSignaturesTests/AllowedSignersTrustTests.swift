@@ -47,10 +47,10 @@ struct AllowedSignersTrustTests {
     let (before, after) = (noon.addingTimeInterval(-3600), noon.addingTimeInterval(3600))
     let past = "valid-before=\"202301011100Z\""
     let future = "valid-after=\"202301011300Z\""
-    #expect(try reason("namespaces=\"file\"") == .namespaceNotAllowed)
-    #expect(try reason("namespaces=\"\"") == .namespaceNotAllowed)
-    #expect(try reason("namespaces=\"*,!git\"") == .namespaceNotAllowed)
-    #expect(try reason("namespaces=\"Git\"") == .namespaceNotAllowed)
+    #expect(try reason("namespaces=\"file\"") == .namespaceNotAllowed("git"))
+    #expect(try reason("namespaces=\"\"") == .namespaceNotAllowed("git"))
+    #expect(try reason("namespaces=\"*,!git\"") == .namespaceNotAllowed("git"))
+    #expect(try reason("namespaces=\"Git\"") == .namespaceNotAllowed("git"))
     #expect(try reason(past) == .expired(after: before))
     #expect(try reason(future) == .notYetValid(from: after))
     #expect(try reason("namespaces=\"file\"", past) == .expired(after: before))

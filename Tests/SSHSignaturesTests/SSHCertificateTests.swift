@@ -211,6 +211,6 @@ struct SSHCertificateTests {
     }
     #expect(try trust(",namespaces=\"desired-state-trust\"") == .trusted(principals: ["alice"]))
     #expect(try trust("") == .untrusted(reason: .namespaceNotNamed("desired-state-trust")))
-    #expect(try trust(",namespaces=\"git\"") == .untrusted(reason: .namespaceNotAllowed))
+    #expect(try trust(",namespaces=\"git\"") == .untrusted(reason: .namespaceNotAllowed("desired-state-trust")))
   }
 }

@@ -68,6 +68,10 @@ struct Authenticator: Sendable {
     guard let client = identity.client else {
       throw Problem.notAuthorized("The client certificate is that of a fleet manager.")
     }
+    guard let use = try? CertificateUse(der: try certificate.toDERBytes()) else {
+      throw Problem.notAuthorized("The client certificate cannot be read.")
+    }
+    if let fault = use.fault { throw Problem.notAuthorized(fault) }
     return client
   }
 }

@@ -1,3 +1,4 @@
+import DesiredState
 import FoundationEssentials
 import MargoDocuments
 import Synchronization
@@ -13,6 +14,8 @@ struct Reports: Sendable {
     var receivedAt: Date
     /// How often this very status came: an agent that is not sure repeats itself.
     var deliveries: Int
+    /// The overall states that came, the newest last: a device tells each change, in order.
+    var states: [DocumentStatus.State]?
     var status: DeploymentStatus
   }
 
@@ -37,10 +40,16 @@ struct Reports: Sendable {
         let path = file(status.deploymentId, in: "statuses")
         let before = try Disk.read(path).map { try JSONText.decode(Status.self, from: $0) }
         let deliveries = before.map { $0.status == status ? $0.deliveries + 1 : 1 } ?? 1
+        var states = before?.states ?? []
+        if states.last != status.status.state || before?.status.adoptedManifestVersion != status.adoptedManifestVersion
+        {
+          states.append(status.status.state)
+        }
         try Disk.replace(
           path,
           with: JSONText.encode(
-            Status(client: client, receivedAt: Date(), deliveries: deliveries, status: status)))
+            Status(
+              client: client, receivedAt: Date(), deliveries: deliveries, states: states.suffix(16), status: status)))
         return before == nil
       }
     }

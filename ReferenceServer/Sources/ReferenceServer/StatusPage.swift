@@ -20,7 +20,7 @@ enum StatusPage {
     <body>
     <p id="line" class="faint" role="status">connecting</p>
     <h1>Reference fleet manager</h1>
-    <h2>Clients</h2><table id="clients"></table>
+    <h2>Clients</h2><table id="clients" aria-live="polite"></table>
     <h2>Devices</h2><table id="devices"></table>
     <h2>Deployments</h2><table id="statuses"></table>
     <h2>Faults</h2><p id="faults"></p>
@@ -58,9 +58,10 @@ enum StatusPage {
           const properties = one.capabilities.properties;
           return [[one.client], [one.deviceId], [properties.vendor + " " + properties.modelNumber], [offer(properties)], [one.receivedAt, "faint"]];
         }));
-        table("statuses", ["client", "deployment", "device", "state", "manifest", "components", "error"], now.statuses.map(one => {
+        table("statuses", ["client", "deployment", "device", "state", "before", "manifest", "components", "error"], now.statuses.map(one => {
           const said = one.status, error = said.status.error;
-          return [[one.client], [said.deploymentId], [said.deviceId], [said.status.state, said.status.state], [said.adoptedManifestVersion],
+          return [[one.client], [said.deploymentId], [said.deviceId], [said.status.state, said.status.state],
+            [(one.states ?? []).slice(0, -1).join(" → "), "faint"], [said.adoptedManifestVersion],
             [said.components.map(part => part.name + ": " + part.state).join(", ")], [error ? error.code + " (" + error.source + "): " + error.message : ""]];
         }));
         at("faults").replaceChildren(...now.kinds.map(kind => {

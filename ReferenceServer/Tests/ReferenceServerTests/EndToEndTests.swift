@@ -44,6 +44,38 @@ import Testing
     }
   }
 
+  @Test func `the root certificate of the older form is handed out, and is what the server is believed by`()
+    async throws
+  {
+    let certificates = try await Certificates.shared.value
+    let tls = ReferenceServerConfiguration.TLS(
+      certificateFile: certificates.file("server.pem"), keyFile: certificates.file("server.key"))
+    let configuration = ReferenceServerConfiguration(
+      dataDirectory: "", tls: tls, rootCertificateFile: certificates.authority)
+    try await TestSite.run(configuration: configuration) { site async throws in
+      var settings = HTTPTransportConfiguration()
+      settings.tls.trust = .only(file: certificates.authority)
+      let transport = try HTTPTransport(configuration: settings)
+      let root = try await MargoBackend.rootCertificate(base: site.base, transport: transport)
+      #expect(root == (try String(contentsOfFile: certificates.authority, encoding: .utf8)))
+      let file = site.data + "/root.pem"
+      try root.write(toFile: file, atomically: true, encoding: .utf8)
+      settings.tls.trust = .only(file: file)
+      let second = try HTTPTransport(configuration: settings)
+      #expect(try await MargoBackend.rootCertificate(base: site.base, transport: second) == root)
+      await transport.shutdown()
+      await second.shutdown()
+    }
+    try await TestSite.run { site async throws in
+      let transport = try HTTPTransport()
+      let error = await #expect(throws: BackendError.self) {
+        _ = try await MargoBackend.rootCertificate(base: site.base, transport: transport)
+      }
+      #expect(error?.code == .unsupported)
+      await transport.shutdown()
+    }
+  }
+
   private func follow(
     _ backend: MargoBackend, at site: TestSite, client: String, policy: TrustPolicy
   ) async throws {

@@ -3,9 +3,23 @@ import Testing
 
 @testable import ReferenceServer
 
-/// `Scripts/margo-guide` with curl, another client than this package's own, against this server.
-@Suite(.timeLimit(.minutes(2))) struct GuideTests {
+/// `Scripts/margo-guide` against this server: with curl, another client than this package's own, and with the agent.
+@Suite(.timeLimit(.minutes(3))) struct GuideTests {
+  private static let root = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..").standardized
+  /// Built by the package above: `swift build --product desired-state`.
+  private static let agent = root.appendingPathComponent(".build/debug/desired-state").path
+
   @Test func `the guide's steps are answered as the specification has them, over mutual TLS`() async throws {
+    try await play([])
+  }
+
+  @Test(
+    .enabled(
+      if: FileManager.default.isExecutableFile(atPath: agent),
+      "the agent is not built: swift build in the package above"))
+  func `the agent takes the guide's steps, over mutual TLS`() async throws { try await play(["--agent", Self.agent]) }
+
+  private func play(_ options: [String]) async throws {
     let certificates = try await Certificates.shared.value
     let tls = ReferenceServerConfiguration.TLS(
       certificateFile: certificates.file("server.pem"), keyFile: certificates.file("server.key"),
@@ -19,13 +33,12 @@ import Testing
         site.base, "press-42", "--cacert", certificates.authority, "--cert", certificates.file("press-42.pem"), "--key",
         certificates.file("press-42.key"),
       ]
+      let script = Self.root.appendingPathComponent("Scripts/margo-guide")
       let (status, words) = try await onThread {
-        let script = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../Scripts/margo-guide")
-          .standardized
         let process = Process()
         let pipe = Pipe()
         process.executableURL = script
-        process.arguments = arguments
+        process.arguments = options + arguments
         (process.standardOutput, process.standardError) = (pipe, pipe)
         try process.run()
         let words = pipe.fileHandleForReading.readDataToEndOfFile()
@@ -34,6 +47,8 @@ import Testing
       }
       #expect(status == 0, "\(words)")
       #expect(words.contains("as the specification has it"))
+      let last = try await site.get("/admin/statuses").json([Reports.Status].self).first
+      #expect(last?.states == [.installing, .installed], "\(words)")
     }
   }
 }

@@ -46,6 +46,19 @@ import Testing
     }
   }
 
+  @Test(arguments: ["authority", "cert-signer", "list-signer"])
+  func `a certificate of the right name that could make others is not accepted`(name: String) async throws {
+    try await withSite(as: name) { site async throws in
+      let answer = try await site.get("/api/v1/deployments")
+      #expect(answer.status == 403)
+      #expect(try answer.json(TestSite.ProblemDetails.self).type.hasSuffix("#not-authorized"))
+    }
+    // One that says what it is for, and is for that alone, is.
+    try await withSite(as: "signer") { site async throws in
+      #expect(try await site.get("/api/v1/deployments").status == 200)
+    }
+  }
+
   @Test func `a client whose directory is gone is no client any more`() async throws {
     try await withSite(as: "press-42") { site async throws in
       #expect(try await site.get("/api/v1/deployments").status == 200)

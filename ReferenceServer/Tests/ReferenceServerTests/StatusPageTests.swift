@@ -26,6 +26,49 @@ import Testing
     }
   }
 
+  @Test(.enabled(if: Browser.program != nil, "chromium is not installed: apt-get install chromium"))
+  func `a browser shows clients, devices and statuses as they come, and switches faults`() async throws {
+    try await TestSite.run(configuration: .init(dataDirectory: "", assumedClient: "press-42")) { site async throws in
+      try site.write("press.yaml", "recipe: 1\n")
+      let browser = try Browser("http://127.0.0.1:\(site.ports.admin)/")
+      func sees(_ expression: String) async throws {
+        #expect(try await browser.sees(expression) == "ok", "\(expression)")
+      }
+      func shows(_ text: String, in table: String) async throws {
+        try await sees("document.getElementById('\(table)').innerText.includes('\(text)')")
+      }
+      try await sees("document.getElementById('line').textContent === 'live'")
+      try await shows("press-42", in: "clients")
+      try await shows("none", in: "devices")
+      let capabilities = """
+        {"properties": {"id": "gw", "vendor": "<b>Acme</b>", "modelNumber": "1", "serialNumber": "2", "memory": "8Gi"}}
+        """
+      #expect(try await site.send(.put, "/api/v1/capabilities/gw", body: capabilities).status == 201)
+      // What clients say is text, and never part of the page.
+      try await shows("<b>Acme</b> 1", in: "devices")
+      try await sees("document.querySelectorAll('#devices b').length === 0")
+      _ = try await site.get("/api/v1/deployments")
+      for state in ["installing", "installed"] {
+        let status = """
+          {"deploymentId": "press", "deviceId": "gw", "adoptedManifestVersion": 1, "status": {"state": "\(state)"},
+           "components": [{"name": "web", "state": "\(state)"}]}
+          """
+        _ = try await site.send(.post, "/api/v1/deployments/press/status", body: status)
+        try await shows("web: \(state)", in: "statuses")
+      }
+      try await sees("document.querySelector('#statuses td.installed').textContent === 'installed'")
+      try await shows("installing", in: "statuses")
+      let button = "[...document.querySelectorAll('#faults button')].find(one => one.textContent === 'rate-limited')"
+      try await sees("\(button).getAttribute('aria-pressed') === 'false' && (\(button).click(), true)")
+      try await sees("\(button).getAttribute('aria-pressed') === 'true'")
+      #expect(try await site.get("/api/v1/deployments").status == 429)
+      try await sees("\(button).click() === undefined")
+      try await sees("\(button).getAttribute('aria-pressed') === 'false'")
+      #expect(try await site.get("/api/v1/deployments").status == 200)
+      await browser.close()
+    }
+  }
+
   @Test func `problems are typed and paced as the specification has them`() async throws {
     struct Problem: Decodable {
       var type: String

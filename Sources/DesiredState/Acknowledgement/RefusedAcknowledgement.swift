@@ -18,9 +18,10 @@ public struct RefusedAcknowledgement: Sendable, Equatable, Codable {
 }
 
 extension BackendError {
-  /// Whether a recipient's answer stands for this one acknowledgement, whatever time passes. Where a person can mend it
-  /// on either side (credentials, certificates, the address), it does not, unless the recipient says so itself.
-  var isRefusalForGood: Bool {
+  /// Whether an answer stands for this one thing that was sent, whatever time passes: an acknowledgement, a report. Where a
+  /// person can mend it on either side (credentials, certificates, the address), it does not, unless the other side says so
+  /// itself.
+  public var isRefusalForGood: Bool {
     let mendable: Set<Code> = [
       .unauthorized, .forbidden, .tlsUntrusted, .unsupported, .unreachable, .timeout, .rateLimited, .serverError, .busy,
     ]

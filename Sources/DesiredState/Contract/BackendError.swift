@@ -44,6 +44,9 @@ public struct BackendError: Error, Sendable, CustomStringConvertible {
   public var isFinal = false
   /// How long the source asked to wait.
   public var retryAfter: Duration?
+  /// Whether ``retryAfter`` is the first of several waits, and doubles with each failure in a row: what Margo's problem
+  /// details call the `exponential` strategy. How often it failed is kept across restarts.
+  public var doublesRetryAfter = false
   /// The kind of problem in the source's own words, if it names one: the `type` of problem details (RFC 9457), a URI. It is
   /// compared as a whole, and never fetched.
   public var problemType: String?

@@ -70,6 +70,9 @@ public struct BackendCapabilities: OptionSet, Sendable, Hashable {
   public static let acknowledgesStates = BackendCapabilities(rawValue: 1 << 3)
   /// ``DesiredStateBackend/acknowledge(_:)`` can deliver any acknowledgement.
   public static let acknowledges: BackendCapabilities = [.acknowledgesDocuments, .acknowledgesStates]
+  /// The recipient wants every change of a document's state, in order, and not the newest alone. While it cannot be reached,
+  /// the last few are kept.
+  public static let acknowledgesEachChange = BackendCapabilities(rawValue: 1 << 4)
   /// ``DesiredStateBackend/changeHints()`` gives hints.
   public static let hintsAtChanges = BackendCapabilities(rawValue: 1 << 1)
   /// An interrupted document is continued where it stopped, and not read again from its beginning:

@@ -1,3 +1,5 @@
+public import FoundationEssentials
+
 /// What one poll of a source found.
 public struct FetchResult: Sendable {
   /// The three answers of a source that was reached.
@@ -18,12 +20,18 @@ public struct FetchResult: Sendable {
   public var marker: String?
   /// The source asks not to be looked at again before this much time has passed.
   public var retryAfter: Duration?
+  /// When the credentials that the source was shown (this device's certificate) are no longer valid, if that is so soon that
+  /// they should be renewed now.
+  public var credentialsExpire: Date?
 
   /// A result with this answer.
-  public init(_ outcome: Outcome, marker: String? = nil, retryAfter: Duration? = nil) {
+  public init(
+    _ outcome: Outcome, marker: String? = nil, retryAfter: Duration? = nil, credentialsExpire: Date? = nil
+  ) {
     self.outcome = outcome
     self.marker = marker
     self.retryAfter = retryAfter
+    self.credentialsExpire = credentialsExpire
   }
 
   /// The source still publishes the current state.
@@ -43,6 +51,7 @@ public struct FetchResult: Sendable {
   /// The same result with its state, if it has one, replaced: for decorators.
   public func mapState(_ transform: (FetchedState) throws -> FetchedState) rethrows -> FetchResult {
     guard case .changed(let state) = outcome else { return self }
-    return FetchResult(.changed(try transform(state)), marker: marker, retryAfter: retryAfter)
+    return FetchResult(
+      .changed(try transform(state)), marker: marker, retryAfter: retryAfter, credentialsExpire: credentialsExpire)
   }
 }

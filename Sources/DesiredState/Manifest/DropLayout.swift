@@ -14,17 +14,22 @@ public enum DropLayout {
   public static let acknowledgements = "acknowledgements"
   /// The directory of trust updates.
   public static let trust = "trust"
+  /// The directory of the manifests that were published before. No device reads it: it is for publishers who go back.
+  public static let history = "history"
   /// What stands before the path of a trust update in a plain tree, from the tree's root.
   public static let plainTrust = ".desired-state/"
 
   /// The directories of a drop, which alone do not make a state.
-  public static let folders: Set<String> = [documents, signatures, bundles, acknowledgements, trust]
+  public static let folders: Set<String> = [documents, signatures, bundles, acknowledgements, trust, history]
 
   /// The signatures of one manifest: they are named by its digest, so that the signatures of two manifests never mix.
   public static func signatures(of revision: Revision) -> String { "\(signatures)/\(revision.digest.fileName).sig" }
 
   /// A trust update by its number, from 1.
   public static func trustUpdate(_ number: UInt64) -> String { "\(trust)/\(number).json" }
+
+  /// A manifest that was published, by its version.
+  public static func published(_ version: UInt64) -> String { "\(history)/\(version).json" }
 
   /// The signatures of a trust update.
   public static func trustSignatures(_ number: UInt64) -> String { trustUpdate(number) + ".sig" }

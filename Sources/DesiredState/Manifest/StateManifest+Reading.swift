@@ -81,12 +81,13 @@ extension StateManifest {
 
   private mutating func readExtensions(from reader: inout JSONReader) throws(JSONReader.Failure) {
     try reader.object { reader, key throws(JSONReader.Failure) in
-      guard ["device", "issued", "expires", "trust"].contains(key) else { return try reader.skip() }
+      guard ["device", "issued", "expires", "trust", "message"].contains(key) else { return try reader.skip() }
       guard try !reader.isNull() else { return }
       switch key {
       case "device": device = try reader.string()
       case "issued": issued = try Self.time(from: &reader)
       case "expires": expires = try Self.time(from: &reader)
+      case "message": message = try reader.string()
       default: trust = try reader.unsignedInteger()
       }
     }

@@ -24,11 +24,14 @@ public struct StateManifest: Sendable, Equatable {
   public var expires: Date?
   /// `x-desired-state-extensions.trust`: the number of the trust update that a device must have to weigh this manifest.
   public var trust: UInt64?
+  /// `x-desired-state-extensions.message`: why the publisher published this state, in words for operators.
+  public var message: String?
 
   /// A manifest of these parts.
   public init(
     version: UInt64?, bundle: BundleReference? = nil, documents: [DocumentReference],
-    device: String? = nil, issued: Date? = nil, expires: Date? = nil, trust: UInt64? = nil
+    device: String? = nil, issued: Date? = nil, expires: Date? = nil, trust: UInt64? = nil,
+    message: String? = nil
   ) {
     self.version = version
     self.bundle = bundle
@@ -37,6 +40,7 @@ public struct StateManifest: Sendable, Equatable {
     self.issued = issued
     self.expires = expires
     self.trust = trust
+    self.message = message
   }
 
   /// Margo's `bundle` object: one archive that contains every document of the manifest.
@@ -87,6 +91,7 @@ extension StateManifest {
       issued.map { "\"issued\": \"\(Timestamp.text($0))\"" },
       expires.map { "\"expires\": \"\(Timestamp.text($0))\"" },
       trust.map { "\"trust\": \($0)" },
+      message.map { "\"message\": \(JSON.quoted($0))" },
     ].compactMap { $0 }
     if !extensions.isEmpty {
       text += ",\n  \"x-desired-state-extensions\": { \(extensions.joined(separator: ", ")) }"

@@ -50,7 +50,9 @@ extension Reconciler {
       // A document that is damaged is fetched again by the next poll.
       guard
         let update = try await store.pendingUpdate(
-          everything: everything, device: configuration.device, now: configuration.now, didReport: reports.ring)
+          everything: everything, device: configuration.device,
+          keepsChanges: recipients.contains { $0.capabilities.contains(.acknowledgesEachChange) },
+          now: configuration.now, didReport: reports.ring)
       else { return .settled() }
       try await store.markApplying(adopted, at: configuration.now())
       try await deliveringReports { try await work(on: update) }

@@ -45,6 +45,7 @@ extension Reconciler {
     // An operator who says so need not wait until an earlier failure is forgotten.
     state.withLock { $0.isApplyAskedFor = true }
     let adopted = await store.adopted
+    await trying("trust") { try await noteRevokedSigners() }
     switch request {
     case .rollBack, .resume:
       if let adopted { supersede(by: adopted.revision, isOrdered: true) }

@@ -1,4 +1,5 @@
 import CoreMetrics
+package import DesiredStateSupport
 public import FoundationEssentials
 public import Logging
 

@@ -128,15 +128,19 @@ extension Reconciler {
     // Where others are taken, credentials are right, and it is about one acknowledgement.
     let isForPerson = !failure.isRetryable && !attempt.wasReached
     let backoff = configuration.schedule.backoff(for: isForPerson ? .person : .waiting)
+    let known = await store.health.delivery.patience[source]
+    let before = known.flatMap { $0.isAskedFor ? $0.failures : nil } ?? 0
     let (failures, wait) = state.withLock { state in
-      var peer = state.recipients[source] ?? LoopState.Peer()
+      var peer = state.recipients[source] ?? LoopState.Peer(attempts: Attempts(failures: before))
       peer.attempts.fail(at: stopwatch.elapsed, waiting: backoff, random: configuration.random())
       state.recipients[source] = peer
       return (peer.attempts.failures, peer.attempts.notBefore - stopwatch.elapsed)
     }
     let patience = SourceHealth.Patience(
-      since: now, until: now.addingTimeInterval((failure.retryAfter ?? wait).timeInterval), failures: failures,
-      isAskedFor: failure.retryAfter != nil)
+      since: now,
+      until: now.addingTimeInterval(
+        (configuration.schedule.wait(askedForBy: failure, afterFailures: failures) ?? wait).timeInterval),
+      failures: failures, isAskedFor: failure.retryAfter != nil)
     try await store.noteDelivery(at: now) { $0.patience[source] = patience }
   }
 

@@ -18,6 +18,32 @@ extension Reconciler {
     }
   }
 
+  /// Counts on, in a new process, from the failures after which a source asked to be left alone.
+  func recallFailures(of source: String) async {
+    guard let patience = await store.health.sources[source]?.patience, patience.isAskedFor else { return }
+    state.withLock { state in
+      guard state.sources[source] == nil else { return }
+      state.sources[source] = LoopState.Peer(attempts: Attempts(failures: patience.failures))
+    }
+  }
+
+  /// Warns, once as long as they are the same, of credentials that end soon.
+  func noteCredentials(of source: String, until end: Date?) async throws {
+    let now = configuration.now()
+    if await store.health.sources[source]?.credentialsExpire != end {
+      try await store.noteHealth(of: source, at: now) { $0.credentialsExpire = end }
+    }
+    guard let end else {
+      situations.forget("credentials of \(source)")
+      return
+    }
+    situations.note("\(end)", of: "credentials of \(source)") {
+      let words = "the client certificate is valid until \(Timestamp.text(end)); renew it before"
+      log(.warning, words, source, code: "credentials-expiring")
+      emit(.credentialsExpiring(end), source)
+    }
+  }
+
   /// How much longer a source is left alone.
   func remainingPatience(with source: String, at now: Date) -> Duration {
     let elapsed = stopwatch.elapsed

@@ -27,6 +27,7 @@ extension Reconciler {
       return state.isLookAskedFor
     }
     try await noteRevokedSigners()
+    let trust = await store.trust?.version
     if let end = configuration.schedule.restsUntil(configuration.now()) { return .resting(until: end) }
     let start = stopwatch.elapsed
     reportClock()
@@ -36,6 +37,8 @@ extension Reconciler {
       case .first: try await pollInOrder(isAskedFor)
       case .newest: try await pollForNewest(isAskedFor)
       }
+    // A trust update that came, and no state that others sign.
+    if await store.trust?.version != trust { try await noteRevokedSigners() }
     let end = stopwatch.elapsed
     metrics.polled(outcome, for: end - start)
     let confirmed = state.withLock { state in
@@ -110,6 +113,7 @@ extension Reconciler {
     _ source: any DesiredStateBackend, _ isAskedFor: Bool, then conclude: (Finding) async throws -> Outcome
   ) async throws -> Outcome {
     if let outcome = await standing(of: source.source, isAskedFor: isAskedFor) { return outcome }
+    await recallFailures(of: source.source)
     var retryAfter: Duration?
     let outcome = try await conclude(try await look(at: source, isAskedFor, retryAfter: &retryAfter))
     note(outcome, of: source.source, retryAfter)
@@ -136,6 +140,7 @@ extension Reconciler {
       let result = try await fetch(from: source, request, verifier.policy, isAskedFor)
       retryAfter = result.retryAfter
       try await store.noteContact(with: source.source, at: configuration.now(), absence: result.absence)
+      try await noteCredentials(of: source.source, until: result.credentialsExpire)
       switch result.outcome {
       case .absent(let absence):
         emit(.absent(absence), source.source)
@@ -156,7 +161,7 @@ extension Reconciler {
         origin = fetched.origin
         let newer = try await followTrust(of: fetched, from: source, verifier)
         let verifier = newer ?? verifier
-        let verified = try await ask(source) { try await source.verify(fetched, with: verifier) }
+        let verified = try await verify(fetched, from: source, by: verifier)
         if newer == nil, request.current != nil, let offered = await store.offered,
           verified.revision == offered.revision
         {
@@ -169,7 +174,10 @@ extension Reconciler {
         return .candidate(Candidate(source: source, state: verified, marker: result.marker, policy: verifier.policy))
       }
     } catch {
-      if let error = error as? BackendError { retryAfter = error.retryAfter }
+      if let error = error as? BackendError {
+        let before = self.state.withLock { $0.sources[source.source]?.attempts.failures ?? 0 }
+        retryAfter = configuration.schedule.wait(askedForBy: error, afterFailures: before + 1)
+      }
       return .settled(try await conclude(error, revision, origin, from: source))
     }
   }
@@ -183,7 +191,10 @@ extension Reconciler {
       (question.current, question.marker, question.adoptedMarker) = (offer.state.revision, offer.marker, nil)
       let answer = try await ask(source) { [question] in try await source.fetch(question) }
       switch answer.outcome {
-      case .unchanged: return FetchResult(.changed(offer.state), marker: offer.marker, retryAfter: answer.retryAfter)
+      case .unchanged:
+        return FetchResult(
+          .changed(offer.state), marker: offer.marker, retryAfter: answer.retryAfter,
+          credentialsExpire: answer.credentialsExpire)
       case .absent: return answer
       // Something else: what it follows on is what the device has, and not what was refused.
       case .changed: break

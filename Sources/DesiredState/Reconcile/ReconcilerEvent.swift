@@ -1,4 +1,5 @@
 import DesiredStateSupport
+public import FoundationEssentials
 
 /// Something a reconciler did or found, for logs and for those who watch.
 public struct ReconcilerEvent: Sendable {
@@ -36,6 +37,8 @@ public struct ReconcilerEvent: Sendable {
     case acknowledgementFailed(any Error)
     /// A statement was refused for good, and is not sent again.
     case acknowledgementRefused(RefusedAcknowledgement)
+    /// The credentials that the source was shown end then, which is soon: they have to be renewed.
+    case credentialsExpiring(Date)
     /// The cycle is over; the next one begins after this time, or sooner if a source hints at a change.
     case waiting(Duration)
   }
@@ -72,6 +75,7 @@ extension ReconcilerEvent {
     case .acknowledged: "acknowledged"
     case .acknowledgementFailed: "acknowledgement-failed"
     case .acknowledgementRefused: "acknowledgement-refused"
+    case .credentialsExpiring: "credentials-expiring"
     case .waiting: "waiting"
     }
   }
@@ -87,6 +91,7 @@ extension ReconcilerEvent {
     case .rolledBack(let departure): departure.code
     case .acknowledgementFailed(let error): (error as? BackendError)?.code.rawValue ?? "acknowledgement-failed"
     case .acknowledgementRefused(let refused): refused.failure.code.rawValue
+    case .credentialsExpiring: name
     case .unchanged, .fetched, .verified, .adopted, .applied, .superseded, .proven, .acknowledged, .waiting: nil
     }
   }

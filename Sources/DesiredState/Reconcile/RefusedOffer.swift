@@ -11,6 +11,8 @@ struct RefusedOffer: Sendable {
   var looks = 1
   /// Until when it need not be fetched again: signatures can be added to a manifest that stays as it is.
   var until: Duration
+  /// At which trust update the source's chain parts from the device's, once that was looked for.
+  var fork: UInt64??
   /// Whether it was refused, and is not only under way.
   var isRefused = false
 

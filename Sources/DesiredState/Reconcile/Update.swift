@@ -20,9 +20,13 @@ public struct Update: Sendable {
   public let removed: [Document]
   let reporter: StatusReporter
 
+  /// Whether a recipient wants every change of a document's state (``BackendCapabilities/acknowledgesEachChange``): then it
+  /// is worth reporting also that work begins.
+  public var wantsEachChange: Bool { reporter.keepsChanges }
+
   /// Tells the orchestrator how far documents have come. The statements are durable when this returns, and are
-  /// delivered as soon as a source that takes them can be reached, also while the agent is still at work; only the newest
-  /// per document is.
+  /// delivered as soon as a source that takes them can be reached, also while the agent is still at work: the newest per
+  /// document, or each change of state for a recipient that wants it.
   ///
   /// - Throws: ``FileError`` if they cannot be written to the outbox.
   public func report(_ statuses: DocumentStatus...) async throws { try await reporter.report(statuses) }
@@ -38,6 +42,8 @@ struct StatusReporter: Sendable {
   let revision: Revision
   let version: UInt64?
   let origin: Origin
+  /// Whether a recipient wants every change of state.
+  let keepsChanges: Bool
   let now: @Sendable () -> Date
   let didReport: @Sendable () -> Void
 
@@ -47,7 +53,7 @@ struct StatusReporter: Sendable {
         Acknowledgement(
           device: device, revision: revision, adoptedManifestVersion: version, origin: origin, time: now(),
           outcome: .document($0))
-      })
+      }, keepingChanges: keepsChanges)
     didReport()
   }
 }

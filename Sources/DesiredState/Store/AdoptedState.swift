@@ -22,6 +22,8 @@ public struct AdoptedState: Sendable, Equatable, Codable {
   public var issued: Date?
   /// ``TrustPolicy/fingerprint`` of the policy it was verified under.
   public var policy: String
+  /// By what each of the signers signed, in their order; nil in a record of an earlier program.
+  var credentials: [SigningCredential?]?
 }
 
 /// A state whose documents the agent has finished putting to work.

@@ -63,7 +63,7 @@ extension StateStore {
     if !missing.isEmpty {
       // What an earlier try at another state left is not kept for ever.
       try? await collectGarbage(sparing: state.manifest)
-      try await makeRoom(for: state, missing)
+      try await makeRoom(for: state, missing, limits: limits)
     }
     // How much of the store's own limit is left.
     var room = UInt64.max
@@ -103,11 +103,12 @@ extension StateStore {
     _ state: VerifiedState, source: String, marker: String?, policy: TrustPolicy, at time: Date,
     acknowledging acknowledgements: [Acknowledgement]
   ) throws {
+    let signers = state.signers.prefix(64)
     let adopted = AdoptedState(
-      revision: state.revision, version: state.manifest.version, signers: state.signers.prefix(64).map(\.storable),
+      revision: state.revision, version: state.manifest.version, signers: signers.map(\.storable),
       source: source, origin: state.origin, hasHistory: state.hasHistory, at: time,
       expires: storable(state.manifest.expires), issued: storable(state.manifest.issued),
-      policy: policy.fingerprint)
+      policy: policy.fingerprint, credentials: signers.map(\.credential))
     setMarker(marker, of: source)
     // The state that was rolled back from is brought again (its documents were damaged, or the policy changed): it stays there.
     let isRolledBack = record.rollback?.from.revision == state.revision

@@ -16,8 +16,8 @@ extension Outbox {
   /// Delivers what waits, in order, to the first backend that can take it; what could not be delivered stays.
   ///
   /// Trouble that may pass keeps the rest waiting as well, so that order is kept. An acknowledgement that every backend
-  /// refuses for good is given up. That one, and one that no backend here takes at all, keeps no other waiting: the newest
-  /// per subject is all there is.
+  /// refuses for good is given up. That one, and one that no backend here takes at all, keeps none about another subject
+  /// waiting. A recipient that does not want each change is told the newest only.
   ///
   /// - Parameters:
   ///   - backends: where to deliver them: the first that takes one gets it.
@@ -37,12 +37,23 @@ extension Outbox {
     }
     guard !capable.isEmpty else { return result }
     let waiting = try await waiting()
-    for acknowledgement in waiting {
+    var overtaken = 0
+    var held: Set<Acknowledgement.Subject> = []
+    let last = Dictionary(waiting.map { ($0.subject, $0.id) }) { $1 }
+    for acknowledgement in waiting where !held.contains(acknowledgement.subject) {
+      let takers = capable.filter { $0.capabilities.contains(acknowledgement.capability) }
+      if last[acknowledgement.subject] != acknowledgement.id, let first = takers.first,
+        !first.capabilities.contains(.acknowledgesEachChange)
+      {
+        try await remove(acknowledgement)
+        overtaken += 1
+        continue
+      }
       var taker: String?
       var mayPass = false
       var isMendable = false
       var refusal: RefusedAcknowledgement?
-      for backend in capable where taker == nil && backend.capabilities.contains(acknowledgement.capability) {
+      for backend in takers where taker == nil {
         do {
           try await withTimeout(timeout, clock: clock) { try await backend.acknowledge(acknowledgement) }
           taker = backend.source
@@ -72,9 +83,11 @@ extension Outbox {
         try await record(refusal)
         try await remove(acknowledgement)
         result.refused.append(refusal)
+      } else {
+        held.insert(acknowledgement.subject)
       }
     }
-    result.waiting = waiting.count - result.delivered.count - result.refused.count
+    result.waiting = waiting.count - result.delivered.count - result.refused.count - overtaken
     return result
   }
 }

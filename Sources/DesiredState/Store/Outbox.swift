@@ -2,7 +2,8 @@ import DesiredStateSupport
 import FoundationEssentials
 import Glibc
 
-/// Acknowledgements that wait to be delivered: durable before they are sent, one per subject, the newest.
+/// Acknowledgements that wait to be delivered: durable before they are sent, the newest per subject, and for a recipient
+/// that wants them a few changes before it.
 ///
 /// A directory with a file for each. Several processes may use it at once: an agent that delivers, and a script that
 /// adds what became of a document.
@@ -26,30 +27,46 @@ public struct Outbox: Sendable {
 
   /// Puts acknowledgements in; each replaces the one about the same subject. They are durable when this returns.
   ///
+  /// - Parameters:
+  ///   - acknowledgements: what is to be delivered.
+  ///   - keepingChanges: whether one about a document stays beside the next about it if the state has changed, for a
+  ///     recipient with ``BackendCapabilities/acknowledgesEachChange``: eight at most.
   /// - Throws: ``StoreError`` with `notStorable` if one is too large; ``FileError``.
-  public func put(_ acknowledgements: [Acknowledgement]) async throws {
-    try await put(acknowledgements, unlessNewer: false)
+  public func put(_ acknowledgements: [Acknowledgement], keepingChanges: Bool = false) async throws {
+    try await put(acknowledgements, unlessNewer: false, keepingChanges: keepingChanges)
   }
 
   /// - Parameter unlessNewer: whether one about a document that is there already and was made later stays.
-  func put(_ acknowledgements: [Acknowledgement], unlessNewer: Bool) async throws {
+  func put(_ acknowledgements: [Acknowledgement], unlessNewer: Bool, keepingChanges: Bool = false) async throws {
     guard !acknowledgements.isEmpty else { return }
     let directory = directory
     try await worker.run {
-      let files = try acknowledgements.map { ($0, try Self.file($0)) }
+      for acknowledgement in acknowledgements { try Self.check(acknowledgement) }
+      // The last word on each subject, with those before it.
+      var order: [Acknowledgement.Subject] = []
+      var entries: [Acknowledgement.Subject: OutboxEntry] = [:]
       let lock = try Self.lock(directory)
       defer { lock.release() }
       try Files.removeTemporaries(in: directory)
       // One sync for all, then the renames: the same order as for a single file, and cheap for thousands.
       var names: [(temporary: String, final: String)] = []
-      for (acknowledgement, bytes) in files {
-        let path = Files.join(directory, Self.fileName(for: acknowledgement.subject))
-        if unlessNewer, acknowledgement.subject != .state, let there = try? Self.readOne(path),
-          there.time > acknowledgement.time
-        {
+      for acknowledgement in acknowledgements {
+        let subject = acknowledgement.subject
+        let there = entries[subject] ?? (try? Self.readOne(Files.join(directory, Self.fileName(for: subject))))
+        if unlessNewer, subject != .state, let there, there.newest.time > acknowledgement.time { continue }
+        if entries[subject] == nil { order.append(subject) }
+        guard var entry = there else {
+          entries[subject] = OutboxEntry(acknowledgement)
           continue
         }
-        if files.count == 1 { return try Files.replace(path, with: bytes, mode: 0o600) }
+        entry.put(acknowledgement, keepingChanges: keepingChanges && subject != .state)
+        entries[subject] = entry
+      }
+      for subject in order {
+        guard let entry = entries[subject] else { continue }
+        let path = Files.join(directory, Self.fileName(for: subject))
+        let bytes = try Self.file(entry)
+        if order.count == 1 { return try Files.replace(path, with: bytes, mode: 0o600) }
         let temporary = Files.temporaryName(for: path)
         try Files.replace(temporary, with: bytes, mode: 0o600, isDurable: false)
         names.append((temporary, path))
@@ -82,9 +99,15 @@ public struct Outbox: Sendable {
       let lock = try Self.lock(directory)
       defer { lock.release() }
       let path = Files.join(directory, Self.fileName(for: acknowledgement.subject))
-      guard let current = try? Self.readOne(path), current.id == acknowledgement.id else { return }
+      guard let current = try? Self.readOne(path) else { return }
+      let rest = current.removing(acknowledgement.id)
+      guard rest != current else { return }
       // Not synced: if a power cut brings it back it is delivered again, and counts once.
-      try Files.remove(path)
+      if let rest {
+        try Files.replace(path, with: try Self.file(rest), mode: 0o600, isDurable: false)
+      } else {
+        try Files.remove(path)
+      }
     }
   }
 
@@ -102,6 +125,7 @@ public struct Outbox: Sendable {
 
   static func contents(_ directory: String) throws -> Contents {
     var contents = Contents()
+    var found: [(time: Date, acknowledgement: Acknowledgement)] = []
     guard let status = try Files.status(of: directory) else { return contents }
     // Told by `status`; putting something in says what to do about it.
     guard status.isDirectory || Files.isDirectory(directory) else {
@@ -118,7 +142,12 @@ public struct Outbox: Sendable {
       guard let status = try Files.status(of: path) else { continue }
       do {
         guard status.isRegular else { throw StoreError(.wrongType, "\(path) is not a file") }
-        contents.waiting.append(try readOne(path))
+        // Those about one subject stay in the order in which they were made, also after a clock was set back.
+        var time = Date.distantPast
+        for statement in try readOne(path).statements {
+          time = max(time, statement.time)
+          found.append((time, statement))
+        }
       } catch let error as FileError {
         if error.code != ENOENT { throw error }
       } catch {
@@ -126,25 +155,31 @@ public struct Outbox: Sendable {
         contents.unreadable.append(name)
       }
     }
-    contents.waiting.sort { ($0.time, $0.id) < ($1.time, $1.id) }
+    let ordered = found.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
+    contents.waiting = ordered.map(\.element.acknowledgement)
     return contents
   }
 
-  private static func readOne(_ path: String) throws -> Acknowledgement {
-    try JSON.decode(Acknowledgement.self, from: try Files.read(path, limit: sizeLimit) ?? [])
+  private static func readOne(_ path: String) throws -> OutboxEntry {
+    try JSON.decode(OutboxEntry.self, from: try Files.read(path, limit: sizeLimit) ?? [])
   }
 
   /// - Throws: ``StoreError`` with `notStorable` if it could not be read back.
-  static func check(_ acknowledgement: Acknowledgement) throws { _ = try file(acknowledgement) }
+  static func check(_ acknowledgement: Acknowledgement) throws { _ = try file(OutboxEntry(acknowledgement)) }
 
-  private static func file(_ acknowledgement: Acknowledgement) throws -> [UInt8] {
-    let bytes = try JSON.file(acknowledgement)
+  private static func file(_ entry: OutboxEntry) throws -> [UInt8] {
+    var entry = entry
+    var bytes = try JSON.file(entry)
+    while bytes.count > sizeLimit, !entry.earlier.isEmpty {
+      entry.earlier.removeFirst()
+      bytes = try JSON.file(entry)
+    }
     guard bytes.count <= sizeLimit else {
       throw StoreError(
         .notStorable,
         "an acknowledgement has \(bytes.count) bytes, the limit is \(sizeLimit); say it in fewer words")
     }
-    guard (try? JSON.decode(Acknowledgement.self, from: bytes)) != nil else {
+    guard (try? JSON.decode(OutboxEntry.self, from: bytes)) != nil else {
       throw StoreError(.notStorable, "an acknowledgement could not be read back; its times must be in years 1 to 9999")
     }
     return bytes

@@ -10,6 +10,8 @@ public struct SourceHealth: Sendable, Equatable, Codable {
   public var absent: Absence?
   /// How long the source is left alone, and why; nil if it is looked at at the next poll.
   public var patience: Patience?
+  /// When the credentials that the source is shown end, if that is soon.
+  public var credentialsExpire: Date?
 
   /// A look, or a delivery, that failed.
   public struct Failure: Sendable, Equatable, Codable {
@@ -44,13 +46,17 @@ public struct SourceHealth: Sendable, Equatable, Codable {
 
     /// Whether it still holds at a time.
     public func holds(at now: Date) -> Bool { since <= now && now < until }
+
+    /// The part that is news when it changes.
+    var situation: [Int] { [isAskedFor ? 1 : 0, isAskedFor ? min(failures, 4) : 0] }
   }
 
   /// The part that is news when it changes; times alone are not.
   var situation: Situation {
     Situation(
       isKnown: lastContact != nil, error: lastError?.code, absent: absent?.part,
-      isAskedForPatience: patience?.isAskedFor, failures: min(patience?.failures ?? 0, 4))
+      isAskedForPatience: patience?.isAskedFor, failures: min(patience?.failures ?? 0, 4),
+      credentialsExpire: credentialsExpire)
   }
 
   struct Situation: Equatable {
@@ -59,6 +65,7 @@ public struct SourceHealth: Sendable, Equatable, Codable {
     var absent: Absence.Part?
     var isAskedForPatience: Bool?
     var failures: Int
+    var credentialsExpire: Date?
   }
 }
 

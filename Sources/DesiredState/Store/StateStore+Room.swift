@@ -3,15 +3,19 @@ import Glibc
 
 /// Room on the disk, before anything is fetched.
 extension StateStore {
-  /// Makes room for the documents of a state, as far as their sizes are declared.
+  /// Makes room for the documents of a state, as far as their sizes are declared. A size above the limit of one document says
+  /// nothing: it is a mistake, or the document will be refused when it is read.
   ///
   /// What the state would push out of the kept ones when it is adopted goes now, if it is in the way: the adopted, the
   /// applied and a rolled-back state stay, whatever happens.
   ///
   /// - Throws: ``VerificationError`` with `no-space` if they do not fit.
-  nonisolated func makeRoom(for state: VerifiedState, _ missing: [DocumentReference]) async throws {
+  nonisolated func makeRoom(
+    for state: VerifiedState, _ missing: [DocumentReference], limits: Limits
+  ) async throws {
     let needed = missing.reduce(UInt64(state.manifestBytes.count)) { sum, document in
-      let (total, isOver) = sum.addingReportingOverflow(document.advisorySize ?? 0)
+      let size = document.advisorySize.flatMap { $0 <= limits.documentSize ? $0 : nil } ?? 0
+      let (total, isOver) = sum.addingReportingOverflow(size)
       return isOver ? .max : total
     }
     if try fits(needed) { return }

@@ -236,8 +236,8 @@ extension StateStore {
     try change { $0.trust = trust }
   }
 
-  /// Notes which signers of the adopted state are revoked.
-  func markRevoked(_ signers: [Signer]) throws {
+  /// Notes which signers of the adopted state do not count any more.
+  func markRevoked(_ signers: [RevokedSigner]) throws {
     try change { $0.revokedSigners = signers.isEmpty ? nil : signers }
   }
 

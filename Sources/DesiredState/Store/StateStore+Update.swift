@@ -8,10 +8,12 @@ extension StateStore {
   ///
   /// - Parameters:
   ///   - everything: treat the adopted state as if nothing had been applied before.
+  ///   - keepsChanges: whether a recipient wants every change of a document's state.
   ///   - didReport: called when acknowledgements have been put into the outbox.
   /// - Throws: ``StoreError`` with `documentDamaged` if a document or manifest is gone; ``FileError``.
   func pendingUpdate(
-    everything: Bool, device: String, now: @escaping @Sendable () -> Date, didReport: @escaping @Sendable () -> Void
+    everything: Bool, device: String, keepsChanges: Bool = false, now: @escaping @Sendable () -> Date,
+    didReport: @escaping @Sendable () -> Void
   ) throws -> Update? {
     guard let adopted = record.adopted, everything || record.applied?.revision != adopted.revision else { return nil }
     let documents = try manifest(of: adopted.revision).documents.map { reference in
@@ -49,7 +51,7 @@ extension StateStore {
       removed: try removed.map { document($0, size: try blobs.repairedSize(of: $0.digest) ?? $0.advisorySize ?? 0) },
       reporter: StatusReporter(
         outbox: outbox, device: device, revision: adopted.revision, version: adopted.version,
-        origin: adopted.origin, now: now, didReport: didReport))
+        origin: adopted.origin, keepsChanges: keepsChanges, now: now, didReport: didReport))
   }
 
   private func document(_ reference: DocumentReference, size: UInt64) -> Document {

@@ -64,7 +64,7 @@ struct HealthJournal: Sendable {
   private func isNews(_ health: StoreHealth) -> Bool {
     health.sources.mapValues(\.situation) != written.sources.mapValues(\.situation)
       || health.delivery.lastError?.code != written.delivery.lastError?.code
-      || health.delivery.patience.mapValues(\.isAskedFor) != written.delivery.patience.mapValues(\.isAskedFor)
+      || health.delivery.patience.mapValues(\.situation) != written.delivery.patience.mapValues(\.situation)
       || health.delivery.takes != written.delivery.takes
   }
 }

@@ -46,8 +46,8 @@ struct StoreRecord: Sendable, Equatable, Codable {
   var refusedStatements: [RefusedAcknowledgement]?
   /// The trust update that the device follows; nil for the trust that it was set up with.
   var trust: TrustState?
-  /// Those signers of the adopted state whose keys were revoked since.
-  var revokedSigners: [Signer]?
+  /// Those signers of the adopted state that do not count any more.
+  var revokedSigners: [RevokedSigner]?
   /// Whether something could not be removed when it was no longer needed.
   var hasGarbage: Bool?
   /// What operators reset, newest last.

@@ -13,8 +13,8 @@ public struct StoreStatus: Sendable, Equatable {
   public var floor: VersionFloor?
   /// The trust update that the device follows; nil for the trust that it was set up with.
   public var trust: TrustState?
-  /// Those signers of the adopted state whose keys were revoked since.
-  public var revokedSigners: [Signer]
+  /// Those signers of the adopted state that were revoked since, or are not among the allowed signers any more.
+  public var revokedSigners: [RevokedSigner]
   /// The states that are kept, newest first.
   public var history: [HistoryEntry]
   /// Whether the device went back to an earlier state.

@@ -24,6 +24,18 @@ extension Verifier {
     return Date(timeIntervalSince1970: TimeInterval(days) * 86_400 - 14 * 3600)
   }
 
+  /// The newest time of issue that a device believes whose clock says `now`; nil if the clock is no measure for it.
+  static func latestIssue(at now: Date) -> Date? {
+    now >= earliestPlausibleTime ? now.addingTimeInterval(longestTimeJump) : nil
+  }
+
+  /// The time by which a device judges whose clock says `now`: never behind the newest signed time that it believes.
+  ///
+  /// One manifest signed with a wrong time must not rule for years: a clock that can be right is believed.
+  package static func time(_ now: Date, newestSigned: Date?) -> Date {
+    max(now, min(newestSigned ?? now, latestIssue(at: now) ?? .distantFuture))
+  }
+
   /// Refuses a manifest that claims to have been issued so far ahead of this device's clock that believing it would
   /// harm: later, honest manifests would be expired, and keys no longer valid.
   func checkIssue(_ issued: Date?) throws(VerificationError) {

@@ -62,10 +62,4 @@ extension TrustPolicy {
     }
     return nil
   }
-
-  /// Those of some signers whose keys are revoked.
-  func revokedOnes(of signers: [Signer]) -> [Signer] {
-    let lists = revoked + revokedByUpdate
-    return signers.filter { signer in lists.contains { $0.isRevoked(fingerprint: signer.key) } }
-  }
 }

@@ -105,7 +105,9 @@ extension Verifier {
             {
             case .trusted(let principals):
               if !signers.contains(where: { $0.key == key }) {
-                signers.append(Signer(principals: principals, key: key))
+                var signer = Signer(principals: principals, key: key)
+                signer.credential = SigningCredential(signature)
+                signers.append(signer)
               }
             case .untrusted(let reason): untrusted.append("\(signature.publicKey): \(reason)")
             }

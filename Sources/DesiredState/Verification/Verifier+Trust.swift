@@ -34,12 +34,7 @@ extension Verifier {
         var error = error
         // What was good up to here counts: the next look goes on from there.
         if current != trust { return current }
-        if let fork = try await forkedAt(state, before: number, trust) {
-          error = VerificationError(
-            .trustInvalid,
-            "the source's trust update \(fork) is another one than this device follows; the chain forks there "
-              + "(\(error.reason))", evidence: error.evidence)
-        }
+        if let fork = try await forkedAt(state, before: number, trust) { error = Self.forked(at: fork, error) }
         throw error
       }
     }
@@ -123,6 +118,23 @@ extension Verifier {
         evidence: signers.map(\.description))
     }
     return signers
+  }
+
+  /// The first number at which the source of a refused state shows another trust update than the device follows; nil if
+  /// there is none, or the state needs no update.
+  func fork(of state: FetchedState, from trust: TrustState) async throws -> UInt64? {
+    let needed = state.isSynthesised ? trust.version : Self.neededTrust(in: state.manifest) ?? 0
+    return try await forkedAt(state, before: min(needed, trust.version) + 1, trust)
+  }
+
+  /// The refusal of a state whose source forks the chain there.
+  static func forked(at number: UInt64, _ error: VerificationError) -> VerificationError {
+    var forked = VerificationError(
+      .trustInvalid,
+      "the source's trust update \(number) is another one than this device follows; the chain forks there "
+        + "(\(error.reason))", evidence: error.evidence)
+    forked.version = error.version
+    return forked
   }
 
   /// The first remembered number at which the source has another update than this device, if it has one.

@@ -46,10 +46,8 @@ public struct Verifier: Sendable {
     self.requiresSuccessor = requiresSuccessor
     self.followsDrop = followsDrop
     isClockPlausible = now >= Self.earliestPlausibleTime
-    // One manifest signed with a wrong time must not rule for years: a clock that can be right is believed.
-    let horizon = isClockPlausible ? now.addingTimeInterval(Self.longestTimeJump) : nil
-    latestIssue = horizon
-    time = max(now, min(newestSigned ?? now, horizon ?? .distantFuture))
+    latestIssue = Self.latestIssue(at: now)
+    time = Self.time(now, newestSigned: newestSigned)
     self.limits = limits
   }
 
@@ -76,7 +74,8 @@ public struct Verifier: Sendable {
       try checkDemands(manifest)
       try checkVersion(manifest.version, of: state.revision)
       try checkSuccession(manifest.version, findings)
-      try checkDocuments(manifest.documents)
+      // Sizes in a manifest are advice: limits hold for the bytes as they are read.
+      try DocumentID.check(manifest.documents.map(\.id))
     } catch {
       var error = error
       error.version = manifest.version
@@ -144,24 +143,5 @@ public struct Verifier: Sendable {
       .historyRewritten,
       "the adopted state came from a source with a history, and nothing shows that this one follows on it; publish it there, or as a signed drop with a version"
     )
-  }
-
-  // MARK: - Documents
-
-  private func checkDocuments(_ documents: [DocumentReference]) throws(VerificationError) {
-    try DocumentID.check(documents.map(\.id))
-    // Sizes in a manifest are advisory; an honest one that is over the limit is refused before anything is read.
-    var total: UInt64 = 0
-    for document in documents {
-      let size = document.advisorySize ?? 0
-      guard size <= limits.documentSize else {
-        throw VerificationError(
-          .limitExceeded, "document \(quoted(document.id)) has \(size) bytes, the limit is \(limits.documentSize)")
-      }
-      total = total.addingReportingOverflow(size).partialValue
-      guard total <= limits.totalSize else {
-        throw VerificationError(.limitExceeded, "the documents are larger than \(limits.totalSize) bytes in all")
-      }
-    }
   }
 }

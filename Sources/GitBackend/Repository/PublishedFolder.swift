@@ -75,7 +75,10 @@ final class PublishedFolder: @unchecked Sendable {
   private func export(_ entry: TreeEntry, of store: ObjectStore, remaining: inout Int) throws {
     let file = Files.join(directory, entry.path)
     try Files.createDirectories(Files.parent(file))
-    let isContent = [DropLayout.documents, DropLayout.bundles].contains { entry.path.hasPrefix($0 + "/") }
+    // Of a drop that is the folder, or is in it.
+    let isContent = entry.path.split(separator: "/").dropLast().contains {
+      $0 == DropLayout.documents || $0 == DropLayout.bundles
+    }
     if isContent {
       try Files.replace(file, with: [], isDurable: false)
     } else {

@@ -107,13 +107,16 @@ public final class RESTBackend: DesiredStateBackend {
     else {
       return .absent(.manifest, "\(source) answers that nothing is there (404 or 410); check the address, or publish")
     }
-    if answer.response.status == .notModified { return FetchResult(.unchanged, marker: request.marker) }
+    let expiry = answer.credentialsExpire
+    if answer.response.status == .notModified {
+      return FetchResult(.unchanged, marker: request.marker, credentialsExpire: expiry)
+    }
     let revision = Revision(ofManifest: answer.body)
     let validator = CacheValidator(answer.response.headerFields, revision: revision)
     // A server that heeds no condition gives a new marker no reason to be written.
     let marker =
       known != nil && validator == known ? request.marker : validator.map { binding + "\(now) " + $0.marker }
-    if revision == request.current { return FetchResult(.unchanged, marker: marker) }
+    if revision == request.current { return FetchResult(.unchanged, marker: marker, credentialsExpire: expiry) }
     let signatures = try await client.get(
       try answer.address.resolvingInDrop(DropLayout.signatures(of: revision)), "the signatures",
       limit: request.limits.evidenceSize, deadline: deadline)
@@ -131,7 +134,7 @@ public final class RESTBackend: DesiredStateBackend {
           manifest: answer.body, signatures: signatures.map { [$0.body] } ?? [],
           evidence: { isProtected ? [AuthenticatedChannel("TLS to \(base.origin)", gave: $0)] : [] },
           origin: answer.origin, documents: documents)),
-      marker: marker)
+      marker: marker, credentialsExpire: expiry)
   }
 
   /// What to ask by, if the last full look is not too long ago. The marker says when it was, in seconds since 1970.

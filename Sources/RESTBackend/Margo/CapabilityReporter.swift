@@ -9,13 +9,21 @@ final class CapabilityReporter: Sendable {
   private let file: String?
   private let logger: Logger
   private let worker = Worker("desired-state.capabilities-file")
-  /// The file's bytes as they were looked at last.
-  private let seen = LockedValue<[UInt8]?>(nil)
+
+  private struct State {
+    var file: FileWatch
+    var records: FileWatch
+    /// Whether the manager was told all that the records hold.
+    var isSettled = false
+  }
+  private let state: LockedValue<State>
 
   init(_ reports: CapabilityReports, file: String?, logger: Logger) throws(SourceAddressError) {
     self.reports = reports
     self.file = file
     self.logger = logger
+    state = LockedValue(
+      State(file: FileWatch(file.map { [$0] } ?? []), records: FileWatch([reports.directory])))
     guard let file else { return }
     // A mistake is found out now and not at the first look.
     do {
@@ -37,7 +45,17 @@ final class CapabilityReporter: Sendable {
   func report(to manager: MargoBackend, timeout: Duration) async throws {
     do {
       try await takeFile()
+      // At most polls nothing has changed, and nothing is read.
+      let found = try await changes { state in
+        state.records.lookAgain()
+        return state.records.changed()
+      }
+      guard found != nil || !state.withLock(\.isSettled) else { return }
       let result = try await reports.deliver(to: manager, timeout: timeout)
+      state.withLock { state in
+        state.isSettled = result.isSettled
+        if let found { state.records.didRead(found) }
+      }
       for (device, isWithdrawn) in result.taken {
         logger.info("\(manager.source) \(isWithdrawn ? "forgot" : "has the capabilities of") \(device)")
       }
@@ -59,15 +77,28 @@ final class CapabilityReporter: Sendable {
     }
   }
 
+  /// What tells files from those that were read last, as of now; nil if they are the same.
+  private func changes(_ look: @escaping @Sendable (inout State) -> [String]?) async throws -> [String]? {
+    try await worker.run { [state] in state.withLock(look) }
+  }
+
   private func takeFile() async throws {
     guard let file else { return }
-    let bytes = try await worker.run { try Files.read(file, limit: CapabilityReports.sizeLimit) }
-    guard let bytes, seen.withLock({ $0 != bytes }) else { return }
+    let found = try await changes { state in
+      state.file.lookAgain()
+      return state.file.changed()
+    }
+    guard let found, let bytes = try await worker.run({ try Files.read(file, limit: CapabilityReports.sizeLimit) })
+    else { return }
     do {
-      try await reports.update(try DeviceCapabilities.list(parsing: bytes))
+      let capabilities = try DeviceCapabilities.list(parsing: bytes)
+      for one in capabilities where !one.omissions.isEmpty {
+        logger.warning("\(one.id) hosts workloads and should report \(one.omissions.joined(separator: ", ")) as well")
+      }
+      try await reports.update(capabilities)
     } catch let error as MargoDocumentError {
       logger.error("\(file): \(error.message); the manager keeps what it has")
     }
-    seen.withLock { $0 = bytes }
+    state.withLock { $0.file.didRead(found) }
   }
 }

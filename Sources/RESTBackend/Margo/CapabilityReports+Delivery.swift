@@ -12,6 +12,8 @@ extension CapabilityReports {
     public var refused: [(device: DeviceID, failure: BackendError)] = []
     /// The first trouble that may pass, if any; what it was about waits.
     public var failure: BackendError?
+    /// Whether nothing waits for this manager any more.
+    var isSettled = false
 
     /// Nothing yet.
     public init() {}
@@ -64,10 +66,8 @@ extension CapabilityReports {
           queue = [gateway, device] + queue
           continue
         }
-        // Credentials, certificates and permissions can be mended, and a gateway can still come.
-        let isRefused =
-          !error.isRetryable && error.retryAfter == nil && error.code == .protocolViolation
-          && error.problemType != MargoBackend.gatewayNotFound
+        // A gateway can still come.
+        let isRefused = error.isRefusalForGood && error.problemType != MargoBackend.gatewayNotFound
         try await note(record, source, in: &records) { $0.fail(error, isRefused: isRefused, now) }
         if isRefused {
           result.refused.append((device, error))
@@ -78,6 +78,7 @@ extension CapabilityReports {
         }
       }
     }
+    result.isSettled = records.values.allSatisfy { $0.isSettled(for: source) }
     return result
   }
 
@@ -125,6 +126,10 @@ extension CapabilityReports.Record {
     managers[source].map { $0.isTaken && $0.content == contentDigest } ?? false
   }
 
+  func isSettled(for source: String) -> Bool {
+    managers[source].map { ($0.isTaken || $0.isRefused) && $0.content == contentDigest } ?? false
+  }
+
   func isDue(at source: String, isForced: Bool, now: Date) -> Bool {
     guard let delivery = managers[source], delivery.content == contentDigest else { return true }
     if delivery.isTaken { return false }
@@ -137,6 +142,8 @@ extension CapabilityReports.Record {
 }
 
 extension CapabilityReports.Record.Delivery {
+  private static let longestWait = Duration.seconds(900)
+
   fileprivate mutating func take(_ now: Date) {
     isTaken = true
     isKnown = true
@@ -149,10 +156,17 @@ extension CapabilityReports.Record.Delivery {
   fileprivate mutating func fail(_ error: BackendError, isRefused: Bool, _ now: Date) {
     isTaken = false
     self.isRefused = isRefused
-    failures = min(failures + 1, 16)
-    let own = min(5.0 * Double(1 << min(failures - 1, 10)), 900)
+    failures += 1
+    let wait: Duration
+    if let asked = error.retryAfter {
+      let growing = Backoff(first: asked, longest: max(asked, Self.longestWait))
+      wait = error.doublesRetryAfter ? growing.fullWait(afterFailures: failures) : asked
+    } else {
+      wait = Backoff(first: .seconds(5), longest: Self.longestWait)
+        .wait(afterFailures: failures, random: .random(in: 0...1))
+    }
     since = now
-    until = isRefused ? nil : now.addingTimeInterval(error.retryAfter.map { $0 / .seconds(1) } ?? own)
+    until = isRefused ? nil : now.addingTimeInterval(wait / .seconds(1))
     lastError = .init(code: error.code, message: error.message, problem: error.problemType, at: now)
   }
 }

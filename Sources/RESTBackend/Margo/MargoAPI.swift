@@ -32,6 +32,11 @@ struct MargoAPI: Sendable {
     get throws(BackendError) { try resolve("/api/v1/onboarding") }
   }
 
+  /// `GET /api/v1/onboarding/certificate`.
+  var rootCertificate: HTTPAddress {
+    get throws(BackendError) { try resolve("/api/v1/onboarding/certificate") }
+  }
+
   /// Whether it is the form whose paths name the client.
   var namesClient: Bool { prefix != "/api/v1" }
 

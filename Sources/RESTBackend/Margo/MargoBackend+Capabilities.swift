@@ -17,6 +17,7 @@ extension MargoBackend {
   public func report(
     _ capabilities: DeviceCapabilities, isKnown: Bool = false, timeout: Duration = .seconds(30)
   ) async throws {
+    try await refreshTrust(timeout: timeout)
     try await client.deliver(
       capabilities.encoded(for: api.namesClient ? .clientID : .current),
       by: api.namesClient && !isKnown ? .post : .put, to: try api.capabilities(of: capabilities.id),
@@ -27,6 +28,7 @@ extension MargoBackend {
   ///
   /// - Throws: `BackendError`; `CancellationError`.
   public func unregister(_ device: DeviceID, timeout: Duration = .seconds(30)) async throws {
+    try await refreshTrust(timeout: timeout)
     do {
       try await client.deliver(
         [], by: .delete, to: try api.capabilities(of: device), contentType: "application/json",

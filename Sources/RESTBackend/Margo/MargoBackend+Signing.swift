@@ -87,6 +87,53 @@ extension MargoBackend {
     return id
   }
 
+  /// Downloads the root certificate of a fleet manager of the client-id form: `GET /api/v1/onboarding/certificate`.
+  ///
+  /// It is as trustworthy as the connection it comes over. Where that proves nothing, compare it with what is known of it
+  /// otherwise before anything is trusted by it.
+  ///
+  /// - Parameters:
+  ///   - base: the URL that `/api/v1/…` comes after.
+  ///   - transport: how to get there.
+  ///   - allowsPlainHTTP: whether an address without TLS is taken.
+  ///   - timeout: how long it may take.
+  /// - Returns: the certificate in PEM form.
+  /// - Throws: `SourceAddressError` if the address cannot be used; `BackendError`; `CancellationError`.
+  public static func rootCertificate(
+    base: String, transport: HTTPTransport, allowsPlainHTTP: Bool = false, timeout: Duration = .seconds(30)
+  ) async throws -> String {
+    let api = MargoAPI(base: try HTTPSourceAddress.parse(base, allowsPlainHTTP: allowsPlainHTTP), clientID: nil)
+    let address = try api.rootCertificate
+    do {
+      guard
+        let answer = try await SourceClient(transport: transport).get(
+          address, "the root certificate", headerFields: [.accept: "application/json"], limit: 1 << 20,
+          deadline: .now + timeout)
+      else { throw BackendError(.unsupported, "\(address) answers 404: this manager hands out no root certificate") }
+      guard let text = (try? JSON.decode(RootCertificate.self, from: answer.body))?.certificate,
+        let data = Data(base64Encoded: text, options: .ignoreUnknownCharacters),
+        case let pem = Self.pem(data), Self.firstCertificate(in: pem) != nil
+      else { throw BackendError(.protocolViolation, "\(address) answers with something else than a certificate") }
+      return pem
+    } catch let error as VerificationError {
+      throw BackendError(.protocolViolation, error.reason)
+    }
+  }
+
+  private struct RootCertificate: Decodable {
+    var certificate: String
+  }
+
+  /// A certificate that comes in PEM form, or in DER form.
+  private static func pem(_ data: Data) -> String {
+    let text = String(decoding: data, as: UTF8.self)
+    if text.hasPrefix("-----BEGIN") { return text }
+    // DER begins with a SEQUENCE (X.690).
+    guard data.first == 0x30 else { return "" }
+    let lines = data.base64EncodedString().utf8.chunks(of: 64).joined(separator: "\n")
+    return "-----BEGIN CERTIFICATE-----\n\(lines)\n-----END CERTIFICATE-----\n"
+  }
+
   private struct OnboardingRequest: Encodable {
     let apiVersion = "onboarding.margo.org/v1alpha1"
     let kind = "OnboardingRequest"
@@ -103,6 +150,15 @@ extension MargoBackend {
     let content = lines.prefix { $0 != "-----END CERTIFICATE-----" }
     guard content.count < lines.count, Data(base64Encoded: content.joined()) != nil else { return nil }
     return content.joined()
+  }
+}
+
+extension String.UTF8View {
+  fileprivate func chunks(of length: Int) -> [String] {
+    let bytes = Array(self)
+    return stride(from: 0, to: bytes.count, by: length).map {
+      String(decoding: bytes[$0..<Swift.min($0 + length, bytes.count)], as: UTF8.self)
+    }
   }
 }
 

@@ -22,6 +22,7 @@ public final class MargoBackend: DesiredStateBackend {
   let client: SourceClient
   private let responseKey: HTTPVerificationKey?
   private let reporter: CapabilityReporter?
+  private let trustBundle: TrustBundle?
 
   /// A fleet manager.
   ///
@@ -39,11 +40,24 @@ public final class MargoBackend: DesiredStateBackend {
   ///     that become `reports`, again whenever the file changes.
   ///   - logger: where it is told what the manager made of the reports.
   /// - Throws: `SourceAddressError` if the address or the file of capabilities cannot be used.
-  public init(
+  public convenience init(
     base: String, clientID: String? = nil, transport: HTTPTransport, signRequest: SignRequest? = nil,
     responseKey: HTTPVerificationKey? = nil, allowsPlainHTTP: Bool = false, reports: CapabilityReports? = nil,
     capabilitiesFile: String? = nil, logger: Logger = Logger(label: "desired-state.margo")
   ) throws(SourceAddressError) {
+    try self.init(
+      base: base, clientID: clientID, transport: transport, signRequest: signRequest, responseKey: responseKey,
+      allowsPlainHTTP: allowsPlainHTTP, reports: reports, capabilitiesFile: capabilitiesFile, logger: logger,
+      trustBundle: nil)
+  }
+
+  /// - Parameter trustBundle: keeps the file that the transport trusts.
+  init(
+    base: String, clientID: String?, transport: HTTPTransport, signRequest: SignRequest?,
+    responseKey: HTTPVerificationKey?, allowsPlainHTTP: Bool, reports: CapabilityReports?, capabilitiesFile: String?,
+    logger: Logger, trustBundle: TrustBundle?
+  ) throws(SourceAddressError) {
+    self.trustBundle = trustBundle
     api = MargoAPI(
       base: try HTTPSourceAddress.parse(base, allowsPlainHTTP: allowsPlainHTTP), clientID: clientID)
     source = "margo+\(api.root)"
@@ -61,8 +75,8 @@ public final class MargoBackend: DesiredStateBackend {
   ///
   /// By the WFM Identity Profile the manager that a client may talk to follows from the client's own certificate: a
   /// client `spiffe://<trust domain>/margo/wfm/<id>/client/<client>` belongs to `spiffe://<trust domain>/margo/wfm/<id>`.
-  /// The server has to be that, whatever its host name; it is checked before the first byte of a request is sent. A
-  /// certificate without such a name leaves the configuration as it is: then the host name is what counts.
+  /// The server has to be that, whatever its host name, by a certificate that is no authority's and of the listed algorithms;
+  /// it is checked before the first byte of a request is sent. A certificate without such a name leaves the configuration as it is: then the host name is what counts.
   ///
   /// - Throws: `SourceAddressError` if the certificate cannot be read or has more than one name.
   public static func mutualTLS(
@@ -74,7 +88,8 @@ public final class MargoBackend: DesiredStateBackend {
     }
     guard let manager = try WorkloadIdentity.manager(ofClientNamed: uris) else { return configuration }
     var configuration = configuration
-    configuration.tls.expectedServerIdentity = HTTPServerIdentity(uri: manager, alsoMatchesHost: false)
+    configuration.tls.expectedServerIdentity = HTTPServerIdentity(
+      uri: manager, alsoMatchesHost: false, algorithms: .strong)
     return configuration
   }
 
@@ -83,6 +98,7 @@ public final class MargoBackend: DesiredStateBackend {
   /// - Throws: `BackendError`; `VerificationError` with `limit-exceeded`; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let deadline = ContinuousClock.now + request.timeout
+    try await refreshTrust(timeout: request.timeout)
     try await reporter?.report(to: self, timeout: request.timeout)
     var fields: HTTPFields = [.accept: StateManifest.mediaType]
     if let known = CacheValidator(marker: request.marker?[...].utf8, current: request.current) {
@@ -105,10 +121,13 @@ public final class MargoBackend: DesiredStateBackend {
         .protocolViolation,
         "\(source) leads to \(answer.address.origin), another server; name that one if it is the manager")
     }
-    if answer.response.status == .notModified { return FetchResult(.unchanged, marker: request.marker) }
+    let expiry = answer.credentialsExpire
+    if answer.response.status == .notModified {
+      return FetchResult(.unchanged, marker: request.marker, credentialsExpire: expiry)
+    }
     let revision = Revision(ofManifest: answer.body)
     let marker = CacheValidator(entityTagOf: answer.response.headerFields, revision: revision)?.marker
-    if revision == request.current { return FetchResult(.unchanged, marker: marker) }
+    if revision == request.current { return FetchResult(.unchanged, marker: marker, credentialsExpire: expiry) }
     // The API's evidence is its channel: verified TLS to the manager that this client belongs to, and the manager's
     // signature over its response, if it signs.
     let signer = try responseKey.map { try Self.signer(of: answer, by: $0) }
@@ -124,14 +143,20 @@ public final class MargoBackend: DesiredStateBackend {
           evidence: { revision in
             [MargoManifestRules(of: answer.body, revision: revision)]
               + [api.channel, signer].compactMap(\.self).map { AuthenticatedChannel($0, gave: revision) }
-          }, origin: answer.origin, documents: documents)), marker: marker)
+          }, origin: answer.origin, documents: documents)), marker: marker, credentialsExpire: expiry)
+  }
+
+  /// Looks for other authorities if it is time, and connects anew with them.
+  func refreshTrust(timeout: Duration) async throws {
+    guard let trustBundle, try await trustBundle.refresh(timeout: timeout) else { return }
+    client.transport.reload()
   }
 
   public func reload() { client.transport.reload() }
 
   /// The API takes how far deployments have come, each with the manifest version it came from. For the state as a whole
-  /// it has no place.
-  public var capabilities: BackendCapabilities { [.acknowledgesDocuments] }
+  /// it has no place. It wants each change of a deployment's state.
+  public var capabilities: BackendCapabilities { [.acknowledgesDocuments, .acknowledgesEachChange] }
 
   /// Posts a deployment's status. The manager keeps one status per deployment, so that the same one again counts once.
   ///
@@ -140,6 +165,7 @@ public final class MargoBackend: DesiredStateBackend {
     guard case .document(let status) = acknowledgement.outcome else {
       throw BackendError(.unsupported, "\(source) takes statuses of documents only; the API has none of a whole state")
     }
+    try await refreshTrust(timeout: .seconds(30))
     let body = try JSON.file(
       MargoStatus(
         status, device: acknowledgement.device, adoptedManifestVersion: acknowledgement.adoptedManifestVersion))

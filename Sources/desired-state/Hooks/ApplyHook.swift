@@ -16,6 +16,11 @@ struct ApplyHook: Sendable {
   func apply(_ update: Update) async throws {
     let input = try JSON.line(UpdateInput(update, directory: directory, device: device))
     let reported = Mutex<Set<String>>([])
+    if update.wantsEachChange {
+      try await report(update, except: []) { document, isRemoved in
+        DocumentStatus(documentID: document.id, state: isRemoved ? .removing : .installing)
+      }
+    }
     do {
       try await command.run(input: Array(input.utf8)) { line in
         guard let status = ReportLine(line)?.status else { return Output.tell(line) }
@@ -91,7 +96,7 @@ private struct UpdateInput: Encodable {
 }
 
 /// A line by which the command reports a document: `STATE DOCUMENT`, or a JSON object with `document`, `state`, and where
-/// known `error` and `components`.
+/// known `device`, `error` and `components`.
 struct ReportLine: Decodable {
   private struct Failure: Decodable {
     var code: String?
@@ -110,6 +115,8 @@ struct ReportLine: Decodable {
   }
 
   private var document: String
+  /// The device that hosts it, if it is one behind this one.
+  private var device: String?
   private var state: DocumentStatus.State?
   private var error: Failure?
   private var components: [Component]?
@@ -134,7 +141,7 @@ struct ReportLine: Decodable {
     }
     let state = state ?? DocumentStatus.overallState(of: components)
     return DocumentStatus(
-      documentID: document, state: state, error: state == .failed ? (error ?? Failure()).status : nil,
+      documentID: document, device: device, state: state, error: state == .failed ? (error ?? Failure()).status : nil,
       components: components)
   }
 }

@@ -23,6 +23,25 @@ struct PatienceTests {
     #expect(log.count(of: " ") <= 2)
   }
 
+  @Test("Waits that a source asks for and wants to grow are doubled, across restarts too") func growing() async throws {
+    var error = BackendError(.serverError, "later", retryAfter: .seconds(10))
+    error.doublesRetryAfter = true
+    backend.fail(.fetch, with: error)
+    var waits: [Double] = []
+    for _ in 1...7 {
+      // As after a restart, each time.
+      let reconciler = try await agent.reconciler([backend], policy: backend.policy)
+      #expect(try await reconciler.runOnce().word == "unavailable server-error")
+      let patience = try #require(await reconciler.store.health.sources[backend.source]?.patience)
+      waits.append(patience.until.timeIntervalSince(patience.since))
+      await reconciler.store.close()
+      agent.clock.advance(by: .seconds(waits.last!))
+    }
+    // Up to the schedule's own longest wait.
+    #expect(waits == [10, 20, 40, 80, 160, 300, 300])
+    #expect(backend.counts.fetches == 7)
+  }
+
   @Test("What only a person can mend is tried about once an hour") func person() async throws {
     backend.fail(.fetch, with: BackendError(.unauthorized, "the token is not accepted; give another"))
     let log = LogRecord()

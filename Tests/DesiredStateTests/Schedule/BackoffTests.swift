@@ -1,3 +1,4 @@
+import DesiredStateSupport
 import Testing
 
 @testable import DesiredState

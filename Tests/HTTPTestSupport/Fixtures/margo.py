@@ -9,6 +9,7 @@ Prints its port, serves until standard input ends. In the folder:
     artifacts/<hex>        documents, found by the digest in the path
     bundles/<hex>          bundles
     problem                a JSON object {status, headers, body} with which the manifest is answered instead
+    well-known/<name>      what is answered at /.well-known/…/<name>
     endless                the name of what never ends: manifest, or the hexadecimal digest of an artifact
     secret                 with which manifests are signed by hmac-sha256 (RFC 9421)
     signed-as              the bytes that are signed instead of the manifest
@@ -135,6 +136,9 @@ class Handler(BaseHTTPRequestHandler):
             if secret:
                 fields += self.signature(secret, content("signed-as") or manifest)
             return self.answer(200, manifest, "application/vnd.margo.manifest.v1+json", fields)
+        if self.path.startswith("/.well-known/"):
+            body = content("well-known", self.path.rsplit("/", 1)[1])
+            return self.problem(404, "Not found") if body is None else self.answer(200, body)
         found = re.fullmatch(r"/(deployments/[^/]+|bundles)/sha256:([0-9a-f]{64})", rest)
         if found:
             digest = found[2]

@@ -26,6 +26,13 @@ struct Certificates: Sendable {
     try issue("elsewhere", "URI:spiffe://plant.example/margo/wfm/other/client/press-42")
     try issue("nameless", "DNS:press-42")
     try issue("manager", "URI:\(Self.manager)")
+    for (name, use) in [
+      ("authority", "basicConstraints=critical,CA:true"), ("cert-signer", "keyUsage=digitalSignature,keyCertSign"),
+      ("list-signer", "keyUsage=digitalSignature,cRLSign"),
+      ("signer", "basicConstraints=critical,CA:false\nkeyUsage=critical,digitalSignature,keyEncipherment"),
+    ] {
+      try issue(name, "URI:\(Self.manager)/client/press-42", use)
+    }
     try make("stranger", ["-x509", "-days", "30", "-addext", "subjectAltName=URI:\(Self.manager)/client/press-42"])
     try make("device", ["-x509", "-days", "30"])
     try make("expired", ["-x509", "-days", "30"], at: "2020-01-01")
@@ -39,9 +46,9 @@ struct Certificates: Sendable {
       ] + options, at: time)
   }
 
-  private func issue(_ name: String, _ names: String) throws {
+  private func issue(_ name: String, _ names: String, _ more: String = "") throws {
     try make(name, [])
-    try Data("subjectAltName=\(names)\n".utf8).write(to: URL(fileURLWithPath: file("\(name).ext")))
+    try Data("subjectAltName=\(names)\n\(more)\n".utf8).write(to: URL(fileURLWithPath: file("\(name).ext")))
     try run([
       "x509", "-req", "-in", file("\(name).pem"), "-CA", authority, "-CAkey", file("ca.key"), "-CAcreateserial",
       "-days", "30", "-extfile", file("\(name).ext"), "-out", file("\(name).issued"),

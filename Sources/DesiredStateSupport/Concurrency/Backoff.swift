@@ -16,8 +16,12 @@ package struct Backoff: Sendable, Hashable {
   /// - Parameter random: a number from 0 to 1.
   package func wait(afterFailures failures: Int, random: Double) -> Duration {
     guard failures > 0 else { return .zero }
+    return fullWait(afterFailures: failures) * (0.5 + 0.5 * min(max(random, 0), 1))
+  }
+
+  /// The same without chance: for waits that another side asked for, and that are not cut short.
+  package func fullWait(afterFailures failures: Int) -> Duration {
     // 2^40 times a millisecond is 35 years; further doubling would only overflow.
-    let due = min(longest, first * (1 << min(failures - 1, 40)))
-    return due * (0.5 + 0.5 * min(max(random, 0), 1))
+    failures > 0 ? min(longest, first * (1 << min(failures - 1, 40))) : .zero
   }
 }

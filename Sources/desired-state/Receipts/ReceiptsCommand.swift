@@ -20,6 +20,9 @@ struct ReceiptsCommand: AsyncParsableCommand {
       With --trust, a receipt counts if its signature is by a key whose line names the device as a principal and has \
       namespaces="desired-state-receipt". One that does not is listed as invalid, and its words are not told. One \
       without a signature is listed as unsigned: everyone who can write there can have written it.
+
+      Exit status: 0 if each receipt counts; 3 if one is invalid, or unsigned although a key is listed for its device; \
+      5 if no receipt is there of a device that is named; 4 if the source cannot be reached.
       """)
 
   @Argument(help: "Where devices put their receipts.") var source: String
@@ -33,11 +36,16 @@ struct ReceiptsCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("List only this device. Repeatable.", valueName: "device")) var device: [String] = []
   @Option(help: "How long a source may take to answer: 500ms, 30s, 5m.")
   var timeout = TimeSpan(argument: "30s")!
+  @Option(
+    help: ArgumentHelp(
+      "Write one page of HTML to this file, to sort and filter; it needs no network.", valueName: "file"))
+  var html: String?
   @OptionGroup var transport: TransportOptions
   @Flag(help: "Print one JSON object a line, one a device.") var json = false
 
   func validate() throws {
     guard revoked == nil || trust != nil else { throw ValidationError("--revoked goes with --trust.") }
+    guard html == nil || !json else { throw ValidationError("choose one of --html and --json.") }
   }
 
   func run() async throws {
@@ -46,10 +54,18 @@ struct ReceiptsCommand: AsyncParsableCommand {
     try await reporting {
       do {
         let now = Date()
-        var devices = FleetReceipts(files: try await files(trust), trust: trust, at: now).devices
+        var devices = FleetReceipts(files: try await files(trust), trust: trust, devices: device, at: now).devices
         if !device.isEmpty { devices.removeAll { !device.contains($0.device) } }
-        for device in devices { Output.line(json ? try JSON.line(ReceiptsLine(device, now)) : device.text(at: now)) }
-        if devices.isEmpty, !json { Output.line("no receipts are there") }
+        if let html {
+          let page = FleetPage(source: source, devices: devices, now: now).html
+          try await Worker("desired-state.page").run { try Files.replace(html, with: Array(page.utf8)) }
+          Output.line(printable("\(devices.count) device\(devices.count == 1 ? "" : "s"), in \(html)"))
+        } else {
+          for device in devices { Output.line(json ? try JSON.line(ReceiptsLine(device, now)) : device.text(at: now)) }
+          if devices.isEmpty, !json { Output.line("no receipts are there") }
+        }
+        if devices.contains(where: { $0.isDoubtful(trust) }) { throw ExitCode.rejected }
+        if devices.contains(where: { $0.proof == .missing }) { throw ExitCode.absent }
       } catch let error as BackendError {
         output.write(.unavailable(error, source: source))
         throw ExitCode.unavailable
@@ -105,8 +121,16 @@ struct ReceiptsCommand: AsyncParsableCommand {
     for device in devices {
       let path = Receipt.pathInFolder(of: .state, device: device)
       for path in [path, path + Receipt.signatureEnding] {
-        files[path] = try await backend.receiptFile(
-          at: path, limit: FleetReceipts.maximumFileSize, timeout: timeout.duration)
+        do {
+          files[path] = try await backend.receiptFile(
+            at: path, limit: FleetReceipts.maximumFileSize, timeout: timeout.duration)
+        } catch is VerificationError {
+          // Too long. One file that others spoiled keeps no other device from being listed.
+          files[path] = []
+        } catch let error as BackendError where error.code == .protocolViolation {
+          // Empty, or no file at all.
+          files[path] = []
+        }
       }
     }
     return files
@@ -172,7 +196,17 @@ extension ReceiptProof {
 }
 
 extension DeviceReceipts {
-  fileprivate var troubles: [(Statement, DocumentStatus.Failure)] {
+  /// Whether a receipt is not the device's word, or cannot be told from one that is not: where a key is listed for the
+  /// device, its signature can have been taken away.
+  fileprivate func isDoubtful(_ trust: FleetReceipts.Trust?) -> Bool {
+    switch proof {
+    case .invalid: true
+    case .unsigned: trust?.speaksFor(device) ?? false
+    case .signed, .unchecked, .missing: false
+    }
+  }
+
+  var troubles: [(Statement, DocumentStatus.Failure)] {
     (([state].compactMap(\.self)) + documents).compactMap { statement in statement.trouble.map { (statement, $0) } }
   }
 
@@ -203,7 +237,7 @@ extension DeviceReceipts {
     return lines.joined(separator: "\n")
   }
 
-  private static func age(_ seconds: TimeInterval) -> String {
+  static func age(_ seconds: TimeInterval) -> String {
     guard seconds >= 0 else { return "in the future of this clock" }
     let steps: [(TimeInterval, String)] = [(86400, "d"), (3600, "h"), (60, "m")]
     guard let (length, unit) = steps.first(where: { seconds >= $0.0 }) else { return "\(Int(seconds))s ago" }
