@@ -5,7 +5,7 @@ SWIFT ?= swift
 LIBRARIES := libarchive-dev libcurl4-openssl-dev libssl-dev libgit2-dev zlib1g-dev
 DEMO_PACKAGES := $(LIBRARIES) openssh-client
 TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 iproute2 nginx-light openssl fcgiwrap \
-  openssh-server python3-dulwich rsync curl man-db
+  openssh-server python3-dulwich rsync curl man-db jq
 # What building a package needs besides, and trying it in a clean root.
 PACKAGE_PACKAGES := $(LIBRARIES) binutils dpkg-dev python3
 # Packages of their own build into one place, so that common dependencies are built once. Each names its tests: else those
@@ -13,7 +13,7 @@ PACKAGE_PACKAGES := $(LIBRARIES) binutils dpkg-dev python3
 NESTED := --scratch-path .build-nested
 
 .DEFAULT_GOAL := help
-.PHONY: beside browser help requirements build test demo serve examples reference-server scenarios compare compare-smoke comparison-report articles lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package explained
+.PHONY: beside browser help requirements build test demo demo-fleet serve examples reference-server scenarios compare compare-smoke comparison-report articles lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package explained
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,13 @@ demo: ## a signed drop, followed end to end, as a story
 	@Scripts/install-packages $(DEMO_PACKAGES)
 	$(SWIFT) build --product desired-state
 	@Scripts/demo "$$($(SWIFT) build --show-bin-path)/desired-state"
+
+demo-fleet: ## ten devices, a repository, a manager and faults, as a story that ends at the fleet's page
+	@Scripts/install-packages $(DEMO_PACKAGES) git curl
+	$(SWIFT) build --product desired-state
+	$(SWIFT) build $(NESTED) --package-path ReferenceServer --product reference-server
+	@Scripts/demo-fleet "$$($(SWIFT) build --show-bin-path)/desired-state" \
+	  "$$($(SWIFT) build $(NESTED) --package-path ReferenceServer --show-bin-path)/reference-server" .build/fleet.html
 
 # The program as it is installed: optimized, and with Swift's own libraries in it. PROGRAM=FILE takes one that is built already.
 program:
