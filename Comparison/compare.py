@@ -55,7 +55,7 @@ def write(path, bench, about):
 
 
 def check(bench):
-    """What the report says of every run: over HTTPS bytes are the same each time, and a stranger's bytes never run where
+    """What the report says of every run: over HTTPS bytes are the same each time but for what is explained there, and a stranger's bytes never run where
     signatures decide."""
     wrong, looks = [], {}
     for look in bench.results:
@@ -64,8 +64,11 @@ def check(bench):
         if look["scenario"] in ("first", "nothing") and approach.get("trust") and not approach.get("local") \
                 and look["approach"] != "grpc" and bench.link.kind == "network namespaces":
             figures = [look[figure] for figure in ("bytesUp", "bytesDown", "connections")]
-            if looks.setdefault(name, figures) != figures:
-                wrong.append(f"{name}: {figures} after {looks[name]}")
+            before = looks.setdefault(name, figures)
+            # Down, two things are not ours to fix: the length of an answer's Date in HPACK depends on its digits (RFC 7541), and
+            # upload-pack passes a pack on in pieces of five bytes more (gitprotocol-pack, side-band-64k).
+            if before[::2] != figures[::2] or abs(before[1] - figures[1]) > 0.01 * before[1]:
+                wrong.append(f"{name}: {figures} after {before}")
         if look["scenario"] in ("attacked", "meddled") and approach.get("trust") == "signature" and look["fooled"]:
             wrong.append(f"{name}: runs a stranger's bytes")
         if look["scenario"] == "attacked" and approach.get("trust") == "signature" and look["status"] not in (3, 4):

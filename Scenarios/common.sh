@@ -8,7 +8,7 @@ chmod 755 "$site"
 started=()
 finish() {
   local status=$?
-  for process in "${started[@]}"; do kill "$process" 2>/dev/null && wait "$process" 2>/dev/null; done
+  for process in "${started[@]}"; do kill "$process" 2>/dev/null && wait "$process" 2>/dev/null || true; done
   [ $status = 0 ] || tail -n 5 "$site"/*.log 2>/dev/null || true
   rm -rf "$site"
   exit $status
