@@ -15,7 +15,7 @@ struct Output: Sendable {
     if isQuiet, ["fetched", "verified"].contains(event.event) { return }
     guard isJSON else {
       if repetitions?.isRepeated(event) ?? false { return }
-      return Self.line(event.text)
+      return Self.line(Terminal.coloured(event.text, event: event.event))
     }
     // Encoding a value of strings and numbers cannot fail.
     if let line = try? JSON.line(event) { Self.line(line) }
