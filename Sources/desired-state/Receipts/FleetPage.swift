@@ -164,7 +164,9 @@ struct FleetPage {
     form { display: flex; flex-wrap: wrap; gap: 1rem; align-items: center; margin: 1rem 0 } input { width: 22em; max-width: 70vw }
     input, select { font: inherit; padding: .2em .4em } output { color: var(--soft) }
     table { border-collapse: collapse; width: 100% } td, th { text-align: left; vertical-align: top; padding: .3rem .6rem;
-      border-bottom: 1px solid var(--line); overflow-wrap: anywhere }
+      border-bottom: 1px solid var(--line) }
+    td:nth-child(n+2):nth-child(-n+3), td:nth-child(5), th { white-space: nowrap }
+    td { overflow-wrap: break-word } td:nth-child(4), td:nth-child(6), td:nth-child(7) { overflow-wrap: anywhere; min-width: 12em }
     thead th { position: sticky; top: 0; background: Canvas } th button { all: unset; cursor: pointer; font-weight: 600 }
     th button:focus-visible { outline: 2px solid } th[aria-sort=ascending] button::after { content: " \\2191" }
     th[aria-sort=descending] button::after { content: " \\2193" } td:first-child { font-weight: 600 }
