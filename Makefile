@@ -5,19 +5,25 @@ SWIFT ?= swift
 LIBRARIES := libarchive-dev libcurl4-openssl-dev libssl-dev libgit2-dev zlib1g-dev
 DEMO_PACKAGES := $(LIBRARIES) openssh-client
 TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 iproute2 nginx-light openssl fcgiwrap \
-  openssh-server python3-dulwich rsync curl
+  openssh-server python3-dulwich rsync curl man-db jq
+# What building a package needs besides, and trying it in a clean root.
+PACKAGE_PACKAGES := $(LIBRARIES) binutils dpkg-dev python3
 # Packages of their own build into one place, so that common dependencies are built once. Each names its tests: else those
 # of the package that was built first are run.
 NESTED := --scratch-path .build-nested
 
 .DEFAULT_GOAL := help
-.PHONY: beside help requirements build test demo serve examples reference-server scenarios compare compare-smoke comparison-report articles lint documented docs graphs format bench torture fuzz simulate sanitize clean
+.PHONY: beside browser help requirements build test demo demo-fleet serve examples reference-server scenarios compare compare-smoke comparison-report articles lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package explained
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 requirements: ## install the Debian packages that building and testing need
 	@Scripts/install-packages $(TEST_PACKAGES)
+
+# Pages are looked at in a browser; where there is none, those tests say that they are skipped.
+browser:
+	-@Scripts/install-packages chromium
 
 build: requirements ## build everything, with debug information
 	$(SWIFT) build --build-tests
@@ -32,7 +38,7 @@ space := $(subst ,, )
 # The tests of some targets, as a regular expression over their names.
 of = ^($(subst $(space),|,$(1)))\.
 
-test: requirements ## install what is missing, build, and run every test
+test: requirements browser ## install what is missing, build, and run every test
 	$(SWIFT) build --build-tests
 	$(RUN) --skip '$(call of,$(ALONE) $(SERVED))'
 	for target in $(SERVED); do $(FEW) --filter "^$$target\." || exit; done
@@ -44,6 +50,37 @@ demo: ## a signed drop, followed end to end, as a story
 	@Scripts/install-packages $(DEMO_PACKAGES)
 	$(SWIFT) build --product desired-state
 	@Scripts/demo "$$($(SWIFT) build --show-bin-path)/desired-state"
+
+demo-fleet: ## ten devices, a repository, a manager and faults, as a story that ends at the fleet's page
+	@Scripts/install-packages $(DEMO_PACKAGES) git curl
+	$(SWIFT) build --product desired-state
+	$(SWIFT) build $(NESTED) --package-path ReferenceServer --product reference-server
+	@Scripts/demo-fleet "$$($(SWIFT) build --show-bin-path)/desired-state" \
+	  "$$($(SWIFT) build $(NESTED) --package-path ReferenceServer --show-bin-path)/reference-server" .build/fleet.html
+
+# The program as it is installed: optimized, and with Swift's own libraries in it. PROGRAM=FILE takes one that is built already.
+program:
+ifndef PROGRAM
+	@Scripts/install-packages $(PACKAGE_PACKAGES)
+	$(SWIFT) build -c release --static-swift-stdlib --product desired-state
+endif
+PROGRAM_FILE = $(or $(PROGRAM),$$($(SWIFT) build -c release --static-swift-stdlib --show-bin-path)/desired-state)
+
+PREFIX ?= /usr/local
+
+install: program ## install program, man pages, completions and unit (PREFIX=/usr/local, DESTDIR=)
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" Scripts/install-program "$(PROGRAM_FILE)"
+
+package: program ## build a Debian package into .build/package, and print its size and what it needs
+	@Scripts/build-package "$(PROGRAM_FILE)" .build/package
+
+test-package: package ## install, run, upgrade and purge the package in a clean Debian root
+	@Scripts/install-packages debootstrap
+	Scripts/test-package .build/package/desired-state_*.deb
+
+explained: ## write Documentation/Troubleshooting.md anew from the source
+	$(SWIFT) build --product desired-state
+	"$$($(SWIFT) build --show-bin-path)/desired-state" explain --markdown > Documentation/Troubleshooting.md
 
 serve: ## a reference fleet manager with a demo client, on 127.0.0.1:8080 (PORT, ADMIN_PORT)
 	@Scripts/install-packages $(LIBRARIES)
@@ -75,14 +112,13 @@ examples: requirements ## build and test the packages in Examples, each as its u
 	$(SWIFT) test $(NESTED) --package-path Examples/GRPCBackend --test-product desired-state-grpcPackageTests
 	$(SWIFT) test $(NESTED) --package-path Examples/EdgeAgent --test-product edge-agentPackageTests
 
-# The page is tried in a browser, and the guide with the agent; a test without them says that it is skipped.
-reference-server: requirements ## build and test the reference fleet manager
-	-@Scripts/install-packages chromium
+# The guide is tried with the agent; a test without it says that it is skipped.
+reference-server: requirements browser ## build and test the reference fleet manager
 	$(SWIFT) build --product desired-state
 	$(SWIFT) test $(NESTED) --package-path ReferenceServer --test-product ReferenceServerPackageTests
 
 # Programs beside this package's that scenarios and comparison run; they are built by now, where these run in 'make test'.
-PROGRAM = $$($(SWIFT) build --show-bin-path)/desired-state
+UNOPTIMIZED = $$($(SWIFT) build --show-bin-path)/desired-state
 BESIDE = $$($(SWIFT) build $(NESTED) --package-path ReferenceServer --show-bin-path)
 
 beside: requirements
@@ -92,19 +128,21 @@ beside: requirements
 	  $(SWIFT) build $(NESTED) --package-path Examples/GRPCBackend --product $$product || exit; done
 
 scenarios: beside ## stand up, break and prove the seven deployment scenarios
-	Scenarios/run "$(PROGRAM)" "$(BESIDE)/reference-server"
+	Scenarios/run "$(UNOPTIMIZED)" "$(BESIDE)/reference-server"
 
 # A reduced comparison, whose results must hold; and the report must be what the published results say.
 compare-smoke: beside
-	Comparison/compare.py --reduced --check --only drop-https,drop-git,margo,grpc,curl,git --parts costs,failures \
-	  --program "$(PROGRAM)" --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)"
+	Comparison/compare.py --reduced --check --only drop-https,drop-git,margo,grpc,curl,git --parts costs,attacked,inspected \
+	  --program "$(UNOPTIMIZED)" --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)"
 	Comparison/report.py --check
 
 compare: beside ## compare with git, curl, rsync and OSTree over links; an hour
-	@Scripts/install-packages ostree
+	@Scripts/install-packages ostree nghttp2-client
+	$(SWIFT) build $(NESTED) --package-path Comparison/Fleet
 	$(SWIFT) build -c release --static-swift-stdlib --product desired-state
 	Comparison/compare.py --program "$$($(SWIFT) build -c release --static-swift-stdlib --show-bin-path)/desired-state" \
-	  --build release --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)" \
+	  --build release --fleet-poll "$$($(SWIFT) build $(NESTED) --package-path Comparison/Fleet --show-bin-path)/fleet-poll" \
+	  --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)" \
 	  --output Documentation/Comparison/results.json
 	$(MAKE) comparison-report
 

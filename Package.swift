@@ -122,7 +122,9 @@ let package = Package(
     // Deployments as they are published, in YAML: apart, so that no agent without them links it.
     .target(
       name: "MargoDeployments",
-      dependencies: ["DesiredState", "MargoDocuments", .product(name: "Yams", package: "Yams")],
+      dependencies: [
+        "DesiredState", "DesiredStateSupport", "MargoDocuments", .product(name: "Yams", package: "Yams"),
+      ],
       swiftSettings: settings),
     .target(
       name: "RESTBackend",

@@ -22,6 +22,11 @@ def lay_link(relay):
     return Relay()
 
 
+def merged(whole, part):
+    both = isinstance(whole, dict) and isinstance(part, dict)
+    return whole | {name: merged(whole.get(name), value) for name, value in part.items()} if both else part
+
+
 def versions(program):
     def line(*command):
         try:
@@ -34,14 +39,15 @@ def versions(program):
             "ssh": line("ssh", "-V"), "kernel": platform.release(), "processors": os.cpu_count()}
 
 
-def write(path, bench, took, about):
+def write(path, bench, about):
     """Writes the results, one look a line; those of other parts and approaches that the file has are kept."""
     before = {}
     if os.path.exists(path):
         with open(path) as file:
             before = json.load(file)
-    parts = before.get("parts", {}) | {part: about | {"seconds": round(seconds)} for part, seconds in took.items()}
-    looks = [look for look in before.get("results", []) if look["part"] not in took or look["approach"] not in bench.names] + bench.results
+    parts = before.get("parts", {}) | {part: about | {"seconds": round(seconds)} for part, seconds in bench.took.items()}
+    looks = [look for look in before.get("results", []) if look["part"] not in bench.took or look["approach"] not in bench.names] + [
+        look for look in bench.results if look["part"] in bench.took]
     head = {"parts": parts, "skipped": bench.skipped, "scenarios": bench.scenarios}
     lines = ",\n".join("    " + json.dumps(look) for look in looks)
     with open(path, "w") as file:
@@ -75,11 +81,12 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     parser.add_argument("--reference-server")
-    parser.add_argument("--grpc")
+    parser.add_argument("--grpc", help="where grpc-agent and grpc-server are")
+    parser.add_argument("--fleet-poll", help="the program of Comparison/Fleet")
     parser.add_argument("--reduced", action="store_true")
     parser.add_argument("--relay", action="store_true")
     parser.add_argument("--only")
-    parser.add_argument("--parts", default="costs,over,storage,loops,failures,devices")
+    parser.add_argument("--parts", default=",".join(Bench.parts))
     parser.add_argument("--scenarios", default=os.path.join(here, "scenarios.json"))
     parser.add_argument("--check", action="store_true", help="fail if the results are not what the report relies on")
     parser.add_argument("--build", default="debug", help="what kind of build the program is, for the report")
@@ -88,9 +95,9 @@ def main():
     with open(options.scenarios) as file:
         scenarios = json.load(file)
     if options.reduced:
-        scenarios |= scenarios["reduced"]
+        scenarios = merged(scenarios, scenarios["reduced"])
     programs = {"reference-server": options.reference_server,
-                "grpc-agent": options.grpc and os.path.join(options.grpc, "grpc-agent"),
+                "fleet-poll": options.fleet_poll, "grpc-agent": options.grpc and os.path.join(options.grpc, "grpc-agent"),
                 "grpc-server": options.grpc and os.path.join(options.grpc, "grpc-server")}
     # So that servers and namespaces end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -104,15 +111,16 @@ def main():
             print(f"without {name}: {why}", file=sys.stderr)
         bench.start()
         try:
-            took = bench.perform(options.parts.split(","))
+            bench.perform(options.parts.split(","))
             if options.check:
                 check(bench)
         finally:
             bench.servers.stop()
-        if options.output:
-            write(options.output, bench, took, {
-                "link": link.kind, "reduced": options.reduced, "program": options.build,
-                "versions": versions(options.program)})
+            # What was finished is kept, also when something later broke.
+            if options.output:
+                write(options.output, bench, {
+                    "link": link.kind, "reduced": options.reduced, "program": options.build,
+                    "versions": versions(options.program)})
     finally:
         link.close()
         shutil.rmtree(root, ignore_errors=True) if not os.environ.get("KEEP") else print(root, file=sys.stderr)

@@ -70,30 +70,35 @@ def table(head, rows):
 
 class Report:
     """What stands between {{ and }} in report.md is a call of one of these."""
-    def __init__(self, results, fleet):
-        self.results, self.fleet = results, fleet
+    def __init__(self, results):
+        self.results = results
 
     # MARK: - Single figures
 
     def size(self, scenario, approach, fleet=None, link="count"):
-        return size(self.results.value("bytes", scenario, approach, link, fleet and int(fleet)))
+        return size(self.results.value("bytes", scenario, approach, link, int(fleet) if fleet else None))
 
     def trips(self, scenario, approach, fleet=None, link="count"):
-        return number(self.results.value("roundTrips", scenario, approach, link, fleet and int(fleet)))
+        return number(self.results.value("roundTrips", scenario, approach, link, int(fleet) if fleet else None))
 
     def ms(self, figure, scenario, approach, fleet=None, link="count"):
-        value = self.results.value(figure, scenario, approach, link, fleet and int(fleet))
+        value = self.results.value(figure, scenario, approach, link, int(fleet) if fleet else None)
         return number(value and value * 1000)
 
     def seconds(self, scenario, approach, link, fleet=None):
-        return number(self.results.value("seconds", scenario, approach, link, fleet and int(fleet)))
+        return number(self.results.value("seconds", scenario, approach, link, int(fleet) if fleet else None))
 
-    def disk(self, approach, updates):
+    def disk(self, approach, updates="last"):
+        if updates == "last":
+            updates = self.updates()
         return size(self.results.value("storage", "storage", approach, "none", updates=int(updates)))
 
     def memory(self, scenario, approach, fleet=None, link="count"):
-        value = self.results.value("memory", scenario, approach, link, fleet and int(fleet))
+        value = self.results.value("memory", scenario, approach, link, int(fleet) if fleet else None)
         return size(value and value * 1024)
+
+    def build(self, part):
+        return self.results.data["parts"].get(part, {}).get("program", "–")
 
     def about(self):
         parts = self.results.data["parts"]
@@ -102,7 +107,34 @@ class Report:
         tools = ", ".join(f"{name}: {text}" for name, text in kinds.items())
         return table(("part", "desired-state is a … build", "link", "took"), rows) + f"\n\n{tools}"
 
+    def updates(self):
+        return max((look["updates"] for look in self.results.looks if look["scenario"] == "storage"), default=0)
+
+    def missed(self):
+        return self.results.data["scenarios"]["missed"]
+
+    def count(self):
+        kinds = {name for name in self.results.names("first") if self.results.approaches[name].get("ours")}
+        return len(kinds)
+
+    def servers(self):
+        return "grpc-server (grpc-swift)" if "grpc" in self.results.names() else "and no gRPC server in this run"
+
     # MARK: - Tables
+
+    def bound(self, scenario, fleet):
+        """What the line alone takes: its round trips and its bytes."""
+        lines = {name: line for name, line in self.results.data["scenarios"]["links"].items() if name != "count"}
+        rows = []
+        for name in self.results.names(scenario, network=True):
+            trips = self.results.value("roundTrips", scenario, name, "count", int(fleet))
+            if trips is None:
+                continue
+            total = self.results.value("bytes", scenario, name, "count", int(fleet))
+            rows.append((self.results.title(name), *(
+                number(2 * line["delay"] * trips + (8 * total / line["rate"] if "rate" in line else 0))
+                for line in lines.values())))
+        return table(("seconds", *(line["title"] for line in lines.values())), rows)
 
     def looks(self, scenario, fleet):
         fleet, results = int(fleet), self.results
@@ -137,6 +169,8 @@ class Report:
             values = [self.results.value("seconds", scenario, name, link, int(fleet)) for link in links]
             if any(value is not None for value in values):
                 rows.append((self.results.title(name), *map(number, values)))
+        if not rows:
+            return "Times over these lines were not measured in the published run (the machine was busy with other work); `make compare` does."
         return table(("seconds", *(self.results.data["scenarios"]["links"][link]["title"] for link in links)), rows)
 
     def loop(self):
@@ -145,7 +179,7 @@ class Report:
             get = lambda figure: self.results.value(figure, "loop", name, "kept")
             rows.append((self.results.title(name), number(get("bytesUp")), number(get("bytesDown")),
                          number(get("tcpUp") + get("tcpDown")), number(get("roundTrips")), number(get("cpu") * 1000),
-                         number(get("serverCPU") * 1000),
+                         number(get("serverCPU") and get("serverCPU") * 1000),
                          size(get("memory") * 1024)))
         return table(("", "bytes up", "bytes down", "both, with TLS records", "round trips", "device CPU, ms", "server CPU, ms", "memory"), rows)
 
@@ -180,6 +214,10 @@ class Report:
         if look["status"] == 124:
             return "waits for ever"
         return "keeps its state: `" + (look.get("code") or f"status {look['status']}") + "`"
+
+    def verdict(self, scenario, approach):
+        look = next((look for look in self.results.looks if (look["scenario"], look["approach"]) == (scenario, approach)), None)
+        return self.word(scenario, look).replace("`", "")
 
     def reports(self):
         rows = []
@@ -218,21 +256,33 @@ class Report:
             get = lambda figure: self.results.value(figure, "loop", name, "kept")
             for devices in (1_000, 100_000, 10_000_000):
                 rate = devices / int(interval)
-                rows.append((self.results.title(name), number(devices), number(rate), number(rate * get("serverCPU")),
+                rows.append((self.results.title(name), number(devices), number(rate), number((rate * get("serverCPU")) if get("serverCPU") is not None else None),
                              size(rate * (get("bytesUp") + get("bytesDown"))) + "/s",
                              size(86400 * rate * (get("bytesUp") + get("bytesDown")))))
         return table(("", "devices", "polls a second", "server cores", "traffic", "a day"), rows)
 
-    def anchor(self, key):
-        value = (self.fleet or {}).get(key)
-        return number(value) if isinstance(value, (int, float)) else value or "–"
+    def crowd(self):
+        look = next((look for look in self.results.looks if look["scenario"] == "fleet"), None)
+        if not look:
+            return ""
+        return (f"A run of {number(look['devices'])} simulated devices (our client library, each with a connection of its own, jittered) against "
+                f"nginx on one machine: {number(look['pollsPerSecond'])} polls a second, {look['failures']} failures, "
+                f"{number(look['serverCPU'] * 1e6)} µs of server CPU a poll; h2load with the same requests {number(look['peerCPU'] * 1e6)} µs, "
+                f"a ratio of {look['serverCPU'] / look['peerCPU']:.2f}.\n\n")
+
+    def anchored(self):
+        look = next((look for look in self.results.looks if look["scenario"] == "anchor"), None)
+        if not look:
+            return ""
+        return (f"nginx spends {number(look['serverCPU'] * 1e6)} µs of CPU on a poll of our client, and {number(look['peerCPU'] * 1e6)} µs on "
+                f"the same request by h2load at the same pace: a ratio of {look['serverCPU'] / look['peerCPU']:.2f} over {look['polls']} polls.\n\n")
 
     def chart(self, name, words):
         return f"![{words}](Comparison/{name}.svg)"
 
 
-def render(results, fleet):
-    report = Report(results, fleet)
+def render(results):
+    report = Report(results)
     with open(os.path.join(here, "report.md")) as file:
         text = file.read()
 
@@ -248,13 +298,8 @@ def render(results, fleet):
 def main():
     with open(results_file) as file:
         results = Results(json.load(file))
-    fleet_file = os.path.join(documentation, "Comparison", "fleet.json")
-    fleet = None
-    if os.path.exists(fleet_file):
-        with open(fleet_file) as file:
-            fleet = json.load(file)
     wrong = []
-    for name, text in render(results, fleet).items():
+    for name, text in render(results).items():
         path = os.path.join(documentation, name)
         if "--check" in sys.argv:
             if not os.path.exists(path) or open(path).read() != text:

@@ -1,5 +1,5 @@
 """The scenarios, one method each. What they measure goes into `results`, one record a look."""
-import os, resource, shutil, statistics, subprocess, sys, time
+import json, os, resource, shutil, statistics, subprocess, sys, time
 from device import Device
 from publication import Keys, Site, run
 from servers import Servers
@@ -17,7 +17,7 @@ class Bench(Trouble):
         self.forms = {"git", "bundle", "ostree", "margo"} - ({"ostree"} if "ostree" not in self.names else set())
         self.servers = Servers(root, link, self.keys, programs)
         self.starting = self.calibrate()
-        self.sites, self.part = {}, None
+        self.sites, self.part, self.took = {}, None, {}
 
     def has(self, name):
         need = self.scenarios["approaches"][name].get("needs")
@@ -77,9 +77,10 @@ class Bench(Trouble):
             raise RuntimeError(f"{device.name} ended with {figures['status']}: {figures['errors']} {figures['events']}")
         return figures
 
+    parts = ["costs", "over", "storage", "loops", "anchor", "fleet", "attacked", "inspected", "firewalled", "reporting", "failover", "devices"]
+
     def perform(self, parts):
-        """The parts that are named, and how long each took."""
-        took = {}
+        """The parts that are named; `took` has how long those took that were finished."""
         for self.part in parts:
             begun = time.monotonic()
             if self.part == "costs":
@@ -90,10 +91,10 @@ class Bench(Trouble):
                     for fleet in self.scenarios["over"]["fleets"]:
                         self.over(link, fleet)
             else:
-                {"storage": self.storage, "loops": self.loops, "failures": self.failures,
+                {"storage": self.storage, "loops": self.loops, "anchor": self.anchor, "fleet": self.fleet, "attacked": self.attacked, "inspected": self.inspected,
+                 "firewalled": self.firewalled, "reporting": self.reporting, "failover": self.failover,
                  "devices": self.devices}[self.part]()
-            took[self.part] = time.monotonic() - begun
-        return took
+            self.took[self.part] = time.monotonic() - begun
 
     # MARK: - What each approach costs
 
@@ -161,3 +162,65 @@ class Bench(Trouble):
             if device.approach.get("ours") and not device.approach.get("local"):
                 self.expect(device, device.look())
                 self.note("loop", device, "kept", device.loop(loop["polls"], loop["interval"]))
+
+    def anchor(self):
+        """nginx's CPU for a poll of our client, and for the same request by h2load at the same pace."""
+        if not shutil.which("h2load") or "drop-https" not in self.names:
+            return
+        loop = self.scenarios["loop"]
+        site, polls = self.site(loop["fleet"]), 10 * loop["polls"]
+        self.link.shape(delay=0.0005)
+        device = Device(self, "drop-https", loop["fleet"], "anchor")
+        self.expect(device, device.look())
+        ours = device.loop(polls, "200ms")
+        status = os.stat(os.path.join(site.drop, "manifest.json"))
+        command = ["h2load", "-c", "1", "-m", "1", "--rps=5", "-H", "accept: application/json", "-H",
+                   f'if-none-match: "{int(status.st_mtime):x}-{status.st_size:x}"', device.source()]
+
+        def spent(count):
+            before = self.server_cpu("drop-https")
+            run(*self.link.inDevice, *command, "-n", str(count))
+            return self.server_cpu("drop-https") - before
+        # The second time longer: what is left is without the connection.
+        short, long = spent(polls // 10), spent(polls // 10 + polls)
+        self.note("anchor", device, "lan", ours, peerCPU=round((long - short) / polls, 8))
+        shutil.rmtree(device.work)
+
+    def fleet(self):
+        """Thousands of devices of our client library against nginx, each with a connection of its own; then the same requests,
+        on as many connections and at the same pace, by h2load."""
+        program = self.programs.get("fleet-poll")
+        if not program or not shutil.which("h2load"):
+            return
+        plan, documents = self.scenarios["fleet"], min(self.scenarios["fleets"])
+        site, share = self.site(documents), plan["devices"] // plan["processes"]
+        source = f"https://{self.link.endpoints()['address']}/{documents}/drop/manifest.json"
+        command = [*self.link.inServer, program, source, self.keys["ca.pem"], str(share), str(plan["interval"]), str(plan["looks"])]
+        crowd = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(plan["processes"])]
+        try:
+            begun = [json.loads(process.stdout.readline()) for process in crowd]
+            before, start = self.server_cpu("drop-https"), time.monotonic()
+            for process in crowd:
+                process.stdin.write("go\n")
+                process.stdin.flush()
+            ended = [json.loads(process.stdout.readline()) for process in crowd]
+            seconds, cpu = time.monotonic() - start, self.server_cpu("drop-https") - before
+        finally:
+            for process in crowd:
+                process.kill()
+                process.communicate()
+        polls = sum(line["polls"] for line in ended)
+        status = os.stat(os.path.join(site.drop, "manifest.json"))
+        peer = [*self.link.inServer, "h2load", "-c", str(plan["devices"]), "-m", "1", f"--rps={1 / plan['interval']}", "-H",
+                "accept: application/json", "-H", f'if-none-match: "{int(status.st_mtime):x}-{status.st_size:x}"', source]
+
+        def spent(looks):
+            at = self.server_cpu("drop-https")
+            run(*peer, "-n", str(looks * plan["devices"]))
+            return self.server_cpu("drop-https") - at
+        one, more = spent(1), spent(1 + plan["looks"])
+        device = Device(self, "drop-https", documents, "fleet")
+        self.note("fleet", device, "loopback", {
+            "devices": share * plan["processes"], "polls": polls, "seconds": round(seconds, 2), "pollsPerSecond": round(polls / seconds, 1),
+            "failures": sum(line["failures"] for line in begun + ended), "serverCPU": round(cpu / polls, 8),
+            "peerCPU": round((more - one) / (plan["looks"] * plan["devices"]), 8)})

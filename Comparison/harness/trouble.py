@@ -6,19 +6,11 @@ from device import Device
 class Trouble:
     """A part of `Bench`."""
 
-    def failures(self):
-        fleet = min(self.scenarios["fleets"])
-        self.site(fleet)
-        self.link.shape()
-        self.attacked(fleet)
-        self.inspected(fleet)
-        self.firewalled(fleet)
-        self.reporting(fleet)
-        self.failover(fleet)
-
-    def attacked(self, fleet):
+    def attacked(self):
         """The server is in the hands of an attacker, who has none of the keys; then it is right again."""
-        site = self.sites[fleet]
+        fleet = min(self.scenarios["fleets"])
+        site = self.site(fleet)
+        self.link.shape()
         devices = [Device(self, name, fleet, "attacked") for name in self.names]
         for device in devices:
             self.expect(device, device.look())
@@ -26,6 +18,7 @@ class Trouble:
         for device in devices:
             figures = device.look()
             self.note("attacked", device, "none", figures, fooled=device.holds("revision: 1.4.666"), code=code(figures))
+        site.write(0)
         site.change(1)
         for device in devices:
             # The git program does not come back from a branch that its holder has rewritten or spoilt.
@@ -33,8 +26,11 @@ class Trouble:
             self.note("healed", device, "none", figures, code=code(figures), fooled=device.holds("revision: 1.4.666"))
             shutil.rmtree(device.work)
 
-    def inspected(self, fleet):
+    def inspected(self):
         """A proxy that opens TLS, which the device has been told to believe: it reads, and then it changes."""
+        fleet = min(self.scenarios["fleets"])
+        site = self.site(fleet)
+        self.link.shape()
         inspector = self.link.seen_by_device()["inspector"]
         where = {name: inspector for name in ("address", "margo", "grpc")}
         for scenario, meddling in (("inspected", False), ("meddled", True)):
@@ -50,20 +46,26 @@ class Trouble:
                 shutil.rmtree(device.work)
         self.servers.inspect(False)
 
-    def firewalled(self, fleet):
+    def firewalled(self):
         """Only port 443 passes."""
+        fleet = min(self.scenarios["fleets"])
+        site = self.site(fleet)
+        self.link.shape()
         self.link.shape(ports=[443])
         for name in self.names:
             if not self.scenarios["approaches"][name].get("local"):
                 device = Device(self, name, fleet, "firewall")
-                options = {"options": ["--timeout", "3s"]} if device.approach.get("ours") and name != "grpc" else {}
-                figures = device.look(limit=20, **options)
+                options = {"options": ["--timeout", "10s"]} if device.approach.get("ours") and name != "grpc" else {}
+                figures = device.look(limit=30, **options)
                 self.note("firewall", device, "firewall", figures, code=code(figures))
                 shutil.rmtree(device.work)
         self.link.shape()
 
-    def reporting(self, fleet):
+    def reporting(self):
         """The acknowledgement of a full rollout: every document is reported. Beside it the same without a word."""
+        fleet = min(self.scenarios["fleets"])
+        site = self.site(fleet)
+        self.link.shape()
         self.shape("count")
         for name in self.names:
             if "reporting" in self.scenarios["approaches"][name]:
@@ -75,8 +77,11 @@ class Trouble:
                     self.note(scenario, device, "count", figures, acknowledged=said)
                     shutil.rmtree(device.work)
 
-    def failover(self, fleet):
+    def failover(self):
         """Two sources: one that does not answer (or that refuses), one that does."""
+        fleet = min(self.scenarios["fleets"])
+        site = self.site(fleet)
+        self.link.shape()
         self.shape("lan")
         good = {name: Device(self, name, fleet, "failover") for name in ("drop-https", "drop-git") if name in self.names}
         if "drop-https" not in good:
@@ -88,7 +93,7 @@ class Trouble:
             for name, device in good.items():
                 device.fresh()
                 sources = [f"https://{dead}/drop/manifest.json", device.source()]
-                figures = self.expect(device, device.look(sources=sources, options=["--timeout", "3s"]))
+                figures = self.expect(device, device.look(sources=sources, options=["--timeout", "10s"]))
                 self.note(scenario, device, "lan", figures)
         for device in good.values():
             shutil.rmtree(device.work)
@@ -118,4 +123,5 @@ class Trouble:
 
 
 def code(figures):
-    return next((event["code"] for event in figures["events"] if "code" in event), None)
+    return next((event["code"] for event in figures["events"]
+                 if event["event"] in ("rejected", "unavailable", "absent") and "code" in event), None)

@@ -14,11 +14,13 @@ struct DocumentStaging: ~Copyable {
 
   /// Documents that other drops of this run have, which may be the same file as well.
   private let shared: SharedDocuments?
+  private let progress: @Sendable (Int) -> Void
 
-  init(folder: String, limits: Limits, shared: SharedDocuments? = nil) {
+  init(folder: String, limits: Limits, shared: SharedDocuments? = nil, progress: (@Sendable (Int) -> Void)? = nil) {
     self.folder = folder
     self.limits = limits
     self.shared = shared
+    self.progress = progress ?? { _ in }
   }
 
   /// Copies a file, unless the drop has its content already.
@@ -30,11 +32,15 @@ struct DocumentStaging: ~Copyable {
     var small: [UInt8]? = try source.read(upTo: Files.chunkSize + 1, at: 0)
     if let bytes = small, bytes.count <= Files.chunkSize {
       digest = .of(bytes)
+      progress(bytes.count)
     } else {
       small = nil
       var hasher = Digest.Hasher()
       var ignored: UInt64 = 0
-      _ = try Self.read(source.open, limits, total: &ignored) { hasher.update($0) }
+      _ = try Self.read(source.open, limits, total: &ignored) {
+        hasher.update($0)
+        progress($0.count)
+      }
       digest = hasher.finalize()
     }
     var size = UInt64(try source.open.status().size)
@@ -94,6 +100,7 @@ struct DocumentStaging: ~Copyable {
     let size = try Self.read(try Self.open(document, limits), limits, total: &ignored) { bytes in
       hasher.update(bytes)
       try file.write(bytes)
+      progress(bytes.count)
     }
     return (hasher.finalize(), size)
   }

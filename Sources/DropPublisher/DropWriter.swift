@@ -84,7 +84,8 @@ public struct DropWriter: Sendable {
     try DropPruning.removeTemporaries(of: path)
     let (version, before) = try nextVersion(options) { try publishedManifest() }
     var staging = DocumentStaging(
-      folder: Files.join(path, DropLayout.documents), limits: limits, shared: options.sharedDocuments)
+      folder: Files.join(path, DropLayout.documents), limits: limits, shared: options.sharedDocuments,
+      progress: options.progress)
     defer { staging.discard() }
     let references = try documents.map { try staging.stage($0) }
     try staging.publish()

@@ -46,6 +46,9 @@ public struct PublicationOptions: Sendable {
   public var message: String?
   /// The documents of the drops that this one is published with; see ``SharedDocuments``.
   public var sharedDocuments: SharedDocuments?
+  /// Told how many bytes were read or written since it was told last, for people who wait. A document that is longer than
+  /// 256 KiB is read to learn its digest, and again to be copied.
+  public var progress: (@Sendable (Int) -> Void)?
 
   /// Options; without arguments, those of the next version for every device, without an end.
   public init(

@@ -16,9 +16,11 @@ extension ApplicationDeployment {
   }
 
   /// A YAML document as a value.
-  static func value(ofYAML bytes: [UInt8]) throws(MargoDocumentError) -> JSONValue {
+  static func value(
+    ofYAML bytes: [UInt8], in subject: String = "the deployment"
+  ) throws(MargoDocumentError) -> JSONValue {
     func malformed(_ message: String, _ error: (any Error)? = nil) -> MargoDocumentError {
-      MargoDocumentError(.malformed, "the deployment", [.init(field: "", message: message)], underlying: error)
+      MargoDocumentError(.malformed, subject, [.init(field: "", message: message)], underlying: error)
     }
     guard let text = String(validating: bytes, as: UTF8.self) else { throw malformed("it is not UTF-8") }
     let nodes: [Node]

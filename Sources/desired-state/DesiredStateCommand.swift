@@ -16,7 +16,7 @@ struct DesiredStateCommand: AsyncParsableCommand {
       DiffCommand.self, RollbackCommand.self, ResumeCommand.self, ApproveCommand.self, ResetCommand.self,
       AcknowledgeCommand.self, PublishCommand.self, SignCommand.self, TrustCommand.self, ReceiptsCommand.self,
       OnboardCommand.self,
-      CapabilitiesCommand.self,
+      CapabilitiesCommand.self, ExplainCommand.self,
     ])
 
   static func main() async {

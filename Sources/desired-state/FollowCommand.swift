@@ -116,7 +116,11 @@ struct FollowCommand: AsyncParsableCommand {
       try result.get()
     } catch is CancellationError {
       // A loop that was asked to end has done so; a single look that was interrupted did not finish.
-      if once { throw ExitCode.failure }
+      if once {
+        Output.complain(
+          "interrupted; the state that was adopted before stands. What was fetched is kept for the next look.")
+        throw ExitCode.failure
+      }
     }
   }
 }

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Dispatch
 import Glibc
 
@@ -26,4 +27,16 @@ func endingOnSignals(
   }
   defer { withExtendedLifetime(sources) {} }
   try await task.value
+}
+
+/// Runs work that ends in good order on SIGTERM and SIGINT, and then says what stands.
+///
+/// - Throws: what the work throws; an exit status in place of `CancellationError`.
+func interruptible(_ whatStands: String, _ work: @escaping @Sendable () async throws -> Void) async throws {
+  do {
+    try await endingOnSignals(work)
+  } catch is CancellationError {
+    Output.complain("interrupted; \(whatStands)")
+    throw ExitCode.failure
+  }
 }

@@ -61,13 +61,21 @@ struct VerifyCommand: AsyncParsableCommand {
   @Flag(help: "Print one JSON object a line.") var json = false
 
   func run() async throws {
+    try await interruptible("nothing was changed, and nothing is known of the documents that were not read") {
+      try await check()
+    }
+  }
+
+  private func check() async throws {
     try await reporting {
       let fetch = SingleFetch(
         backend: FileBackend(path: try file()), output: Output(isJSON: json), trust: trust, agent: agent,
         limits: limits.limits)
       try await fetch.run { state in
+        let progress = Progress("checking", of: state.manifest.totalSize)
+        defer { progress.end() }
         for document in state.readingOrder(of: state.manifest.documents) {
-          for try await _ in try await state.open(document) {}
+          for try await chunk in try await state.open(document) { progress.add(chunk.count) }
         }
       }
     }
@@ -100,21 +108,30 @@ struct FetchCommand: AsyncParsableCommand {
   @Flag(help: "Print one JSON object a line.") var json = false
 
   func run() async throws {
+    let whatStands = output.map { "each document below \($0) is whole; the others are not there" } ?? "nothing was kept"
+    try await interruptible(whatStands) { try await fetch() }
+  }
+
+  private func fetch() async throws {
     try await reporting {
       let fetch = SingleFetch(
         backend: try agent.backends(for: [source], over: transport)[0], output: Output(isJSON: json), trust: trust,
         agent: agent, limits: limits.limits)
       try await fetch.run { state in
         guard let output else { return }
+        let progress = Progress("fetching", of: state.manifest.totalSize)
+        defer { progress.end() }
         for document in state.readingOrder(of: state.manifest.documents) {
-          try await write(document, of: state, below: output)
+          try await write(document, of: state, below: output, progress)
         }
       }
     }
   }
 
   /// Writes one document under another name and renames it when its digest has proved right.
-  private func write(_ document: DocumentReference, of state: VerifiedState, below directory: String) async throws {
+  private func write(
+    _ document: DocumentReference, of state: VerifiedState, below directory: String, _ progress: Progress
+  ) async throws {
     let path = Files.join(directory, document.id)
     let temporary = Files.temporaryName(for: path)
     let worker = Worker("desired-state.fetch")
@@ -125,11 +142,24 @@ struct FetchCommand: AsyncParsableCommand {
       }
       for try await chunk in try await state.open(document) {
         try await worker.run { try OpenFile(temporary, O_WRONLY | O_APPEND).write(chunk) }
+        progress.add(chunk.count)
       }
       try await worker.run { try Files.rename(temporary, to: path) }
     } catch {
       try? await worker.run { try Files.remove(temporary) }
       throw error
     }
+  }
+}
+
+extension StateManifest {
+  /// The length of all documents, as the publisher gives it; 0 if one is not given.
+  fileprivate var totalSize: UInt64 {
+    var total: UInt64 = 0
+    for document in documents {
+      guard let size = document.advisorySize else { return 0 }
+      total = total.addingReportingOverflow(size).partialValue
+    }
+    return total
   }
 }

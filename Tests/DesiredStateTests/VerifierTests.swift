@@ -220,7 +220,7 @@ import Testing
     }
     // What a manifest says of sizes is no reason; the bytes are counted as they are read.
     for limits in [Limits(documentSize: 3), Limits(totalSize: 7)] {
-      #expect(refusal(two, verifier(limits: limits)) == nil, "\(limits)")
+      _ = try verifier(limits: limits).admit(two)
     }
   }
 

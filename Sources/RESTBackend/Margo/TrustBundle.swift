@@ -9,10 +9,10 @@ import Logging
 /// The authorities of a fleet manager's trust domain, from where they are published: looked at again as often as they want,
 /// replaced as a whole, and never by older ones. See *Trust bundle and discovery* of the Margo identity framework.
 ///
-/// What was accepted last is in a file, which the transport to the manager reads. So a device that cannot reach the
+/// The last bundle that was accepted is in a file, which the transport to the manager reads. So a device that cannot reach the
 /// publisher goes on with it, also after a restart; one that never could has no authority, and believes no manager.
 final class TrustBundle: Sendable {
-  /// What is kept: a SPIFFE bundle with members of our own, all in one file, so that a kill leaves the one or the other.
+  /// The content of the file: a SPIFFE bundle with members of our own, all in one file, so that a kill leaves the one or the other.
   private struct Record: Codable, Equatable {
     struct Key: Codable, Equatable {
       var use = "x509-svid"
@@ -114,8 +114,17 @@ final class TrustBundle: Sendable {
 
   private func look(timeout: Duration) async throws -> Bool {
     if !state.withLock(\.isRead) {
-      let record = try await worker.run { [file] in try Files.read(file, limit: Self.sizeLimit) }
-        .flatMap { try? JSON.decode(Record.self, from: $0) }
+      let record: Record?
+      do {
+        record = try await worker.run { [file] in
+          guard try Files.status(of: file) != nil, let bytes = try Files.read(file, limit: Self.sizeLimit) else {
+            return nil
+          }
+          return try? JSON.decode(Record.self, from: bytes)
+        }
+      } catch {
+        throw BackendError(.protocolViolation, "the trust bundle of this device cannot be read: \(error)")
+      }
       // That of another trust domain is another device's past.
       state.withLock { ($0.isRead, $0.record) = (true, record?.trustDomain == trustDomain ? record : nil) }
     }
@@ -150,8 +159,15 @@ final class TrustBundle: Sendable {
         state.failures += 1
         state.notBefore = .now + Self.backoff.wait(afterFailures: state.failures, random: .random(in: 0...1))
       }
-      guard known != nil else { throw error }
-      logger.warning("the trust bundle stays as it is: \((error as? BackendError)?.message ?? "\(error)")")
+      guard known != nil else {
+        throw error as? BackendError
+          ?? BackendError(.protocolViolation, "the trust bundle cannot be kept on this device: \(error)")
+      }
+      // A publisher that is away for a while is no trouble yet; one that publishes what cannot be taken is.
+      let isRefused = (error as? BackendError)?.code == .protocolViolation
+      logger.log(
+        level: isRefused ? .error : .warning,
+        "the trust bundle stays as it is: \((error as? BackendError)?.message ?? "\(error)")")
       return false
     }
   }

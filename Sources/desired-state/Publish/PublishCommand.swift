@@ -5,6 +5,7 @@ import DropPublisher
 import FileBackend
 import FoundationEssentials
 import GitBackend
+import Synchronization
 
 struct PublishCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -94,10 +95,13 @@ struct PublishCommand: AsyncParsableCommand {
     do {
       let targets = try devices.map { try DeviceList(reading: $0).targets } ?? [.init(device: device)]
       let work = PublishWork(command: self, targets: targets, signers: try await signers())
-      let results = GitDropPublisher.serves(to) ? try await inRepository(work) : try await work.perform(in: to)
+      let results = GitDropPublisher.serves(to) ? try await inRepository(work) : try await inDirectory(work)
       tell(results)
     } catch is CancellationError {
-      Output.complain("interrupted; check the published state, and publish again if it is not this one")
+      Output.complain(
+        GitDropPublisher.serves(to)
+          ? "interrupted; check the published state, and publish again if it is not this one"
+          : "interrupted; what was published before stands, and nothing is half published. Publish again.")
       throw ExitCode.failure
     } catch let error as PublicationError where error.code == .unreadable {
       Output.complain("\(error) (--version)")
@@ -139,6 +143,15 @@ struct PublishCommand: AsyncParsableCommand {
     } catch {
       throw PublicationError(.options, "the public key of \(key.joined(separator: ", ")) cannot be read: \(error)")
     }
+  }
+
+  private func inDirectory(_ work: PublishWork) async throws -> [PublishWork.Result] {
+    let results = Mutex<[PublishWork.Result]>([])
+    try await endingOnSignals {
+      let done = try await work.perform(in: to)
+      results.withLock { $0 = done }
+    }
+    return results.withLock { $0 }
   }
 
   /// The drop is written beside the repository, committed, and pushed; the commit is signed with the first of the keys.

@@ -48,7 +48,7 @@ struct PublishWork: Sendable {
     let writer = DropWriter(
       path: folder.isEmpty ? root : Files.join(root, folder), limits: command.limits.limits)
     let now = Date()
-    let options = PublicationOptions(
+    var options = PublicationOptions(
       version: command.version, device: target.device, issued: now,
       expires: command.expires.map { now.addingTimeInterval($0.duration.timeInterval) },
       bundle: command.bundle, prune: command.prune, trustUpdates: command.trustUpdates, message: command.message,
@@ -80,6 +80,10 @@ struct PublishWork: Sendable {
       if command.dryRun { return Result(folder, plan) }
     }
     if command.dryRun { return Result(folder, try await writer.plan(documents, options: options)) }
+    let sizes = documents.map { UInt64(max(FileStatus(at: $0.path)?.size ?? 0, 0)) }
+    let progress = Progress("publishing", of: sizes.reduce(0) { $0 &+ ($1 > Files.chunkSize ? 2 &* $1 : $1) })
+    defer { progress.end() }
+    options.progress = { progress.add($0) }
     return Result(folder, try await writer.publish(documents, options: options, signer: signer))
   }
 

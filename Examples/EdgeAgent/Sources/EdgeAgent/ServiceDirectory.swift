@@ -26,6 +26,10 @@ struct ServiceDirectory: Sendable {
     }
     var unhealthy: [String] = []
     for document in update.added + update.modified {
+      // A Margo fleet manager wants each change of state.
+      if update.wantsEachChange {
+        try await update.report(DocumentStatus(documentID: document.id, state: .installing))
+      }
       let status = try await install(document)
       try await update.report(status)
       if status.state == .failed { unhealthy.append(document.id) }

@@ -96,7 +96,8 @@ extension BackendError {
     let code: Code =
       switch error.code {
       case .unavailable where cause.contains("CERTIFICATE_VERIFY_FAILED"): .tlsUntrusted
-      case .unavailable: Array(error.metadata[stringValues: "grpc-retry-pushback-ms"]).isEmpty ? .unreachable : .serverError
+      case .unavailable:
+        Array(error.metadata[stringValues: "grpc-retry-pushback-ms"]).isEmpty ? .unreachable : .serverError
       case .deadlineExceeded: .timeout
       case .unauthenticated: .unauthorized
       case .permissionDenied: .forbidden

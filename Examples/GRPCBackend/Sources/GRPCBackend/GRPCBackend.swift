@@ -3,7 +3,7 @@ import FoundationEssentials
 import GRPCCore
 import GRPCFleet
 
-/// Desired state from a vendor's gRPC service: see `desired_state.proto`. What it serves are a drop's bytes, so trust is in
+/// Desired state from a vendor's gRPC service: see `desired_state.proto`. It serves a drop's bytes, so trust is in
 /// the signatures, as on every other road.
 public struct GRPCBackend: DesiredStateBackend {
   public let source: String

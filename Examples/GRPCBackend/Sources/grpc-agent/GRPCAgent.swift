@@ -39,16 +39,16 @@ struct GRPCAgent: AsyncParsableCommand {
         let code = event.code.map { ",\"code\":\"\($0)\"" } ?? ""
         print("{\"event\":\"\(event.name)\"\(code)}")
         fflush(nil)
-      }
-    ) { [into] update in
-      guard let into else { return }
-      let folder = URL(filePath: into)
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-      for document in update.added + update.modified {
-        try Data(try await document.contents()).write(to: folder.appending(path: document.id), options: .atomic)
-      }
-      for document in update.removed { try FileManager.default.removeItem(at: folder.appending(path: document.id)) }
-    }
+      },
+      apply: { [into] update in
+        guard let into else { return }
+        let folder = URL(filePath: into)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        for document in update.added + update.modified {
+          try Data(try await document.contents()).write(to: folder.appending(path: document.id), options: .atomic)
+        }
+        for document in update.removed { try FileManager.default.removeItem(at: folder.appending(path: document.id)) }
+      })
     guard once else { return await reconciler.run() }
     switch try await reconciler.runOnce() {
     case .current: break

@@ -2,6 +2,7 @@ import DesiredState
 import DesiredStateTesting
 import Foundation
 import GRPCBackend
+import Glibc
 import Testing
 
 @Suite("A source by gRPC") struct EndToEndTests {
@@ -38,7 +39,8 @@ import Testing
     var hints = try #require(backend.changeHints()).makeAsyncIterator()
     // A watch begins with a hint.
     #expect(await hints.next() != nil)
-    try await fixture.publish(TestPublication(version: 1, documents: ["press": Array("recipe: 7".utf8)], signers: [Conformance.signer]))
+    try await fixture.publish(
+      TestPublication(version: 1, documents: ["press": Array("recipe: 7".utf8)], signers: [Conformance.signer]))
     #expect(await hints.next() != nil)
     await fixture.tearDown()
   }
@@ -61,10 +63,8 @@ import Testing
     let output = Pipe()
     process.standardOutput = output
     try process.run()
-    defer {
-      process.terminate()
-      process.waitUntilExit()
-    }
+    // Not waited for: that blocks one of the threads that all tests share.
+    defer { kill(process.processIdentifier, SIGKILL) }
     let port = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
       .trimmingCharacters(in: .whitespacesAndNewlines)
     let backend = try GRPCBackend(SourceAddress("grpc://127.0.0.1:\(port)/press-42"), isEncrypted: false)
@@ -72,7 +72,8 @@ import Testing
       Issue.record("nothing came")
       return
     }
-    let verified = try await backend.verify(state, with: Verifier(policy: TestSigner.policy([Conformance.signer]), device: "press-42", now: Date()))
+    let verified = try await backend.verify(
+      state, with: Verifier(policy: TestSigner.policy([Conformance.signer]), device: "press-42", now: Date()))
     #expect(verified.manifest.version == 3)
     guard case .unchanged = try await backend.fetch(FetchRequest(current: state.revision)).outcome else {
       Issue.record("the same state came again")

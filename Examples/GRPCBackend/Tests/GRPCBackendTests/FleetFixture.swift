@@ -96,7 +96,9 @@ final class FleetFixture: ConformanceFixture {
     let dated = try files.map { file in
       (try FileManager.default.attributesOfItem(atPath: file.path)[.modificationDate] as? Date ?? .distantPast, file)
     }
-    return try dated.sorted { $0.0 < $1.0 }.map { try ReceivedAcknowledgement(receipt: [UInt8](Data(contentsOf: $0.1))) }
+    return try dated.sorted { $0.0 < $1.0 }.map {
+      try ReceivedAcknowledgement(receipt: [UInt8](Data(contentsOf: $0.1)))
+    }
   }
 
   func tearDown() async {
