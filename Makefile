@@ -45,7 +45,6 @@ test: requirements browser ## install what is missing, build, and run every test
 	$(RUN) --no-parallel --filter '$(call of,EnduranceTests)'
 	for target in DesiredStateTestingTests ConformanceTests; do $(RUN) --filter "^$$target\." || exit; done
 	$(MAKE) examples reference-server articles scenarios compare-smoke
-	Fuzzing/run 5
 
 demo: ## a signed drop, followed end to end, as a story
 	@Scripts/install-packages $(DEMO_PACKAGES)
