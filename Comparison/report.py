@@ -76,23 +76,25 @@ class Report:
     # MARK: - Single figures
 
     def size(self, scenario, approach, fleet=None, link="count"):
-        return size(self.results.value("bytes", scenario, approach, link, fleet and int(fleet)))
+        return size(self.results.value("bytes", scenario, approach, link, int(fleet) if fleet else None))
 
     def trips(self, scenario, approach, fleet=None, link="count"):
-        return number(self.results.value("roundTrips", scenario, approach, link, fleet and int(fleet)))
+        return number(self.results.value("roundTrips", scenario, approach, link, int(fleet) if fleet else None))
 
     def ms(self, figure, scenario, approach, fleet=None, link="count"):
-        value = self.results.value(figure, scenario, approach, link, fleet and int(fleet))
+        value = self.results.value(figure, scenario, approach, link, int(fleet) if fleet else None)
         return number(value and value * 1000)
 
     def seconds(self, scenario, approach, link, fleet=None):
-        return number(self.results.value("seconds", scenario, approach, link, fleet and int(fleet)))
+        return number(self.results.value("seconds", scenario, approach, link, int(fleet) if fleet else None))
 
-    def disk(self, approach, updates):
+    def disk(self, approach, updates="last"):
+        if updates == "last":
+            updates = self.updates()
         return size(self.results.value("storage", "storage", approach, "none", updates=int(updates)))
 
     def memory(self, scenario, approach, fleet=None, link="count"):
-        value = self.results.value("memory", scenario, approach, link, fleet and int(fleet))
+        value = self.results.value("memory", scenario, approach, link, int(fleet) if fleet else None)
         return size(value and value * 1024)
 
     def build(self, part):
@@ -104,6 +106,9 @@ class Report:
         kinds = {name: text for about in parts.values() for name, text in about["versions"].items() if text}
         tools = ", ".join(f"{name}: {text}" for name, text in kinds.items())
         return table(("part", "desired-state is a … build", "link", "took"), rows) + f"\n\n{tools}"
+
+    def updates(self):
+        return max((look["updates"] for look in self.results.looks if look["scenario"] == "storage"), default=0)
 
     def missed(self):
         return self.results.data["scenarios"]["missed"]
@@ -164,6 +169,8 @@ class Report:
             values = [self.results.value("seconds", scenario, name, link, int(fleet)) for link in links]
             if any(value is not None for value in values):
                 rows.append((self.results.title(name), *map(number, values)))
+        if not rows:
+            return "Times over these lines were not measured in the published run (the machine was busy with other work); `make compare` does."
         return table(("seconds", *(self.results.data["scenarios"]["links"][link]["title"] for link in links)), rows)
 
     def loop(self):

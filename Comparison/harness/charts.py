@@ -67,10 +67,13 @@ def all(results):
             (f"First sync of {middle} documents", panel("roundTrips", "first"))], number, legend),
     }
     links = [(link, line) for link, line in results.data["scenarios"]["links"].items() if link != "count"]
-    panels = [(line["title"] + ": " + line["about"], panel("seconds", "changed", link)) for link, line in links]
+    panels = []
+    for _, line in links:
+        rows = [(title, 2 * line["delay"] * trips + (8 * total / line["rate"] if "rate" in line else 0), ours)
+                for (title, trips, ours), (_, total, _) in zip(panel("roundTrips", "changed"), panel("bytes", "changed"))]
+        panels.append((line["title"] + ": " + line["about"], rows))
     made["adoption"] = bars(
-        f"Seconds until one changed document of {middle} is in place", [each for each in panels if each[1]],
-        lambda value: number(value) + " s", legend)
+        f"Seconds on the line until one changed document of {middle} is here", panels, lambda value: number(value) + " s", legend)
     stored = max((look["updates"] for look in results.looks if look["scenario"] == "storage"), default=None)
     if stored:
         made["storage"] = bars("Disk on the device", [

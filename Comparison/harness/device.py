@@ -26,8 +26,10 @@ class Device:
 
     def holds(self, text):
         """Whether what the device has put in place contains a text."""
+        # A tree that was in place before may still be beside the present one.
+        place = next((path for path in (self.work + "/into/current/", self.work + "/into/") if os.path.exists(path)), self.work)
         found = subprocess.run(
-            ["grep", "-rqF", "--exclude-dir=.git", "--exclude-dir=store", "--exclude-dir=repo", text, self.work])
+            ["grep", "-rqF", "--exclude-dir=.git", "--exclude-dir=store", "--exclude-dir=repo", text, place])
         return found.returncode == 0
 
     def source(self, **more):

@@ -58,6 +58,7 @@ class Server:
         self.command = command
         self.process = subprocess.Popen(
             [*link.inServer, *command], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment(), **options)
+        self.group = group(self.process.pid)
         deadline = time.monotonic() + 60
         while not ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -66,7 +67,11 @@ class Server:
             time.sleep(0.05)
 
     def cpu(self):
-        """Seconds of processor time: of its threads to the nanosecond, of its ended children to a hundredth of one."""
+        """Seconds of processor time, with that of all that it has started. Without control groups, of its own threads and of
+        those children that it waited for."""
+        if self.group:
+            with open(os.path.join(self.group, "cpuacct.usage")) as file:
+                return int(file.read()) / 1e9
         total = 0.0
         for process in [self.process.pid, *children(self.process.pid)]:
             try:
@@ -87,6 +92,23 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        if self.group:
+            try:
+                os.rmdir(self.group)
+            except OSError:
+                pass  # a child of it is ending
+
+
+def group(process):
+    """A control group of its own, that counts the time of a process and of all that it starts; nil where none can be made."""
+    path = f"/sys/fs/cgroup/cpuacct/comparison-{process}"
+    try:
+        os.mkdir(path)
+        with open(os.path.join(path, "cgroup.procs"), "w") as file:
+            file.write(str(process))
+        return path
+    except OSError:
+        return None
 
 
 def children(process):

@@ -18,6 +18,7 @@ class Trouble:
         for device in devices:
             figures = device.look()
             self.note("attacked", device, "none", figures, fooled=device.holds("revision: 1.4.666"), code=code(figures))
+        site.write(0)
         site.change(1)
         for device in devices:
             # The git program does not come back from a branch that its holder has rewritten or spoilt.
@@ -122,4 +123,5 @@ class Trouble:
 
 
 def code(figures):
-    return next((event["code"] for event in figures["events"] if "code" in event), None)
+    return next((event["code"] for event in figures["events"]
+                 if event["event"] in ("rejected", "unavailable", "absent") and "code" in event), None)

@@ -99,7 +99,7 @@ extension Requirement {
     Requirement(
       .must, "As a host of workloads report an OpenTelemetry collector, a runtime and a deployment type at least.",
       .others(
-        "its capabilities are; what is left out is told before they are sent, and the schema lets it be left out"),
+        "its capabilities are; an omission is told before they are sent, and the schema allows it"),
       "everything that a host reports is read, and nothing is lost when it is sent"),
     Requirement(
       .must, "As a gateway that hosts nothing leave out all that hosts report.", .met,
@@ -186,7 +186,7 @@ extension Requirement {
       "each device gets its own, and a deployment that none can run is refused in the specification's words"),
     Requirement(
       .must, "Deploy only where capacity and eligibility rules are met.",
-      .others("`ApplicationDeployment.obstacles(on:)` tells what is lacking"),
+      .others("`ApplicationDeployment.obstacles(on:)` tells each lack"),
       "a device with everything is eligible, and each lack is told", "operators mean what the specification says"),
   ]
 

@@ -9,7 +9,7 @@ struct AdminAPI: Sendable {
   /// The server's knowledge of a client.
   private struct Client: Encodable {
     var client: String
-    /// Of what it was served last; null without a publication for it.
+    /// Of the manifest that it was served last; null without a publication for it.
     var manifestVersion: UInt64?
   }
 

@@ -59,6 +59,7 @@ import Testing
       let root = try await MargoBackend.rootCertificate(base: site.base, transport: transport)
       #expect(root == (try String(contentsOfFile: certificates.authority, encoding: .utf8)))
       let file = site.data + "/root.pem"
+      try FileManager.default.createDirectory(atPath: site.data, withIntermediateDirectories: true)
       try root.write(toFile: file, atomically: true, encoding: .utf8)
       settings.tls.trust = .only(file: file)
       let second = try HTTPTransport(configuration: settings)

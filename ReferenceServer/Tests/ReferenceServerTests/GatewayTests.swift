@@ -40,7 +40,7 @@ import Testing
     return device
   }
 
-  /// What the devices have, as the gateway installed it.
+  /// The deployments of each device, as the gateway installed them.
   private final class Plant: Sendable {
     let installed = Mutex<[String: [String]]>([:])
 

@@ -53,7 +53,7 @@ import Testing
       #expect(answer.status == 403)
       #expect(try answer.json(TestSite.ProblemDetails.self).type.hasSuffix("#not-authorized"))
     }
-    // One that says what it is for, and is for that alone, is.
+    // One that names its use, and has no other, is.
     try await withSite(as: "signer") { site async throws in
       #expect(try await site.get("/api/v1/deployments").status == 200)
     }

@@ -6,7 +6,7 @@ import Testing
 @testable import ReferenceServer
 
 @Suite(.timeLimit(.minutes(2))) struct SignatureTests {
-  /// How a device signs: what is covered, when, and with whose key.
+  /// How a device signs: which components, when, and with whose key.
   private func signature(
     _ key: HTTPSigningKey,
     covering components: [HTTPSignatureComponent] = [.method, .targetURI, .field("content-digest")],

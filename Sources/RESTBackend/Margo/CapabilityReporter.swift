@@ -97,7 +97,7 @@ final class CapabilityReporter: Sendable {
       }
       try await reports.update(capabilities)
     } catch let error as MargoDocumentError {
-      logger.error("\(file): \(error.message); the manager keeps what it has")
+      logger.error("\(file): \(error.message); the manager keeps the report before")
     }
     state.withLock { $0.file.didRead(found) }
   }

@@ -10,7 +10,7 @@ extension CapabilityReports {
     public var taken: [(device: DeviceID, isWithdrawn: Bool)] = []
     /// What it refused for good.
     public var refused: [(device: DeviceID, failure: BackendError)] = []
-    /// The first trouble that may pass, if any; what it was about waits.
+    /// The first trouble that may pass, if any; its report waits.
     public var failure: BackendError?
     /// Whether nothing waits for this manager any more.
     var isSettled = false
@@ -19,7 +19,7 @@ extension CapabilityReports {
     public init() {}
   }
 
-  /// Sends what a manager does not have yet: a gateway before the devices behind it, then what is gone, the devices behind a
+  /// Sends what a manager does not have yet: a gateway before the devices behind it, then the withdrawals, the devices behind a
   /// gateway first.
   ///
   /// A refusal for good is noted, and not asked for again until the content changes. Everything else is sent again when

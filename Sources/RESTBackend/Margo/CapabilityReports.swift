@@ -105,7 +105,7 @@ public struct CapabilityReports: Sendable {
 
   // MARK: - Files
 
-  /// What is said of one device, and to whom.
+  /// The report of one device, and who has it.
   struct Record: Sendable, Equatable, Codable {
     var device: DeviceID
     var content = Content.withdrawn

@@ -89,8 +89,8 @@ extension MargoBackend {
 
   /// Downloads the root certificate of a fleet manager of the client-id form: `GET /api/v1/onboarding/certificate`.
   ///
-  /// It is as trustworthy as the connection it comes over. Where that proves nothing, compare it with what is known of it
-  /// otherwise before anything is trusted by it.
+  /// It is as trustworthy as the connection it comes over. Where that proves nothing, compare it with a copy that came
+  /// another way before anything is trusted by it.
   ///
   /// - Parameters:
   ///   - base: the URL that `/api/v1/…` comes after.

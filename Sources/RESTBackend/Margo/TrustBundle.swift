@@ -9,10 +9,10 @@ import Logging
 /// The authorities of a fleet manager's trust domain, from where they are published: looked at again as often as they want,
 /// replaced as a whole, and never by older ones. See *Trust bundle and discovery* of the Margo identity framework.
 ///
-/// What was accepted last is in a file, which the transport to the manager reads. So a device that cannot reach the
+/// The last bundle that was accepted is in a file, which the transport to the manager reads. So a device that cannot reach the
 /// publisher goes on with it, also after a restart; one that never could has no authority, and believes no manager.
 final class TrustBundle: Sendable {
-  /// What is kept: a SPIFFE bundle with members of our own, all in one file, so that a kill leaves the one or the other.
+  /// The content of the file: a SPIFFE bundle with members of our own, all in one file, so that a kill leaves the one or the other.
   private struct Record: Codable, Equatable {
     struct Key: Codable, Equatable {
       var use = "x509-svid"
@@ -163,7 +163,11 @@ final class TrustBundle: Sendable {
         throw error as? BackendError
           ?? BackendError(.protocolViolation, "the trust bundle cannot be kept on this device: \(error)")
       }
-      logger.warning("the trust bundle stays as it is: \((error as? BackendError)?.message ?? "\(error)")")
+      // A publisher that is away for a while is no trouble yet; one that publishes what cannot be taken is.
+      let isRefused = (error as? BackendError)?.code == .protocolViolation
+      logger.log(
+        level: isRefused ? .error : .warning,
+        "the trust bundle stays as it is: \((error as? BackendError)?.message ?? "\(error)")")
       return false
     }
   }

@@ -9,7 +9,7 @@ Prints its port, serves until standard input ends. In the folder:
     artifacts/<hex>        documents, found by the digest in the path
     bundles/<hex>          bundles
     problem                a JSON object {status, headers, body} with which the manifest is answered instead
-    well-known/<name>      what is answered at /.well-known/…/<name>
+    well-known/<name>      the answer at /.well-known/…/<name>
     endless                the name of what never ends: manifest, or the hexadecimal digest of an artifact
     secret                 with which manifests are signed by hmac-sha256 (RFC 9421)
     signed-as              the bytes that are signed instead of the manifest

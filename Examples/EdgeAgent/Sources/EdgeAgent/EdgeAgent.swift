@@ -11,7 +11,7 @@ public struct AgentConfiguration: Codable, Sendable {
   public var intervalSeconds: Double
   /// A command that is given the name of a component, and ends with 0 if that is healthy. None, and all are.
   public var healthCheck: [String]
-  /// A file with what this device has to offer (JSON), for deployments with eligibility rules. None, and they are not asked.
+  /// A file with the capabilities of this device (JSON), for deployments with eligibility rules. None, and they are not asked.
   public var capabilities: String?
 }
 

@@ -2,6 +2,7 @@ import DesiredState
 import DesiredStateTesting
 import Foundation
 import GRPCBackend
+import Glibc
 import Testing
 
 @Suite("A source by gRPC") struct EndToEndTests {
@@ -62,10 +63,8 @@ import Testing
     let output = Pipe()
     process.standardOutput = output
     try process.run()
-    defer {
-      process.terminate()
-      process.waitUntilExit()
-    }
+    // Not waited for: that blocks one of the threads that all tests share.
+    defer { kill(process.processIdentifier, SIGKILL) }
     let port = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
       .trimmingCharacters(in: .whitespacesAndNewlines)
     let backend = try GRPCBackend(SourceAddress("grpc://127.0.0.1:\(port)/press-42"), isEncrypted: false)

@@ -26,7 +26,7 @@ final class Browser: Sendable {
 
   /// Waits until an expression of JavaScript is true on the page.
   ///
-  /// - Returns: `ok`, or what it was and what the page shows.
+  /// - Returns: `ok`, or its last value and the text of the page.
   func sees(_ expression: String) async throws -> String {
     try await onThread { [self] in
       try input.write(contentsOf: Data((expression + "\n").utf8))
