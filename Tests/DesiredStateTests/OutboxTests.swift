@@ -50,6 +50,39 @@ import Testing
       outcome: .document(DocumentStatus(documentID: document, state: state)))
   }
 
+  /// Takes the first statement, and then none until the delivery is cancelled.
+  private final class Stuck: DesiredStateBackend {
+    let source = "stuck"
+    let capabilities: BackendCapabilities = [.acknowledges]
+    let count = Mutex(0)
+
+    func fetch(_ request: FetchRequest) async throws -> FetchResult { .absent(.manifest, "nothing is published") }
+
+    func acknowledge(_ acknowledgement: Acknowledgement) async throws {
+      let number = count.withLock { count in
+        count += 1
+        return count
+      }
+      if number > 1 { try await Task.sleep(for: .seconds(86_400)) }
+    }
+  }
+
+  @Test func `what was taken before a delivery was cancelled is told, and the rest waits`() async throws {
+    let directory = FileManager.default.temporaryDirectory.appending(path: "outbox-\(UUID().uuidString)").path
+    defer { try? FileManager.default.removeItem(atPath: directory) }
+    let outbox = Outbox(ofStore: directory)
+    try await outbox.put([statement("a", .installed), statement("b", .failed, at: 1)])
+    let stuck = Stuck()
+    for delivered in [["a"], []] {
+      let delivery = Task { try await outbox.deliver(to: [stuck], within: .seconds(86_400)) }
+      try await wait { stuck.count.withLock { $0 } == (delivered.isEmpty ? 3 : 2) }
+      delivery.cancel()
+      let subjects = try? await delivery.value.delivered.map(\.acknowledgement.subject)
+      #expect((subjects ?? []) == delivered.map { .document($0) })
+      #expect(try await outbox.waiting().map(\.subject) == [.document("b")])
+    }
+  }
+
   @Test func `each change of state waits for a recipient that wants it, in order and within bounds`() async throws {
     let directory = FileManager.default.temporaryDirectory.appending(path: "outbox-\(UUID().uuidString)").path
     defer { try? FileManager.default.removeItem(atPath: directory) }

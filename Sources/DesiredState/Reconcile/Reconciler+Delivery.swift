@@ -31,9 +31,6 @@ extension Reconciler {
       // Each attempt keeps the time by itself, and knows then that it was over.
       to: attempts, within: configuration.timeout * 2, clock: configuration.clock, at: now,
       givingUp: { [store] in try await store.giveUp($0) })
-    if !result.delivered.isEmpty {
-      try await store.forgetRefused(about: Set(result.delivered.map(\.acknowledgement.subject)))
-    }
     for (acknowledgement, source) in result.delivered {
       emit(
         .acknowledged(acknowledgement), source, acknowledgement.revision, acknowledgement.adoptedManifestVersion,
@@ -48,6 +45,9 @@ extension Reconciler {
       emit(
         .acknowledgementRefused(refused), refused.source, acknowledgement.revision,
         acknowledgement.adoptedManifestVersion, acknowledgement.origin)
+    }
+    if !result.delivered.isEmpty {
+      try await store.forgetRefused(about: Set(result.delivered.map(\.acknowledgement.subject)))
     }
     for attempt in attempts { try await note(attempt, at: now) }
     try await noteDelivery(result.failure, attempts, at: now)

@@ -126,7 +126,7 @@ struct BlobStore: Sendable {
   }
 
   /// Below this many bytes a document is read again from its beginning, which costs no more than continuing it.
-  static let smallestContinued = 1 << 20
+  static let smallestContinued = 64 << 10
 
   /// Begins to write the blob with this digest, or goes on with what an earlier try left of it; the caller checks that the
   /// bytes have the digest.

@@ -40,52 +40,56 @@ extension Outbox {
     var overtaken = 0
     var held: Set<Acknowledgement.Subject> = []
     let last = Dictionary(waiting.map { ($0.subject, $0.id) }) { $1 }
-    for acknowledgement in waiting where !held.contains(acknowledgement.subject) {
-      let takers = capable.filter { $0.capabilities.contains(acknowledgement.capability) }
-      if last[acknowledgement.subject] != acknowledgement.id, let first = takers.first,
-        !first.capabilities.contains(.acknowledgesEachChange)
-      {
-        try await remove(acknowledgement)
-        overtaken += 1
-        continue
-      }
-      var taker: String?
-      var mayPass = false
-      var isMendable = false
-      var refusal: RefusedAcknowledgement?
-      for backend in takers where taker == nil {
-        do {
-          try await withTimeout(timeout, clock: clock) { try await backend.acknowledge(acknowledgement) }
-          taker = backend.source
-        } catch is CancellationError {
-          throw CancellationError()
-        } catch {
-          let failure = error as? BackendError
-          if let failure, failure.isRefusalForGood {
-            refusal = RefusedAcknowledgement(
-              acknowledgement: acknowledgement, source: backend.source,
-              failure: .init(
-                code: failure.code, message: failure.message, problem: failure.problemType, at: now))
-            continue
+    do {
+      for acknowledgement in waiting where !held.contains(acknowledgement.subject) {
+        let takers = capable.filter { $0.capabilities.contains(acknowledgement.capability) }
+        if last[acknowledgement.subject] != acknowledgement.id, let first = takers.first,
+          !first.capabilities.contains(.acknowledgesEachChange)
+        {
+          try await remove(acknowledgement)
+          overtaken += 1
+          continue
+        }
+        var taker: String?
+        var mayPass = false
+        var isMendable = false
+        var refusal: RefusedAcknowledgement?
+        for backend in takers where taker == nil {
+          do {
+            try await withTimeout(timeout, clock: clock) { try await backend.acknowledge(acknowledgement) }
+            taker = backend.source
+          } catch is CancellationError {
+            throw CancellationError()
+          } catch {
+            let failure = error as? BackendError
+            if let failure, failure.isRefusalForGood {
+              refusal = RefusedAcknowledgement(
+                acknowledgement: acknowledgement, source: backend.source,
+                failure: .init(
+                  code: failure.code, message: failure.message, problem: failure.problemType, at: now))
+              continue
+            }
+            // One that takes none of the kind has no say in it.
+            isMendable = isMendable || failure?.code != .unsupported
+            result.failure = result.failure ?? error
+            patience.note(true, of: backend.source, for: (error as? BackendError)?.retryAfter, at: now)
+            mayPass = mayPass || (error as? BackendError)?.isRetryable ?? true
           }
-          // One that takes none of the kind has no say in it.
-          isMendable = isMendable || failure?.code != .unsupported
-          result.failure = result.failure ?? error
-          patience.note(true, of: backend.source, for: (error as? BackendError)?.retryAfter, at: now)
-          mayPass = mayPass || (error as? BackendError)?.isRetryable ?? true
+        }
+        if mayPass, taker == nil { break }
+        if let taker {
+          result.delivered.append((acknowledgement, taker))
+          try await remove(acknowledgement)
+        } else if let refusal, !isMendable {
+          try await record(refusal)
+          result.refused.append(refusal)
+          try await remove(acknowledgement)
+        } else {
+          held.insert(acknowledgement.subject)
         }
       }
-      if mayPass, taker == nil { break }
-      if let taker {
-        try await remove(acknowledgement)
-        result.delivered.append((acknowledgement, taker))
-      } else if let refusal, !isMendable {
-        try await record(refusal)
-        try await remove(acknowledgement)
-        result.refused.append(refusal)
-      } else {
-        held.insert(acknowledgement.subject)
-      }
+    } catch is CancellationError where !(result.delivered.isEmpty && result.refused.isEmpty) {
+      // What was taken or given up by now is told; else it would never be.
     }
     result.waiting = waiting.count - result.delivered.count - result.refused.count - overtaken
     return result
