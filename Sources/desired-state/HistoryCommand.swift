@@ -20,7 +20,10 @@ struct HistoryCommand: AsyncParsableCommand {
         Output.line(json ? try JSON.line(ResetLine(reset)) : reset.text)
       }
       for entry in status.history {
-        while let reset = resets.last, reset.at >= entry.state.at { try tell(resets.removeLast()) }
+        // Times are in seconds: one of the same second as an adoption came after it only if that was adopted then.
+        while let reset = resets.last, reset.adopted == entry.state.revision || reset.at > entry.state.at {
+          try tell(resets.removeLast())
+        }
         Output.line(json ? try JSON.line(HistoryLine(entry, status)) : entry.text(status))
       }
       for reset in resets.reversed() { try tell(reset) }

@@ -29,7 +29,7 @@ public enum DocumentID {
     for id in ids {
       let key = folded(id)
       var found: Substring?
-      _ = hash(ofPath: key) { directory, hash in if hashes.contains(hash) { found = directory } }
+      hash(ofPath: key) { directory, hash in if hashes.contains(hash) { found = directory } }
       if let found, let directory = ids.first(where: { folded($0)[...] == found }) {
         throw VerificationError(
           .unsafeDocumentID, "document id \(shown(directory)) is also the directory of another document")
@@ -46,12 +46,13 @@ public enum DocumentID {
 
   /// A hash of a path, part by part, so that on the way each directory's hash is known too. A slash is looked for as a
   /// byte: to Swift, a slash before a combining mark is another character.
-  private static func hash(ofPath path: String, directory: (Substring, Int) -> Void = { _, _ in }) -> Int {
+  @discardableResult
+  private static func hash(ofPath path: String, directory: ((Substring, Int) -> Void)? = nil) -> Int {
     var hasher = Hasher()
     var start = path.startIndex
     while let slash = path.utf8[start...].firstIndex(of: UInt8(ascii: "/")) {
       path[start..<slash].hash(into: &hasher)
-      directory(path[..<slash], hasher.finalize())
+      directory?(path[..<slash], hasher.finalize())
       start = path.utf8.index(after: slash)
     }
     path[start...].hash(into: &hasher)

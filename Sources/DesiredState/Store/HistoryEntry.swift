@@ -73,4 +73,6 @@ public struct ResetRecord: Sendable, Equatable, Codable {
   public var at: Date
   /// The reset parts, in words.
   public var what: [String]
+  /// The state that was the adopted one then; nil if there was none.
+  public var adopted: Revision?
 }

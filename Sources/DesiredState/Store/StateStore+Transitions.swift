@@ -221,7 +221,9 @@ extension StateStore {
         record.refusedStatements = nil
       }
       if reset.trust { record.trust = nil }
-      record.resets = (record.resets + [ResetRecord(at: time, what: reset.description)]).suffix(16)
+      record.resets =
+        (record.resets + [ResetRecord(at: time, what: reset.description, adopted: record.adopted?.revision)])
+        .suffix(16)
     }
     if reset.refusals {
       for source in health.sources.keys { health.sources[source]?.patience = nil }
