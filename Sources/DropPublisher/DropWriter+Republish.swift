@@ -15,8 +15,10 @@ extension DropWriter {
   /// - Parameters:
   ///   - earlier: its version, one of the last 20 that are not pruned; nil for the one in place.
   ///   - signers: whose signature it must have; nil where states are not signed, and it is taken as it is.
+  ///   - options: what is new: the version, times, the device.
   ///   - readingDocuments: whether each document is read and digested. Not in a directory that ``GitDropPublisher`` hands
   ///     out, where an empty file stands for each.
+  ///   - signer: signs the new manifest; nil leaves it unsigned.
   /// - Returns: the publication; it is durable.
   /// - Throws: ``PublicationError``, with `untrusted` if none of them has signed it; as ``publish(_:options:signer:)`` does.
   public func republish(

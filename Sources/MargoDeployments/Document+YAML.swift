@@ -9,6 +9,7 @@ extension Document {
   /// It is in memory as a whole. Aliases cannot make a small text large.
   ///
   /// - Parameters:
+  ///   - type: the type to decode.
   ///   - decoder: reads the same values as JSON, with the strategies that the document's publisher keeps to.
   ///   - limit: the longest document that is read, in bytes.
   /// - Throws: `MargoDocumentError` with `malformed` for a text that is no YAML; `DecodingError`; `VerificationError` with

@@ -8,6 +8,7 @@ extension Document {
   /// It is in memory as a whole: `limit` bounds that.
   ///
   /// - Parameters:
+  ///   - type: the type to decode.
   ///   - decoder: with the strategies that the document's publisher keeps to.
   ///   - limit: the longest document that is read, in bytes.
   /// - Throws: `DecodingError`; ``VerificationError`` with `limit-exceeded` if it is longer; as ``contents()`` does.
