@@ -8,9 +8,9 @@ TEST_PACKAGES := $(DEMO_PACKAGES) git strace faketime time util-linux python3 ip
   openssh-server python3-dulwich rsync curl man-db jq
 # What building a package needs besides, and trying it in a clean root.
 PACKAGE_PACKAGES := $(LIBRARIES) binutils dpkg-dev python3
-# Packages of their own build into one place, so that common dependencies are built once. Each names its tests: else those
-# of the package that was built first are run.
-NESTED := --scratch-path .build-nested
+# Packages of their own build into one place, so that common dependencies are built once. Each names its tests, and makes its
+# plan anew: else those of the package that was built before are used.
+NESTED := --scratch-path .build-nested --disable-build-manifest-caching
 
 .DEFAULT_GOAL := help
 .PHONY: beside browser help requirements build test demo demo-fleet serve examples reference-server scenarios compare compare-smoke comparison-report articles lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package explained
