@@ -44,7 +44,8 @@ test: requirements browser ## install what is missing, build, and run every test
 	for target in $(SERVED); do $(FEW) --filter "^$$target\." || exit; done
 	$(RUN) --no-parallel --filter '$(call of,EnduranceTests)'
 	for target in DesiredStateTestingTests ConformanceTests; do $(RUN) --filter "^$$target\." || exit; done
-	$(MAKE) examples reference-server articles scenarios compare-smoke
+	@# In this order, so that no package's dependencies are checked out and built twice.
+	$(MAKE) examples beside reference-server articles scenarios compare-smoke
 
 demo: ## a signed drop, followed end to end, as a story
 	@Scripts/install-packages $(DEMO_PACKAGES)
@@ -109,8 +110,8 @@ format: ## format all sources in place
 examples: requirements ## build and test the packages in Examples, each as its users would have it
 	@Scripts/install-packages etcd-server python3-grpcio python3-protobuf
 	$(SWIFT) test $(NESTED) --package-path Examples/VendorBackend --test-product desired-state-etcdPackageTests
-	$(SWIFT) test $(NESTED) --package-path Examples/GRPCBackend --test-product desired-state-grpcPackageTests
 	$(SWIFT) test $(NESTED) --package-path Examples/EdgeAgent --test-product edge-agentPackageTests
+	$(SWIFT) test $(NESTED) --package-path Examples/GRPCBackend --test-product desired-state-grpcPackageTests
 
 # The guide is tried with the agent; a test without it says that it is skipped.
 reference-server: requirements browser ## build and test the reference fleet manager
@@ -123,9 +124,9 @@ BESIDE = $$($(SWIFT) build $(NESTED) --package-path ReferenceServer --show-bin-p
 
 beside: requirements
 	$(SWIFT) build --product desired-state
-	$(SWIFT) build $(NESTED) --package-path ReferenceServer --product reference-server
 	for product in grpc-agent grpc-server; do \
 	  $(SWIFT) build $(NESTED) --package-path Examples/GRPCBackend --product $$product || exit; done
+	$(SWIFT) build $(NESTED) --package-path ReferenceServer --product reference-server
 
 scenarios: beside ## stand up, break and prove the seven deployment scenarios
 	Scenarios/run "$(UNOPTIMIZED)" "$(BESIDE)/reference-server"
