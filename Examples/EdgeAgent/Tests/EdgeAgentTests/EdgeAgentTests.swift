@@ -189,7 +189,9 @@ final class EdgeAgentTests: Sendable {
     #expect(service("line.json") == nil)
   }
 
-  @Test("As a service it looks at every interval, and SIGTERM ends it", .timeLimit(.minutes(5))) func service() async throws {
+  @Test("As a service it looks at every interval, and SIGTERM ends it", .timeLimit(.minutes(5))) func service()
+    async throws
+  {
     let agent = try await agent()
     let group = ServiceGroup(
       services: [agent], gracefulShutdownSignals: [.sigterm], logger: Logger(label: "edge-agent"))
