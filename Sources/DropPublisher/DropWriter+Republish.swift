@@ -71,14 +71,20 @@ extension DropWriter {
       "\(path) is a bundle, one file that is written whole; do this in the drop directory, or publish documents")
   }
 
-  private func again(
-    _ earlier: UInt64?, _ signers: AllowedSigners?, _ options: PublicationOptions
-  ) throws -> (StateManifest, before: StateManifest, PublicationOptions) {
+  /// The manifest in place, which there has to be.
+  func presentManifest() throws -> [UInt8] {
     guard let present = try publishedManifest() else {
       throw PublicationError(
         .unreadable, "the manifest in \(path) is longer than the limit of \(limits.manifestSize) bytes")
     }
     guard let present else { throw PublicationError(.options, "nothing is published in \(path)") }
+    return present
+  }
+
+  private func again(
+    _ earlier: UInt64?, _ signers: AllowedSigners?, _ options: PublicationOptions
+  ) throws -> (StateManifest, before: StateManifest, PublicationOptions) {
+    let present = try presentManifest()
     let bytes = try earlier.map { try DropHistory(path).manifest(of: $0, limits: limits) } ?? present
     let old = try manifest(bytes, trusting: signers, at: options.issued)
     let before = earlier == nil ? old : try StateManifest(parsing: present)

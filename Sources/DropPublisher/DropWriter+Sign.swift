@@ -33,10 +33,7 @@ extension DropWriter {
       try checkCanChange()
       let lock = try self.lock(path)
       do {
-        guard let bytes = try publishedManifest() else {
-          throw PublicationError(.unreadable, "the manifest in \(path) is too long")
-        }
-        guard let bytes else { throw PublicationError(.options, "nothing is published in \(path)") }
+        let bytes = try presentManifest()
         let manifest = try self.manifest(bytes, trusting: signers, at: Date())
         if let expires = manifest.expires, expires <= Date() {
           throw PublicationError(.options, "the state expired at \(Timestamp.text(expires)); publish it anew")

@@ -61,6 +61,12 @@ public struct HTTPServerIdentity: Sendable, Hashable {
   /// The keys and signatures that the certificate may have.
   public var algorithms: HTTPCertificateAlgorithms
 
+  /// The trust domain of a SPIFFE id; nil for another URI.
+  package var trustDomain: String? {
+    guard uri.hasPrefix("spiffe://") else { return nil }
+    return String(uri.dropFirst("spiffe://".count).prefix { $0 != "/" })
+  }
+
   /// The identity of a URI, such as a SPIFFE id.
   public init(uri: String, alsoMatchesHost: Bool = true, algorithms: HTTPCertificateAlgorithms = .any) {
     self.uri = uri

@@ -8,7 +8,7 @@ struct PeerCertificate {
 
   /// Why it does not prove an identity that it carries; nil if it does.
   func fault(as identity: HTTPServerIdentity) -> String? {
-    if identity.uri.hasPrefix("spiffe://") {
+    if identity.trustDomain != nil {
       // X.509-SVID section 5.2: a leaf, and not one that could make others.
       if found.is_authority != 0 { return "it is that of an authority (cA)" }
       if found.signs_others != 0 { return "it may sign certificates or revocation lists (keyCertSign, cRLSign)" }

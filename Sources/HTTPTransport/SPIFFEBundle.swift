@@ -59,18 +59,7 @@ package struct SPIFFEBundle: Sendable, Equatable {
   }
 
   /// The authorities in PEM form (RFC 7468).
-  package var pem: [UInt8] {
-    var pem = ""
-    for authority in authorities {
-      pem += "-----BEGIN CERTIFICATE-----\n"
-      let encoded = Array(authority.utf8)
-      for start in stride(from: 0, to: encoded.count, by: 64) {
-        pem += String(decoding: encoded[start..<min(start + 64, encoded.count)], as: UTF8.self) + "\n"
-      }
-      pem += "-----END CERTIFICATE-----\n"
-    }
-    return Array(pem.utf8)
-  }
+  package var pem: [UInt8] { authorities.flatMap { Array(PEM.certificate(base64: $0).utf8) } }
 
   private struct BundleMap: Decodable {
     var domains: [String: KeySet]

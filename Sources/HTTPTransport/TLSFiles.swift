@@ -106,7 +106,8 @@ final class TLSFiles: Sendable {
     guard var pem = bytes(path) else { throw .configuration("\(name) cannot be read: \(path).") }
     if SPIFFEBundle.isOne(pem) {
       do throws(SPIFFEBundle.Fault) {
-        pem = try SPIFFEBundle(parsing: pem, trustDomain: trustDomain).pem
+        // In a map of several, those of the server that is expected count.
+        pem = try SPIFFEBundle(parsing: pem, trustDomain: tls.expectedServerIdentity?.trustDomain).pem
       } catch {
         throw .configuration("\(name) \(error): \(path).")
       }
@@ -115,12 +116,6 @@ final class TLSFiles: Sendable {
       throw .configuration("\(name) hold no certificate in PEM form, or half of one: \(path).")
     }
     return TLSMaterial.Bytes(pem)
-  }
-
-  /// Whose authorities count in a map of several: those of the server that is expected.
-  private var trustDomain: String? {
-    guard let uri = tls.expectedServerIdentity?.uri, uri.hasPrefix("spiffe://") else { return nil }
-    return String(uri.dropFirst("spiffe://".count).prefix { $0 != "/" })
   }
 
   private func bytes(_ path: String) -> [UInt8]? { (try? Files.read(path, limit: 16 << 20)) ?? nil }

@@ -52,7 +52,7 @@ public struct HeldDocuments: Sendable {
 /// Bounds on what a source may make a device read or store. They hold while reading, not after.
 public struct Limits: Sendable, Hashable {
   /// Bytes of a manifest. Default 24 MiB, which 100,000 documents of a drop have room in; reading any manifest of this size
-  /// takes less than 64 MB of memory.
+  /// takes about 64 MB of memory.
   public var manifestSize: Int
   /// Bytes of all signatures of one manifest together. Default 1 MiB.
   public var evidenceSize: Int

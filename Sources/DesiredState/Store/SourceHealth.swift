@@ -47,8 +47,8 @@ public struct SourceHealth: Sendable, Equatable, Codable {
     /// Whether it still holds at a time.
     public func holds(at now: Date) -> Bool { since <= now && now < until }
 
-    /// The part that is news when it changes.
-    var situation: [Int] { [isAskedFor ? 1 : 0, isAskedFor ? min(failures, 4) : 0] }
+    /// The part that is news when it changes; nil if the source asked for nothing.
+    var situation: Int? { isAskedFor ? min(failures, 4) : nil }
   }
 
   /// The part that is news when it changes; times alone are not.

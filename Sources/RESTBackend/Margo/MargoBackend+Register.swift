@@ -53,7 +53,7 @@ extension MargoBackend {
     at url: String, for configuration: inout HTTPTransportConfiguration, _ bootstrap: HTTPTransportConfiguration,
     _ context: BackendContext
   ) throws(SourceAddressError) -> TrustBundle {
-    guard let manager = configuration.tls.expectedServerIdentity?.uri else {
+    guard let trustDomain = configuration.tls.expectedServerIdentity?.trustDomain else {
       throw SourceAddressError(
         "a trust bundle needs a client certificate with a SPIFFE ID, which says whose it has to be")
     }
@@ -64,7 +64,7 @@ extension MargoBackend {
     bootstrap.tls.clientCertificate = nil
     bootstrap.credentials = nil
     let bundle = try TrustBundle(
-      url: url, trustDomain: String(manager.dropFirst("spiffe://".count).prefix { $0 != "/" }),
+      url: url, trustDomain: trustDomain,
       directory: Files.join(directory, "trust-bundle"), transport: try TransportSettings.transport(bootstrap),
       logger: context.logger)
     configuration.tls.trust = .only(file: bundle.file)

@@ -130,8 +130,7 @@ extension MargoBackend {
     if text.hasPrefix("-----BEGIN") { return text }
     // DER begins with a SEQUENCE (X.690).
     guard data.first == 0x30 else { return "" }
-    let lines = data.base64EncodedString().utf8.chunks(of: 64).joined(separator: "\n")
-    return "-----BEGIN CERTIFICATE-----\n\(lines)\n-----END CERTIFICATE-----\n"
+    return PEM.certificate(base64: data.base64EncodedString())
   }
 
   private struct OnboardingRequest: Encodable {
@@ -150,15 +149,6 @@ extension MargoBackend {
     let content = lines.prefix { $0 != "-----END CERTIFICATE-----" }
     guard content.count < lines.count, Data(base64Encoded: content.joined()) != nil else { return nil }
     return content.joined()
-  }
-}
-
-extension String.UTF8View {
-  fileprivate func chunks(of length: Int) -> [String] {
-    let bytes = Array(self)
-    return stride(from: 0, to: bytes.count, by: length).map {
-      String(decoding: bytes[$0..<Swift.min($0 + length, bytes.count)], as: UTF8.self)
-    }
   }
 }
 

@@ -17,6 +17,7 @@ struct ConfigurationCheck {
     self.command = command
   }
 
+  /// In no order.
   func problems() async -> [ConfigurationFile.Problem] {
     var check = self
     await check.files()
@@ -27,7 +28,7 @@ struct ConfigurationCheck {
       // What cannot be read was told with its line, and would be told again.
       if check.found.isEmpty { check.sources(command) }
     }
-    return check.found.sorted { ($0.line ?? 0) < ($1.line ?? 0) }
+    return check.found
   }
 
   private func settings(_ name: String) -> [ConfigurationFile.Setting] { file.settings.filter { $0.name == name } }
@@ -55,8 +56,6 @@ struct ConfigurationCheck {
           continue
         }
         try await contents(of: setting.name, value, bytes)
-      } catch let error as FileError {
-        report(setting, "\(error)")
       } catch {
         report(setting, "\(error)")
       }
