@@ -89,6 +89,7 @@ let package = Package(
       dependencies: [
         "CArchive", "DesiredState", "DesiredStateSupport", "FileBackend", "GitBackend", "SSHSignatures",
         .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: settings),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev", "libssl-dev"])]),

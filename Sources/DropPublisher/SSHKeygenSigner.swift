@@ -1,5 +1,6 @@
 import DesiredStateSupport
 import Subprocess
+import SystemPackage
 
 /// Signs by running `ssh-keygen -Y sign` (OpenSSH 8.0 or newer), so that every key that ssh signs with works here: a key
 /// file, an agent, a hardware token that wants to be touched.
@@ -55,9 +56,12 @@ public struct SSHKeygenSigner: ManifestSigner {
     _ arguments: Arguments, _ verb: String, _ key: String, input: [UInt8] = []
   ) async throws -> [UInt8] {
     do {
+      // Not a pipe: a program that ends before it has read one ends this one as well, by SIGPIPE.
+      let file = try OpenFile.inMemory(input, called: "ssh-keygen's input")
       let result = try await Subprocess.run(
-        .name("ssh-keygen"), arguments: arguments, input: .array(input), output: .bytes(limit: 1 << 20),
-        error: .string(limit: 1 << 16))
+        .name("ssh-keygen"), arguments: arguments,
+        input: .fileDescriptor(FileDescriptor(rawValue: file.descriptor), closeAfterSpawningProcess: false),
+        output: .bytes(limit: 1 << 20), error: .string(limit: 1 << 16))
       guard result.terminationStatus.isSuccess else {
         let complaint = result.standardError.split(separator: "\n").joined(separator: "; ")
         throw PublicationError(.unsigned, "ssh-keygen could not \(verb) \(key): \(complaint)")
