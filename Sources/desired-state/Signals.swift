@@ -6,9 +6,9 @@ import Glibc
 /// of ending in the middle of something.
 ///
 /// - Parameter onHangup: what SIGHUP does, which ends the process otherwise.
-func endingOnSignals(
-  onHangup: (@Sendable () -> Void)? = nil, _ work: @escaping @Sendable () async throws -> Void
-) async throws {
+func endingOnSignals<Value: Sendable>(
+  onHangup: (@Sendable () -> Void)? = nil, _ work: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
   let task = Task { try await work() }
   let hangup = onHangup.map { action in
     signal(SIGHUP, SIG_IGN)
@@ -26,7 +26,7 @@ func endingOnSignals(
     return source
   }
   defer { withExtendedLifetime(sources) {} }
-  try await task.value
+  return try await task.value
 }
 
 /// Runs work that ends in good order on SIGTERM and SIGINT, and then says what stands.

@@ -18,7 +18,19 @@ final class Follower: Sendable {
   deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 
   /// The next event of a name; those before it are passed over. Nil if the program ends first.
-  func next(_ name: String) async -> Event? {
+  func next(_ name: String) async -> Event? { await next { $0 == name } }
+
+  /// Waits for an event of each name, in whatever order they come. False if the program ends first.
+  func all(of names: Set<String>) async -> Bool {
+    var missing = names
+    while !missing.isEmpty {
+      guard let event = await next(where: { [missing] in missing.contains($0) }) else { return false }
+      missing.remove(event.event)
+    }
+    return true
+  }
+
+  private func next(where isWanted: @escaping @Sendable (String) -> Bool) async -> Event? {
     await withCheckedContinuation { continuation in
       DispatchQueue.global().async { [handle = pipe.fileHandleForReading] in
         var line: [UInt8] = []
@@ -27,7 +39,7 @@ final class Follower: Sendable {
             line.append(byte)
             continue
           }
-          if let event = Event(line: String(decoding: line, as: UTF8.self)), event.event == name {
+          if let event = Event(line: String(decoding: line, as: UTF8.self)), isWanted(event.event) {
             return continuation.resume(returning: event)
           }
           line = []
@@ -98,7 +110,7 @@ struct LoopTests {
     let key = try await site.makeKey(trustedAs: "ops")
     try await site.publishByHand(keys: [key])
     let follower = try Follower(arguments())
-    #expect(await follower.next("acknowledged") != nil)
+    #expect(await follower.all(of: ["acknowledged", "applied"]))
     #expect(await follower.end(by: signal) == 0)
     // An acknowledgement may have been on its way when the loop was ended.
     #expect(try await site.follow().names.filter { $0 != "acknowledged" } == ["unchanged"])

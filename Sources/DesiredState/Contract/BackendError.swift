@@ -67,6 +67,16 @@ public struct BackendError: Error, Sendable, CustomStringConvertible {
     self.underlying = underlying
   }
 
+  /// How long the other side is to be left alone by its own word; nil if it said nothing.
+  ///
+  /// - Parameters:
+  ///   - failures: how often it failed in a row, this time too.
+  ///   - longest: up to where waits grow that are to double; the first one counts if it is longer.
+  public func wait(afterFailures failures: Int, growingTo longest: Duration) -> Duration? {
+    guard let retryAfter, doublesRetryAfter, retryAfter > .zero else { return retryAfter }
+    return Backoff(first: retryAfter, longest: max(retryAfter, longest)).fullWait(afterFailures: failures)
+  }
+
   public var description: String { "\(code): \(message)" }
 
   /// An error of a backend as the contract has it: one of another kind becomes a

@@ -139,7 +139,8 @@ extension Reconciler {
     let patience = SourceHealth.Patience(
       since: now,
       until: now.addingTimeInterval(
-        (configuration.schedule.wait(askedForBy: failure, afterFailures: failures) ?? wait).timeInterval),
+        (failure.wait(afterFailures: failures, growingTo: configuration.schedule.longestBackoff) ?? wait)
+          .timeInterval),
       failures: failures, isAskedFor: failure.retryAfter != nil)
     try await store.noteDelivery(at: now) { $0.patience[source] = patience }
   }

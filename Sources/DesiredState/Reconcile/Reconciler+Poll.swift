@@ -176,7 +176,7 @@ extension Reconciler {
     } catch {
       if let error = error as? BackendError {
         let before = self.state.withLock { $0.sources[source.source]?.attempts.failures ?? 0 }
-        retryAfter = configuration.schedule.wait(askedForBy: error, afterFailures: before + 1)
+        retryAfter = error.wait(afterFailures: before + 1, growingTo: configuration.schedule.longestBackoff)
       }
       return .settled(try await conclude(error, revision, origin, from: source))
     }

@@ -65,13 +65,6 @@ public struct Schedule: Sendable, Hashable {
     }
   }
 
-  /// How long the other side of a failure is to be left alone, by its own word. Where it wants waits to grow, they grow up
-  /// to this schedule's longest, or the first if that is longer.
-  func wait(askedForBy error: BackendError, afterFailures failures: Int) -> Duration? {
-    guard let asked = error.retryAfter, error.doublesRetryAfter, asked > .zero else { return error.retryAfter }
-    return Backoff(first: asked, longest: max(asked, longestBackoff)).fullWait(afterFailures: failures)
-  }
-
   /// Until when sources are left alone at a time: nil if they may be looked at.
   func restsUntil(_ now: Date) -> Date? {
     var time = now

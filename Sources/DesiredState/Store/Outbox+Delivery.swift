@@ -41,7 +41,7 @@ extension Outbox {
     var held: Set<Acknowledgement.Subject> = []
     let last = Dictionary(waiting.map { ($0.subject, $0.id) }) { $1 }
     do {
-      for acknowledgement in waiting where !held.contains(acknowledgement.subject) {
+      deliveries: for acknowledgement in waiting where !held.contains(acknowledgement.subject) {
         let takers = capable.filter { $0.capabilities.contains(acknowledgement.capability) }
         if last[acknowledgement.subject] != acknowledgement.id, let first = takers.first,
           !first.capabilities.contains(.acknowledgesEachChange)
@@ -50,42 +50,18 @@ extension Outbox {
           overtaken += 1
           continue
         }
-        var taker: String?
-        var mayPass = false
-        var isMendable = false
-        var refusal: RefusedAcknowledgement?
-        for backend in takers where taker == nil {
-          do {
-            try await withTimeout(timeout, clock: clock) { try await backend.acknowledge(acknowledgement) }
-            taker = backend.source
-          } catch is CancellationError {
-            throw CancellationError()
-          } catch {
-            let failure = error as? BackendError
-            if let failure, failure.isRefusalForGood {
-              refusal = RefusedAcknowledgement(
-                acknowledgement: acknowledgement, source: backend.source,
-                failure: .init(
-                  code: failure.code, message: failure.message, problem: failure.problemType, at: now))
-              continue
-            }
-            // One that takes none of the kind has no say in it.
-            isMendable = isMendable || failure?.code != .unsupported
-            result.failure = result.failure ?? error
-            patience.note(true, of: backend.source, for: (error as? BackendError)?.retryAfter, at: now)
-            mayPass = mayPass || (error as? BackendError)?.isRetryable ?? true
-          }
-        }
-        if mayPass, taker == nil { break }
-        if let taker {
-          result.delivered.append((acknowledgement, taker))
+        switch try await offer(
+          acknowledgement, to: takers, within: timeout, clock: clock, at: now, trouble: &result.failure)
+        {
+        case .taken(let source):
+          result.delivered.append((acknowledgement, source))
           try await remove(acknowledgement)
-        } else if let refusal, !isMendable {
+        case .refused(let refusal):
           try await record(refusal)
           result.refused.append(refusal)
           try await remove(acknowledgement)
-        } else {
-          held.insert(acknowledgement.subject)
+        case .waits(mayPass: true): break deliveries
+        case .waits(mayPass: false): held.insert(acknowledgement.subject)
         }
       }
     } catch is CancellationError where !(result.delivered.isEmpty && result.refused.isEmpty) {
@@ -93,5 +69,47 @@ extension Outbox {
     }
     result.waiting = waiting.count - result.delivered.count - result.refused.count - overtaken
     return result
+  }
+
+  /// What came of one acknowledgement.
+  private enum Offer {
+    case taken(by: String)
+    case refused(RefusedAcknowledgement)
+    case waits(mayPass: Bool)
+  }
+
+  /// Offers an acknowledgement to one backend after another, until one takes it.
+  ///
+  /// - Parameter trouble: the first error that may pass, or that a person can mend, is noted there.
+  private func offer(
+    _ acknowledgement: Acknowledgement, to takers: [any DesiredStateBackend], within timeout: Duration,
+    clock: any Clock<Duration>, at now: Date, trouble: inout (any Error)?
+  ) async throws(CancellationError) -> Offer {
+    var mayPass = false
+    var isMendable = false
+    var refusal: RefusedAcknowledgement?
+    for backend in takers {
+      do {
+        try await withTimeout(timeout, clock: clock) { try await backend.acknowledge(acknowledgement) }
+        return .taken(by: backend.source)
+      } catch is CancellationError {
+        throw CancellationError()
+      } catch {
+        let failure = error as? BackendError
+        if let failure, failure.isRefusalForGood {
+          refusal = RefusedAcknowledgement(
+            acknowledgement: acknowledgement, source: backend.source,
+            failure: .init(code: failure.code, message: failure.message, problem: failure.problemType, at: now))
+          continue
+        }
+        // One that takes none of the kind has no say in it.
+        isMendable = isMendable || failure?.code != .unsupported
+        trouble = trouble ?? error
+        patience.note(true, of: backend.source, for: failure?.retryAfter, at: now)
+        mayPass = mayPass || failure?.isRetryable ?? true
+      }
+    }
+    guard !mayPass, !isMendable, let refusal else { return .waits(mayPass: mayPass) }
+    return .refused(refusal)
   }
 }

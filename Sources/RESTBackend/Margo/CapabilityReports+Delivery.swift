@@ -157,14 +157,10 @@ extension CapabilityReports.Record.Delivery {
     isTaken = false
     self.isRefused = isRefused
     failures += 1
-    let wait: Duration
-    if let asked = error.retryAfter {
-      let growing = Backoff(first: asked, longest: max(asked, Self.longestWait))
-      wait = error.doublesRetryAfter ? growing.fullWait(afterFailures: failures) : asked
-    } else {
-      wait = Backoff(first: .seconds(5), longest: Self.longestWait)
-        .wait(afterFailures: failures, random: .random(in: 0...1))
-    }
+    let wait =
+      error.wait(afterFailures: failures, growingTo: Self.longestWait)
+      ?? Backoff(first: .seconds(5), longest: Self.longestWait)
+      .wait(afterFailures: failures, random: .random(in: 0...1))
     since = now
     until = isRefused ? nil : now.addingTimeInterval(wait / .seconds(1))
     lastError = .init(code: error.code, message: error.message, problem: error.problemType, at: now)

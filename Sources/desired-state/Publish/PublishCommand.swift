@@ -5,7 +5,6 @@ import DropPublisher
 import FileBackend
 import FoundationEssentials
 import GitBackend
-import Synchronization
 
 struct PublishCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -95,7 +94,9 @@ struct PublishCommand: AsyncParsableCommand {
     do {
       let targets = try devices.map { try DeviceList(reading: $0).targets } ?? [.init(device: device)]
       let work = PublishWork(command: self, targets: targets, signers: try await signers())
-      let results = GitDropPublisher.serves(to) ? try await inRepository(work) : try await inDirectory(work)
+      let results =
+        GitDropPublisher.serves(to)
+        ? try await inRepository(work) : try await endingOnSignals { try await work.perform(in: to) }
       tell(results)
     } catch is CancellationError {
       Output.complain(
@@ -143,15 +144,6 @@ struct PublishCommand: AsyncParsableCommand {
     } catch {
       throw PublicationError(.options, "the public key of \(key.joined(separator: ", ")) cannot be read: \(error)")
     }
-  }
-
-  private func inDirectory(_ work: PublishWork) async throws -> [PublishWork.Result] {
-    let results = Mutex<[PublishWork.Result]>([])
-    try await endingOnSignals {
-      let done = try await work.perform(in: to)
-      results.withLock { $0 = done }
-    }
-    return results.withLock { $0 }
   }
 
   /// The drop is written beside the repository, committed, and pushed; the commit is signed with the first of the keys.
