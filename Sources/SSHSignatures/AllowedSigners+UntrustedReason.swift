@@ -45,9 +45,9 @@ extension AllowedSigners.UntrustedReason: CustomStringConvertible {
       "is listed in the allowed signers without namespaces=, which is not enough for this; "
         + "list it with namespaces=\(quoted(namespace))"
     case .notYetValid(let date):
-      "is listed in the allowed signers, but only from \(date.formatted(.iso8601)) on (valid-after=)"
+      "is listed in the allowed signers, but only from \(Timestamp.text(date)) on (valid-after=)"
     case .expired(let date):
-      "is listed in the allowed signers, but only up to \(date.formatted(.iso8601)) (valid-before=)"
+      "is listed in the allowed signers, but only up to \(Timestamp.text(date)) (valid-before=)"
     case .onlyAuthority:
       "is listed in the allowed signers as a certificate authority only; sign with a certificate that it made"
     case .authorityNotListed:
@@ -70,6 +70,6 @@ extension AllowedSigners.UntrustedReason: CustomStringConvertible {
 
   /// Times of certificates reach beyond every calendar.
   private static func text(_ date: Date) -> String {
-    date.timeIntervalSince1970 < 253_402_300_800 ? date.formatted(.iso8601) : "a time beyond the year 9999"
+    date.timeIntervalSince1970 < 253_402_300_800 ? Timestamp.text(date) : "a time beyond the year 9999"
   }
 }

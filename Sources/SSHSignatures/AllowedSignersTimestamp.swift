@@ -20,7 +20,8 @@ enum AllowedSignersTimestamp {
     let (year, month, day) = (number(0..<4), number(4..<6), number(6..<8))
     let (hour, minute) = digits.count > 8 ? (number(8..<10), number(10..<12)) : (0, 0)
     let second = digits.count > 12 ? number(12..<14) : 0
-    guard year >= 1970, (1...12).contains(month), (1...days(in: month, of: year)).contains(day), hour < 24, minute < 60,
+    guard year >= 1970, (1...12).contains(month), (1...CivilDate.days(in: month, of: year)).contains(day), hour < 24,
+      minute < 60,
       second < 60
     else { return nil }
     var time = tm()
@@ -42,19 +43,6 @@ enum AllowedSignersTimestamp {
     var time = tm()
     gmtime_r(&seconds, &time)
     let fields = [time.tm_mon + 1, time.tm_mday, time.tm_hour, time.tm_min, time.tm_sec]
-    return padded(time.tm_year + 1900, to: 4) + fields.map { padded($0, to: 2) }.joined() + "Z"
-  }
-
-  private static func padded(_ number: Int32, to width: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, width - digits.count)) + digits
-  }
-
-  private static func days(in month: Int, of year: Int) -> Int {
-    switch month {
-    case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
-    case 4, 6, 9, 11: 30
-    default: 31
-    }
+    return CivilDate.digits(Int(time.tm_year) + 1900, 4) + fields.map { CivilDate.digits(Int($0)) }.joined() + "Z"
   }
 }

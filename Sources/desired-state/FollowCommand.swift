@@ -63,6 +63,9 @@ struct FollowCommand: AsyncParsableCommand {
     settings.currentPolicy = { await files.current() }
     settings.preference = timing.prefer
     settings.trial = hooks.reconcilerTrial
+    // A person may wait for a single look; a loop is left to itself.
+    let progress = once ? Progress("fetching") : nil
+    if let progress { settings.watchReading = { progress.add($0, of: $1) } }
     let applyHook = hooks.applyHook(into: into, device: agent.deviceName)
     let eventHook = hooks.eventHook
     // All at once, so that an option counts as used that any of them uses.
@@ -84,6 +87,7 @@ struct FollowCommand: AsyncParsableCommand {
           store: store, configuration: configuration,
           observe: { event in
             guard let line = EventLine(event) else { return }
+            progress?.end()
             output.write(line)
             eventHook?.take(line)
             manager.status(line.text)

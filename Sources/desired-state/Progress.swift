@@ -5,13 +5,13 @@ import Glibc
 final class Progress: Sendable {
   private struct State {
     var done: UInt64 = 0
-    var total: UInt64
+    var total: UInt64?
+    var begun: ContinuousClock.Instant?
     var shown: ContinuousClock.Instant?
     var isVisible = false
   }
 
   private let verb: String
-  private let begun = ContinuousClock.now
   private let state: LockedValue<State>
 
   /// Work that takes less than this long is over before a person could read of it.
@@ -19,18 +19,21 @@ final class Progress: Sendable {
 
   /// - Parameters:
   ///   - verb: what is done, in one word: "reading".
-  ///   - total: how many bytes there are to it, as far as is known; 0 if it is not.
-  init(_ verb: String, of total: UInt64 = 0) {
+  ///   - total: how many bytes there are to it, if that is known.
+  init(_ verb: String, of total: UInt64? = nil) {
     self.verb = verb
     state = LockedValue(State(total: total))
   }
 
-  /// So many bytes more are done.
-  func add(_ count: Int) {
+  /// So many bytes more are done, of a total that may be known only now.
+  func add(_ count: Int, of total: UInt64? = nil) {
     guard Terminal.canOverwrite else { return }
     let line = state.withLock { state -> String? in
       state.done += UInt64(count)
+      state.total = total ?? state.total
       let now = ContinuousClock.now
+      let begun = state.begun ?? now
+      state.begun = begun
       guard now - begun > Self.patience, state.shown.map({ now - $0 > .milliseconds(200) }) ?? true else { return nil }
       (state.shown, state.isVisible) = (now, true)
       return Self.line(verb, state.done, state.total, now - begun)
@@ -48,10 +51,10 @@ final class Progress: Sendable {
   }
 
   /// `reading 12.0 of 64.0 MiB (18%), 3.1 MiB/s, 17s left`
-  static func line(_ verb: String, _ done: UInt64, _ total: UInt64, _ time: Duration) -> String {
+  static func line(_ verb: String, _ done: UInt64, _ total: UInt64?, _ time: Duration) -> String {
     let seconds = max(Double(time.components.seconds) + Double(time.components.attoseconds) / 1e18, 0.001)
     let rate = Double(done) / seconds
-    guard total >= done, total > 0 else { return "\(verb) \(size(Double(done))), \(size(rate))/s" }
+    guard let total, total >= done, total > 0 else { return "\(verb) \(size(Double(done))), \(size(rate))/s" }
     let left = rate > 0 ? Double(total - done) / rate : 0
     return
       "\(verb) \(size(Double(done))) of \(size(Double(total))) (\(done * 100 / total)%), \(size(rate))/s, \(span(left)) left"

@@ -72,7 +72,7 @@ struct VerifyCommand: AsyncParsableCommand {
         backend: FileBackend(path: try file()), output: Output(isJSON: json), trust: trust, agent: agent,
         limits: limits.limits)
       try await fetch.run { state in
-        let progress = Progress("checking", of: state.manifest.totalSize)
+        let progress = Progress("checking", of: state.manifest.documents.advisorySize)
         defer { progress.end() }
         for document in state.readingOrder(of: state.manifest.documents) {
           for try await chunk in try await state.open(document) { progress.add(chunk.count) }
@@ -119,7 +119,7 @@ struct FetchCommand: AsyncParsableCommand {
         agent: agent, limits: limits.limits)
       try await fetch.run { state in
         guard let output else { return }
-        let progress = Progress("fetching", of: state.manifest.totalSize)
+        let progress = Progress("fetching", of: state.manifest.documents.advisorySize)
         defer { progress.end() }
         for document in state.readingOrder(of: state.manifest.documents) {
           try await write(document, of: state, below: output, progress)
@@ -149,17 +149,5 @@ struct FetchCommand: AsyncParsableCommand {
       try? await worker.run { try Files.remove(temporary) }
       throw error
     }
-  }
-}
-
-extension StateManifest {
-  /// The length of all documents, as the publisher gives it; 0 if one is not given.
-  fileprivate var totalSize: UInt64 {
-    var total: UInt64 = 0
-    for document in documents {
-      guard let size = document.advisorySize else { return 0 }
-      total = total.addingReportingOverflow(size).partialValue
-    }
-    return total
   }
 }

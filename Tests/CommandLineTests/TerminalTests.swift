@@ -27,6 +27,19 @@ struct TerminalTests {
     #expect(piped.output.contains("verified") && !piped.output.contains("\u{1b}"))
   }
 
+  @Test("A single look shows how far it is with documents") func progressOfLook() async throws {
+    let key = try await site.makeKey(trustedAs: "ops")
+    let large = site.documents + "/large"
+    try site.write("", to: large)
+    try #require(truncate(large, 1 << 30) == 0)
+    try await site.publish(keys: [key])
+    let follow = "follow \(site.drop) --trust \(site.trust) --store \(site.root)"
+    let once = try await onTerminal(follow + "/once --once", "NO_COLOR=1")
+    #expect(
+      once.contains("fetching ") && once.contains(" of 1.0 GiB (") && once.contains(" left"), "\(once.suffix(300))")
+    #expect(once.contains("\r\u{1b}[Kadopted"), "the line is gone before the next is written: \(once.suffix(300))")
+  }
+
   @Test("Long work shows its rate and what is left, on a terminal alone; Ctrl-C says what stands") func progress()
     async throws
   {

@@ -19,3 +19,15 @@ public struct DocumentReference: Hashable, Sendable {
     self.url = url
   }
 }
+
+extension Sequence where Element == DocumentReference {
+  /// The length of all of them, as the publisher gives it; nil if one is not given.
+  package var advisorySize: UInt64? {
+    var total: UInt64 = 0
+    for document in self {
+      guard let size = document.advisorySize else { return nil }
+      total = total.addingReportingOverflow(size).partialValue
+    }
+    return total
+  }
+}

@@ -47,7 +47,7 @@ extension Reconciler {
 
   /// Runs an adoption, and gives it up when its source delivers nothing for longer than the timeout.
   private func watchingForStalls(_ adoption: @escaping @Sendable (ReadingProgress) async throws -> Void) async throws {
-    let progress = ReadingProgress()
+    let progress = ReadingProgress(configuration.watchReading)
     defer { metrics.fetched(documentBytes: progress.bytes) }
     let work = BlockingThread.task("desired-state.adopt") { try await adoption(progress) }
     let answer = Promise<Void>()

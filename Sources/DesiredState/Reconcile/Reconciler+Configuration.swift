@@ -31,6 +31,8 @@ extension Reconciler {
     public var limits: Limits
     /// Asked at every look whether the applied state is still in place; if not, all of it is applied again.
     public var isStillApplied: @Sendable (AppliedState) async -> Bool
+    /// Told of what is read while a state is adopted, for a display of how far it is.
+    public var watchReading: ReadingWatch?
     /// Where it logs.
     public var logger: Logger
     /// Where it counts; nil: where the process does.
@@ -41,6 +43,11 @@ extension Reconciler {
     public var now: @Sendable () -> Date
     /// A number from 0 to 1, for jitter.
     public var random: @Sendable () -> Double
+
+    /// Called with the bytes of each piece of a document as it arrives, and with how many all documents that are missing
+    /// have by their publisher's word, or nil where a size is not given. It is called often, on the thread that reads, and
+    /// must be quick.
+    public typealias ReadingWatch = @Sendable (_ bytes: Int, _ expected: UInt64?) -> Void
 
     /// A configuration of these parts; by default a poll every 30 seconds, under the system's clocks.
     public init(
@@ -108,7 +115,7 @@ extension Reconciler {
     public var description: String {
       switch self {
       case .approval: "it waits for an operator's approval"
-      case .hours(let date): "updates are applied from \(date.formatted(.iso8601)) on"
+      case .hours(let date): "updates are applied from \(Timestamp.text(date)) on"
       }
     }
   }

@@ -58,6 +58,7 @@ extension StateStore {
         missing.append(document)
       }
     }
+    progress.expect(missing.advisorySize)
     let isMissing = Set(missing.map(\.digest))
     try blobs.removeDrafts { isMissing.contains($0) }
     if !missing.isEmpty {
@@ -190,10 +191,8 @@ extension StateStore {
   }
 }
 
-/// A time as a record can hold it: RFC 3339 has years of four digits, and no device lives to see another.
-private func storable(_ time: Date?) -> Date? {
-  time.flatMap { (-62_135_596_800..<253_402_300_800).contains($0.timeIntervalSince1970) ? $0 : nil }
-}
+/// A time as a record can hold it: no device lives to see another.
+private func storable(_ time: Date?) -> Date? { time.flatMap { Timestamp.canWrite($0) ? $0 : nil } }
 
 extension Signer {
   fileprivate var storable: Signer {
@@ -201,16 +200,25 @@ extension Signer {
   }
 }
 
-/// Counts pieces of documents as they arrive.
+/// Counts pieces of documents as they arrive, and passes them on to one who watches.
 final class ReadingProgress: Sendable {
   private let pieces = Atomic<Int>(0)
   private let isOver = Atomic<Bool>(false)
 
   private let total = Atomic<Int>(0)
+  private let expected = LockedValue<UInt64?>(nil)
+  private let watch: Reconciler.Configuration.ReadingWatch?
+
+  init(_ watch: Reconciler.Configuration.ReadingWatch? = nil) { self.watch = watch }
+
+  /// How much is to be read, by the publisher's word.
+  func expect(_ bytes: UInt64?) { expected.withLock { $0 = bytes } }
 
   func advance(bytes: Int = 0) {
     pieces.wrappingAdd(1, ordering: .relaxed)
+    guard bytes > 0 else { return }
     total.wrappingAdd(bytes, ordering: .relaxed)
+    watch?(bytes, expected.withLock { $0 })
   }
   /// Nothing more is read; what takes time from here on is this device's own disk.
   func finish() { isOver.store(true, ordering: .relaxed) }

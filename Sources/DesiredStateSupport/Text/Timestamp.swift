@@ -3,10 +3,26 @@ package import FoundationEssentials
 /// Dates and times as RFC 3339 writes them.
 package enum Timestamp {
   /// In UTC, to the second: `2026-11-22T10:00:00Z`.
-  package static func text(_ date: Date) -> String { Date.ISO8601FormatStyle().format(date) }
+  ///
+  /// By the calendar that ``parse(_:)`` reads by, so that every time it reads is read again from its text. Foundation's own style
+  /// has the Julian calendar before 1582, which RFC 3339 has not.
+  package static func text(_ date: Date) -> String {
+    // Every time that can be written with four digits for the year, and what is beyond in more.
+    let seconds = Int(max(-1e15, min(1e15, date.timeIntervalSince1970.rounded(.down))))
+    let days = seconds.flooredDivision(by: 86_400)
+    let second = seconds - days * 86_400
+    let date = CivilDate(daysSince1970: days)
+    let time = [second / 3600, second / 60 % 60, second % 60].map { CivilDate.digits($0) }.joined(separator: ":")
+    return "\(date)T\(time)Z"
+  }
 
-  /// Any RFC 3339 date-time, with or without a fraction of a second; nil if it is not of that form, if more follows it, or if no
-  /// calendar has it.
+  /// Whether a time in UTC has a year of four digits, as RFC 3339 wants it. An offset can lead beyond that.
+  package static func canWrite(_ date: Date) -> Bool {
+    (-62_135_596_800..<253_402_300_800).contains(date.timeIntervalSince1970)
+  }
+
+  /// Any RFC 3339 date-time, with or without a fraction of a second; nil if it is not of that form, if more follows it, if no
+  /// calendar has it, or if ``text(_:)`` could not write it.
   ///
   /// Section 5.6 allows `t` and `z` in lower case. A leap second counts as the second after it.
   package static func parse(_ text: String) -> Date? {
@@ -42,28 +58,13 @@ package enum Timestamp {
       }
       offset = sign * (hours * 60 + minutes)
     }
-    guard rest.isEmpty, year > 0, (1...12).contains(month), (1...days(in: month, of: year)).contains(day), hour < 24,
-      minute < 60
+    guard rest.isEmpty, year > 0, (1...12).contains(month), (1...CivilDate.days(in: month, of: year)).contains(day),
+      hour < 24, minute < 60
     else { return nil }
-    let minutes = (daysSince1970(year, month, day) * 24 + hour) * 60 + minute - offset
+    let minutes = (CivilDate(year: year, month: month, day: day).daysSince1970 * 24 + hour) * 60 + minute - offset
     // A leap second is the last one of a day in UTC.
     guard second < 60 || second == 60 && (minutes % 1440 + 1440) % 1440 == 1439 else { return nil }
-    return Date(timeIntervalSince1970: Double(minutes * 60 + second) + fraction)
-  }
-
-  private static func days(in month: Int, of year: Int) -> Int {
-    switch month {
-    case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
-    case 4, 6, 9, 11: 30
-    default: 31
-    }
-  }
-
-  /// In the Gregorian calendar, also before it was introduced. March is the first month here, so that a leap day is a
-  /// year's last.
-  private static func daysSince1970(_ year: Int, _ month: Int, _ day: Int) -> Int {
-    let year = month > 2 ? year : year - 1
-    let month = month > 2 ? month - 3 : month + 9
-    return 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468
+    let time = Date(timeIntervalSince1970: Double(minutes * 60 + second) + fraction)
+    return canWrite(time) ? time : nil
   }
 }

@@ -1,3 +1,5 @@
+import DesiredStateSupport
+
 /// A time zone as the TZ environment variable of POSIX writes it: `CET-1CEST,M3.5.0,M10.5.0/3`.
 ///
 /// The extension of RFC 9636 section 3.3.1 is understood as well: hours from -167 to 167.

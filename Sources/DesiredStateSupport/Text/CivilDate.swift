@@ -1,14 +1,14 @@
-/// A day of the Gregorian calendar.
-struct CivilDate: Hashable {
-  var year: Int
-  var month: Int
-  var day: Int
+/// A day of the Gregorian calendar, also before that was introduced.
+package struct CivilDate: Hashable, CustomStringConvertible {
+  package var year: Int
+  package var month: Int
+  package var day: Int
 
-  init(year: Int, month: Int, day: Int) { (self.year, self.month, self.day) = (year, month, day) }
+  package init(year: Int, month: Int, day: Int) { (self.year, self.month, self.day) = (year, month, day) }
 
   /// Counts in eras of 400 years, which all have 146,097 days, that begin on a first of March: the leap day is the
   /// last of its year then.
-  init(daysSince1970 days: Int) {
+  package init(daysSince1970 days: Int) {
     let shifted = days + 719_468
     let era = shifted.flooredDivision(by: 146_097)
     let dayOfEra = shifted - era * 146_097
@@ -20,7 +20,7 @@ struct CivilDate: Hashable {
     year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
   }
 
-  var daysSince1970: Int {
+  package var daysSince1970: Int {
     let shiftedYear = month <= 2 ? year - 1 : year
     let era = shiftedYear.flooredDivision(by: 400)
     let yearOfEra = shiftedYear - era * 400
@@ -28,12 +28,29 @@ struct CivilDate: Hashable {
     return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
   }
 
-  static func isLeap(_ year: Int) -> Bool { (year % 4 == 0 && year % 100 != 0) || year % 400 == 0 }
+  /// `2026-11-22`, as ISO 8601 writes it.
+  package var description: String { "\(Self.digits(year, 4))-\(Self.digits(month))-\(Self.digits(day))" }
+
+  /// A number with leading zeros.
+  package static func digits(_ number: Int, _ count: Int = 2) -> String {
+    let text = String(number)
+    return String(repeating: "0", count: max(0, count - text.utf8.count)) + text
+  }
+
+  package static func isLeap(_ year: Int) -> Bool { (year % 4 == 0 && year % 100 != 0) || year % 400 == 0 }
+
+  package static func days(in month: Int, of year: Int) -> Int {
+    switch month {
+    case 2: isLeap(year) ? 29 : 28
+    case 4, 6, 9, 11: 30
+    default: 31
+    }
+  }
 }
 
 extension BinaryInteger {
   /// Divides and rounds down, also below zero.
-  func flooredDivision(by divisor: Self) -> Self {
+  package func flooredDivision(by divisor: Self) -> Self {
     let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
     return remainder < 0 ? quotient - 1 : quotient
   }
