@@ -75,8 +75,8 @@ install: program ## install program, man pages, completions and unit (PREFIX=/us
 package: program ## build a Debian package into .build/package, and print its size and what it needs
 	@Scripts/build-package "$(PROGRAM_FILE)" .build/package
 
-test-package: package ## install, run, upgrade and purge the package in a clean Debian root
-	@Scripts/install-packages debootstrap
+test-package: package ## install, run, upgrade and purge the package in a clean Debian root, under its own systemd
+	@Scripts/install-packages debootstrap systemd-container
 	Scripts/test-package .build/package/desired-state_*.deb
 
 explained: ## write Documentation/Troubleshooting.md anew from the source

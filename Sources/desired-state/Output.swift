@@ -106,9 +106,9 @@ extension EventLine {
     case .acknowledgementFailed(let error):
       // A source that takes none is no trouble: they wait for one that does.
       if (error as? BackendError)?.code == .unsupported { return nil }
-      self.event = "acknowledgement-failed"
-      (code, reason) = ((error as? BackendError)?.code.rawValue ?? "acknowledgement-failed", printable("\(error)"))
-      problem = (error as? BackendError)?.problemType
+      self.event = event.name
+      let failure = error as? BackendError
+      (code, reason, problem) = (event.code, printable(failure?.message ?? "\(error)"), failure?.problemType)
     case .acknowledgementRefused(let refused):
       self = .refused(refused)
     case .held(let hold):
