@@ -13,7 +13,7 @@ PACKAGE_PACKAGES := $(LIBRARIES) binutils dpkg-dev python3
 NESTED := --scratch-path .build-nested --disable-build-manifest-caching
 
 .DEFAULT_GOAL := help
-.PHONY: beside browser help requirements build test demo demo-fleet serve examples reference-server scenarios compare compare-smoke comparison-report articles lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package explained
+.PHONY: beside browser help requirements build test demo demo-fleet serve examples reference-server scenarios compare compare-smoke comparison-report articles recordings lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package explained
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,7 +98,7 @@ lint: documented ## check formatting, the English, and that every public symbol 
 documented: graphs
 	Scripts/check-documentation "$(GRAPHS)"
 
-docs: graphs ## build the documentation of every library, into .build/documentation
+docs: graphs browser ## build one site of the documentation, with guides and tutorials, into .build/documentation
 	Scripts/build-documentation "$(GRAPHS)" .build/documentation
 
 graphs: build
@@ -150,8 +150,13 @@ compare: beside ## compare with git, curl, rsync and OSTree over links; an hour
 comparison-report: ## write Documentation/Comparison.md and its charts from the results
 	Comparison/report.py
 
-articles: requirements ## do literally what the articles say, in empty folders
-	Scripts/check-articles
+articles: requirements ## do literally what the articles and tutorials say, in empty folders, and play the recordings
+	$(SWIFT) build --product desired-state
+	Scripts/check-articles "$(UNOPTIMIZED)"
+
+recordings: requirements browser ## write recordings and transcripts of the documentation anew, from the program as it is
+	$(SWIFT) build --product desired-state
+	Scripts/check-articles --write "$(UNOPTIMIZED)"
 
 bench: requirements ## measure against the peers, as ratios
 	@Benchmarks/run

@@ -1,0 +1,52 @@
+import DesiredState
+import Foundation
+
+/// A page as its document has it.
+struct Page: Decodable {
+  var text: String
+}
+
+/// A page that the board has no room for.
+struct TooLong: Error, CustomStringConvertible {
+  var description: String
+}
+
+/// A board that shows each file of a folder.
+struct Board {
+  var folder: String
+
+  func apply(_ update: Update) async throws {
+    for document in update.removed {
+      try hide(document)
+      try await update.report(DocumentStatus(documentID: document.id, state: .removed))
+    }
+    var failure: (any Error)?
+    for document in update.added + update.modified {
+      do {
+        try await show(document)
+        try await update.report(DocumentStatus(documentID: document.id, state: .installed))
+      } catch let error as TooLong {
+        // The other pages are shown all the same.
+        failure = error
+        let reason = DocumentStatus.Failure(code: "too-long", message: "\(error)")
+        try await update.report(DocumentStatus(documentID: document.id, state: .failed, error: reason))
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  func show(_ document: Document) async throws {
+    let page = try await document.decode(Page.self)
+    guard page.text.count <= 16 else {
+      throw TooLong(description: "the board has 16 characters, and the text \(page.text.count)")
+    }
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try page.text.write(toFile: "\(folder)/\(document.id)", atomically: true, encoding: .utf8)
+  }
+
+  /// May be asked twice, as after a power cut.
+  func hide(_ document: Document) throws {
+    let path = "\(folder)/\(document.id)"
+    if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
+  }
+}
