@@ -58,6 +58,27 @@ public struct DeviceReceipts: Sendable {
   /// What it says of documents, and receipts that are not what their names say.
   public var documents: [Statement]
 
+  /// How the device is as a whole: by its own word, or, where it says nothing of the whole, as over Margo's API, which has
+  /// no place for that, as bad as the worst of its documents, and under the newest version that one of them names.
+  public var summary: Statement? {
+    if let state { return state }
+    let told = documents.filter { $0.state != nil }
+    let present = told.filter { $0.state != DocumentStatus.State.removed.rawValue }
+    let components = (present.isEmpty ? told : present).compactMap { statement in
+      DocumentStatus.State(rawValue: statement.state ?? "").map { DocumentStatus.Component(name: "", state: $0) }
+    }
+    guard
+      var newest = told.max(by: {
+        ($0.version ?? 0, $0.time ?? .distantPast) < ($1.version ?? 0, $1.time ?? .distantPast)
+      }),
+      !components.isEmpty
+    else { return nil }
+    newest.document = nil
+    newest.state = DocumentStatus.overallState(of: components).rawValue
+    newest.trouble = nil
+    return newest
+  }
+
   /// The worst of all its receipts: one forged receipt is a reason to look.
   public var proof: ReceiptProof {
     let all = [state].compactMap { $0?.proof } + documents.map(\.proof)

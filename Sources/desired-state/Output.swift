@@ -76,7 +76,7 @@ struct EventLine: Encodable, Sendable {
     }
     if let commit = origin?.commit { parts.append("commit \(commit.prefix(12))") }
     if let signers, !signers.isEmpty { parts.append("signed by " + signers.map(\.description).joined(separator: ", ")) }
-    if let code { parts.append("\(code):") }
+    if let code { parts.append(reason == nil ? code : "\(code):") }
     if let reason { parts.append(reason) }
     return printable(parts.joined(separator: " "))
   }

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 
@@ -11,6 +12,25 @@ struct AdminAPI: Sendable {
     var client: String
     /// Of the manifest that it was served last; null without a publication for it.
     var manifestVersion: UInt64?
+  }
+
+  /// A status as the receipt that the device would write where it can write files: `desired-state receipts` reads these.
+  private struct Receipt: Encodable {
+    var device: String
+    var time: Date
+    var deploymentId: String
+    var adoptedManifestVersion: UInt64?
+    var status: DeploymentStatus.Overall
+    var components: [DeploymentStatus.Component]
+
+    init(_ report: Reports.Status) {
+      device = report.status.deviceId ?? report.client
+      time = report.receivedAt
+      deploymentId = report.status.deploymentId
+      adoptedManifestVersion = report.status.adoptedManifestVersion
+      status = report.status.status
+      components = report.status.components
+    }
   }
 
   var router: Router<BasicRequestContext> {
@@ -55,6 +75,9 @@ struct AdminAPI: Sendable {
     }
     group.get("statuses") { request, _ in
       try json(try await reports(request) { try await $0.statuses() })
+    }
+    group.get("receipts") { request, _ in
+      try json(try await reports(request) { try await $0.statuses() }.map(Receipt.init))
     }
     group.get("devices") { request, _ in
       try json(try await reports(request) { try await $0.devices() })

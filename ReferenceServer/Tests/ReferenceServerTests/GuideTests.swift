@@ -5,19 +5,14 @@ import Testing
 
 /// `Scripts/margo-guide` against this server: with curl, another client than this package's own, and with the agent.
 @Suite(.timeLimit(.minutes(3))) struct GuideTests {
-  private static let root = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..").standardized
-  /// Built by the package above: `swift build --product desired-state`.
-  private static let agent = root.appendingPathComponent(".build/debug/desired-state").path
-
   @Test func `the guide's steps are answered as the specification has them, over mutual TLS`() async throws {
     try await play([])
   }
 
-  @Test(
-    .enabled(
-      if: FileManager.default.isExecutableFile(atPath: agent),
-      "the agent is not built: swift build in the package above"))
-  func `the agent takes the guide's steps, over mutual TLS`() async throws { try await play(["--agent", Self.agent]) }
+  @Test(.enabled(if: Agent.isBuilt, "the agent is not built: swift build in the package above"))
+  func `the agent takes the guide's steps, over mutual TLS`() async throws {
+    try await play(["--agent", Agent.program])
+  }
 
   private func play(_ options: [String]) async throws {
     let certificates = try await Certificates.shared.value
@@ -33,18 +28,8 @@ import Testing
         site.base, "press-42", "--cacert", certificates.authority, "--cert", certificates.file("press-42.pem"), "--key",
         certificates.file("press-42.key"),
       ]
-      let script = Self.root.appendingPathComponent("Scripts/margo-guide")
-      let (status, words) = try await onThread {
-        let process = Process()
-        let pipe = Pipe()
-        process.executableURL = script
-        process.arguments = options + arguments
-        (process.standardOutput, process.standardError) = (pipe, pipe)
-        try process.run()
-        let words = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: words, as: UTF8.self))
-      }
+      let script = Agent.repository.appendingPathComponent("Scripts/margo-guide").path
+      let (status, words) = try await Agent.run(options + arguments, of: script)
       #expect(status == 0, "\(words)")
       #expect(words.contains("as the specification has it"))
       let last = try await site.get("/admin/statuses").json([Reports.Status].self).first

@@ -73,7 +73,7 @@ struct FleetPage {
   /// How many devices are on each version, the newest first.
   private var versions: [(UInt64, Int)] {
     var counts: [UInt64: Int] = [:]
-    for device in devices { if let version = device.state?.version { counts[version, default: 0] += 1 } }
+    for device in devices { if let version = device.summary?.version { counts[version, default: 0] += 1 } }
     return counts.sorted { $0.key > $1.key }.map { ($0.key, $0.value) }
   }
 
@@ -95,7 +95,7 @@ struct FleetPage {
   }.joined()
 
   private func row(_ device: DeviceReceipts, _ condition: Condition) -> String {
-    let state = device.state
+    let state = device.summary
     let age = state?.time.map { now.timeIntervalSince($0) }
     let trouble = device.troubles.map { statement, failure in
       let subject = statement.document.map { "document \(quoted($0)): " } ?? ""

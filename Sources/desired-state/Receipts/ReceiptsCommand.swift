@@ -15,7 +15,9 @@ struct ReceiptsCommand: AsyncParsableCommand {
       SOURCE is where devices put their receipts: a drop directory; a Git repository, git+https://host/path (of each \
       device's branch, or of the one that ?ack-ref=BRANCH names); or the https: URL of a drop's manifest.json with \
       ?receipts=URL, where the devices must be named, because a server of files has no list: those of --trust that are \
-      named without a pattern, and those of --device. Over https: only what devices say of the state as a whole is read.
+      named without a pattern, and those of --device. Over https: only what devices say of the state as a whole is read. \
+      Or it is the reference fleet manager, margo+http: and the address of its port for operators: it lists the newest \
+      status of each deployment, and the time is when it came.
 
       With --trust, a receipt counts if its signature is by a key whose line names the device as a principal and has \
       namespaces="desired-state-receipt". One that does not is listed as invalid, and its words are not told. One \
@@ -98,6 +100,10 @@ struct ReceiptsCommand: AsyncParsableCommand {
         for passed in found.passedOver { Output.complain("passed over: \(passed)") }
         return found.files
       }
+      if ManagerReceipts.serves(address) {
+        return try await ManagerReceipts.read(
+          from: address, context: context, limit: FleetReceipts.maximumFileSize, timeout: timeout.duration)
+      }
       if ["http", "https"].contains(address.scheme) { return try await served(trust, context) }
       do {
         return try await FleetReceipts.files(inDrop: try address.filePath())
@@ -170,7 +176,7 @@ private struct ReceiptsLine: Encodable {
 
   init(_ receipts: DeviceReceipts, _ now: Date) {
     device = receipts.device
-    let statement = receipts.state
+    let statement = receipts.summary
     (version, revision, origin) = (statement?.version, statement?.revision, statement?.origin)
     (state, time) = (statement?.state, statement?.time)
     age = time.map { Int(now.timeIntervalSince($0)) }
@@ -213,6 +219,7 @@ extension DeviceReceipts {
   /// `press-42     adopted version 7 sha256:0123456789ab… 5m ago, signed by press-42 SHA256:…`
   fileprivate func text(at now: Date) -> String {
     var parts = [device.padded(to: 12)]
+    let state = summary
     if let state, let word = state.state {
       parts.append(word)
       if let version = state.version { parts.append("version \(version)") }
