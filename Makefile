@@ -94,6 +94,8 @@ GRAPHS = $$($(SWIFT) build --show-bin-path)/../symbolgraph
 lint: documented ## check formatting, the English, and that every public symbol is documented
 	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks/Sources Fuzzing/Sources ReferenceServer
 	Scripts/measure-english --check 1
+	@# LockedValue says why.
+	@! grep -rnE '\bMutex[<(]' Sources || { echo "use LockedValue in place of Mutex"; exit 1; }
 
 documented: graphs
 	Scripts/check-documentation "$(GRAPHS)"

@@ -58,6 +58,7 @@ public struct SSHKeygenSigner: ManifestSigner {
     do {
       // Not a pipe: a program that ends before it has read one ends this one as well, by SIGPIPE.
       let file = try OpenFile.inMemory(input, called: "ssh-keygen's input")
+      defer { withExtendedLifetime(file) {} }
       let result = try await Subprocess.run(
         .name("ssh-keygen"), arguments: arguments,
         input: .fileDescriptor(FileDescriptor(rawValue: file.descriptor), closeAfterSpawningProcess: false),

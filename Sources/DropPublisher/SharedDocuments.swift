@@ -1,14 +1,13 @@
 import DesiredState
 import DesiredStateSupport
 import Glibc
-import Synchronization
 
 /// Documents that several drops have, published one after another: a file that one drop has is the same file in the next one,
 /// where their file system has hard links, and is not written again.
 ///
 /// Sound, because the file of a document is never changed: it is named by its content.
 public final class SharedDocuments: Sendable {
-  private let paths = Mutex<[Digest: (path: String, size: UInt64)]>([:])
+  private let paths = LockedValue<[Digest: (path: String, size: UInt64)]>([:])
 
   /// Without a document yet.
   public init() {}

@@ -1,14 +1,13 @@
 import DesiredState
 import DesiredStateSupport
 import DropArchive
-import Synchronization
 
 /// Reads the documents of a bundle: in the archive's order, one pass serves all.
 final class BundleReader: DocumentReader {
   private let access: Access
   private let bundle: Bundle
   /// A position in the archive without a reader.
-  private let idle = Mutex<BundleCursor?>(nil)
+  private let idle = LockedValue<BundleCursor?>(nil)
 
   init(access: Access, bundle: Bundle) {
     self.access = access

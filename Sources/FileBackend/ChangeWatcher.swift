@@ -3,7 +3,6 @@ import DesiredState
 import DesiredStateSupport
 import Dispatch
 import Glibc
-import Synchronization
 
 /// Watches a path by inotify(7) and hints when something about it has changed.
 ///
@@ -87,13 +86,13 @@ final class ChangeWatcher: Sendable {
   /// A pipe of which the writing end is closed once, to wake the poller of the reading end.
   private final class Pipe: Sendable {
     let reading: Int32
-    private let writing: Mutex<Int32?>
+    private let writing: LockedValue<Int32?>
 
     init?() {
       var ends: [Int32] = [0, 0]
       guard pipe2(&ends, O_CLOEXEC) == 0 else { return nil }
       reading = ends[0]
-      writing = Mutex(ends[1])
+      writing = LockedValue(ends[1])
     }
 
     deinit {

@@ -2,7 +2,6 @@ public import DesiredState
 import DesiredStateSupport
 import DropArchive
 import Glibc
-import Synchronization
 
 /// Desired state from a disk: a signed drop, a bundle of one, or a plain directory.
 ///
@@ -22,13 +21,13 @@ public final class FileBackend: DesiredStateBackend {
   /// Fetches and receipts on one thread, documents on another: a long read does not delay a poll.
   private let looking = Worker("desired-state.file.look")
   private let reading = Worker("desired-state.file.read")
-  private let memory: Mutex<Memory>
+  private let memory: LockedValue<Memory>
   private let seen = Seen()
   private let receiptSigner: ReceiptSigner?
 
   /// The fingerprint of the manifest or bundle that the last look saw.
   private final class Seen: Sendable {
-    private let fingerprint = Mutex<String?>(nil)
+    private let fingerprint = LockedValue<String?>(nil)
     var value: String? {
       get { fingerprint.withLock { $0 } }
       set { fingerprint.withLock { $0 = newValue } }
@@ -80,7 +79,7 @@ public final class FileBackend: DesiredStateBackend {
   init(path: String, receiptSigner: ReceiptSigner? = nil, settling: Duration) {
     source = Files.absolute(path)
     self.receiptSigner = receiptSigner
-    memory = Mutex(Memory(plain: PlainDirectory(settling: settling)))
+    memory = LockedValue(Memory(plain: PlainDirectory(settling: settling)))
   }
 
   /// Lets this backend serve paths and `file:` URLs (RFC 8089).

@@ -2,7 +2,6 @@ import CGit2
 import DesiredState
 import DesiredStateSupport
 import FoundationEssentials
-import Synchronization
 
 /// The branch that a device's receipts are committed to: one file a subject, the newest statement of each.
 ///
@@ -29,8 +28,8 @@ final class ReceiptBranch: Sendable {
   private let reference: String?
   private let author: CommitAuthor.Person?
   private let signer: ReceiptSigner?
-  private let queue = Mutex(Queue())
-  private let refusal = Mutex<Refusal?>(nil)
+  private let queue = LockedValue(Queue())
+  private let refusal = LockedValue<Refusal?>(nil)
 
   /// Credentials that only read: noticed once, then tried rarely.
   private struct Refusal {

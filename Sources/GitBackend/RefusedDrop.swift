@@ -1,12 +1,12 @@
 import DesiredState
-import Synchronization
+import DesiredStateSupport
 
 /// The drop that was refused by its signatures: its documents do not stay on the disk, and are not fetched again for as
 /// long as it is refused.
 final class RefusedDrop: Sendable {
   /// A longer manifest is not kept in memory for it.
   private static let largestManifest = 1 << 20
-  private let last = Mutex<(found: GitReference.Found, state: GitState)?>(nil)
+  private let last = LockedValue<(found: GitReference.Found, state: GitState)?>(nil)
 
   /// The drop that was refused here, if it still is.
   func drop(at found: GitReference.Found, by verifier: Verifier?) -> GitState? {

@@ -1,6 +1,6 @@
 import Crypto
+import DesiredStateSupport
 import FoundationEssentials
-import Synchronization
 
 extension SSHSignature {
   /// A message that signatures are checked against.
@@ -8,7 +8,7 @@ extension SSHSignature {
   /// It is hashed once for each algorithm that they use, however many there are.
   public final class Message: Sendable {
     private let bytes: [UInt8]
-    private let digests = Mutex<[HashAlgorithm: [UInt8]]>([:])
+    private let digests = LockedValue<[HashAlgorithm: [UInt8]]>([:])
 
     /// The message with these bytes. An array is not copied.
     public init(_ bytes: some Collection<UInt8>) {

@@ -1,7 +1,6 @@
 import DesiredState
 import DesiredStateSupport
 import Glibc
-import Synchronization
 
 /// What `--into` keeps: `current`, a symbolic link to a directory in which each document is a file named by its id.
 ///
@@ -12,7 +11,7 @@ import Synchronization
 final class CurrentTree: Sendable {
   private let directory: String
   private let worker = Worker("desired-state.into")
-  private let memory = Mutex(Memory())
+  private let memory = LockedValue(Memory())
 
   /// What this process knows of the tree.
   private struct Memory {

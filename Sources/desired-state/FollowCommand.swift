@@ -1,7 +1,6 @@
 import ArgumentParser
 import DesiredState
 import DesiredStateSupport
-import Synchronization
 
 struct FollowCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -71,7 +70,7 @@ struct FollowCommand: AsyncParsableCommand {
     // All at once, so that an option counts as used that any of them uses.
     let backends = try agent.backends(
       for: sources + acknowledgeTo, over: transport, receipts: receipts, store: store, capabilities: capabilities)
-    let running = Mutex<Reconciler?>(nil)
+    let running = LockedValue<Reconciler?>(nil)
     let work: @Sendable () async throws -> Void = { [settings] in
       try await reporting {
         let store = try await StateStore.open(store, keeping: keep, maximumSize: maxStore?.bytes)

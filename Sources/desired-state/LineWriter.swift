@@ -1,6 +1,5 @@
 import DesiredStateSupport
 import Glibc
-import Synchronization
 
 /// Writes lines to a pipe, a file or a terminal without ever being held up by what reads there.
 ///
@@ -15,7 +14,7 @@ final class LineWriter: Sendable {
   /// Milliseconds.
   private let patience: Int32
   private let complain: @Sendable (String) -> Void
-  private let state = Mutex(State())
+  private let state = LockedValue(State())
 
   init(_ descriptor: Int32, patience: Int32 = 2000, complain: @escaping @Sendable (String) -> Void) {
     self.descriptor = descriptor

@@ -1,6 +1,5 @@
 import DesiredState
 import DesiredStateSupport
-import Synchronization
 
 /// The files that say whom to trust, read again when they change.
 ///
@@ -12,12 +11,12 @@ final class TrustFiles: Sendable {
     var fingerprint: [String?]
   }
   private let options: TrustOptions
-  private let state: Mutex<State>
+  private let state: LockedValue<State>
 
   init(_ options: TrustOptions) async throws {
     self.options = options
     let fingerprint = options.fingerprint
-    state = Mutex(State(policy: try await options.policy(), fingerprint: fingerprint))
+    state = LockedValue(State(policy: try await options.policy(), fingerprint: fingerprint))
   }
 
   /// Reads the files again at the next question, whether they look changed or not.

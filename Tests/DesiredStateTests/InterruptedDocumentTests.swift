@@ -1,7 +1,7 @@
 import DesiredState
+import DesiredStateSupport
 import DesiredStateTesting
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 
@@ -12,8 +12,8 @@ import Testing
   final class Breaking: DesiredStateBackend, DocumentReader {
     let source = "breaking"
     let capabilities: BackendCapabilities = [.resumes]
-    let offsets = Mutex<[UInt64]>([])
-    let every = Mutex(1_200_000)
+    let offsets = LockedValue<[UInt64]>([])
+    let every = LockedValue(1_200_000)
 
     func fetch(_ request: FetchRequest) async throws -> FetchResult {
       let manifest = StateManifest(

@@ -1,6 +1,6 @@
+import DesiredStateSupport
 import DesiredStateTesting
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 
@@ -27,7 +27,7 @@ struct KeepingTests {
 
   @Test("What a failed and superseded state brought is removed by the next one, and can be read for that")
   func touched() async throws {
-    let removed = Mutex<[String: String]>([:])
+    let removed = LockedValue<[String: String]>([:])
     let reconciler = Reconciler(
       sources: [backend], store: try await StateStore.open(agent.path),
       configuration: .init(
@@ -52,8 +52,8 @@ struct KeepingTests {
 
   @Test("What an unfinished apply changed or took away is put right by the next, and by its second try as well")
   func halfWay() async throws {
-    let plant = Mutex<[String: String]>([:])
-    let breaksOff = Mutex(false)
+    let plant = LockedValue<[String: String]>([:])
+    let breaksOff = LockedValue(false)
     let reconciler = Reconciler(
       sources: [backend], store: try await StateStore.open(agent.path),
       configuration: .init(

@@ -1,5 +1,5 @@
+import DesiredStateSupport
 import Foundation
-import Synchronization
 import Testing
 
 @testable import DesiredState
@@ -10,7 +10,7 @@ import Testing
   private final class Tired: DesiredStateBackend {
     let source = "tired"
     let capabilities: BackendCapabilities = [.acknowledges]
-    let count = Mutex(0)
+    let count = LockedValue(0)
     let isRetryable: Bool
 
     init(isRetryable: Bool) { self.isRetryable = isRetryable }
@@ -27,8 +27,8 @@ import Testing
   private final class Scribe: DesiredStateBackend {
     let source = "scribe"
     let capabilities: BackendCapabilities
-    let told = Mutex<[String]>([])
-    let isReachable = Mutex(true)
+    let told = LockedValue<[String]>([])
+    let isReachable = LockedValue(true)
 
     init(_ capabilities: BackendCapabilities) { self.capabilities = capabilities }
 
@@ -54,7 +54,7 @@ import Testing
   private final class Stuck: DesiredStateBackend {
     let source = "stuck"
     let capabilities: BackendCapabilities = [.acknowledges]
-    let count = Mutex(0)
+    let count = LockedValue(0)
 
     func fetch(_ request: FetchRequest) async throws -> FetchResult { .absent(.manifest, "nothing is published") }
 

@@ -1,5 +1,4 @@
 import DesiredStateSupport
-import Synchronization
 import Testing
 
 /// What many ask for is done once at a time, and what each gets began after it asked.
@@ -13,7 +12,7 @@ struct SharedWorkTests {
       var atOnce = 0
       var cancelled = 0
     }
-    let state = Mutex(State())
+    let state = LockedValue(State())
     let gate = AsyncSignal()
 
     func run() async throws -> Int {

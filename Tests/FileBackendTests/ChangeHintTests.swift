@@ -175,6 +175,15 @@ struct ChangeHintTests {
 
   @Test("Receipts and temporary files are no reason to look")
   func noNoise() async throws {
+    let expected: [Watches.Change] = [.none, .documents, .state, .state]
+    var seen: [[Watches.Change]] = []
+    // A program that another test starts holds files that were open then for a moment, and they count as closed after that:
+    // once in a while an event comes late.
+    while seen.last != expected, seen.count < 5 { seen.append(try changes()) }
+    #expect(seen.last == expected, "\(seen)")
+  }
+
+  private func changes() throws -> [Watches.Change] {
     try drop.publish(version: 1)
     try write("{}", to: folder["drop/acknowledgements/press-42/state.json"])
     let inotify = inotify_init1(Int32(IN_NONBLOCK))
@@ -185,13 +194,14 @@ struct ChangeHintTests {
     try write("{}", to: folder["drop/.manifest.json.7.tmp"])
     try write("{}", to: folder["drop/documents/.1.7.tmp"])
     try write("other", to: folder["neighbour"])
-    #expect(watches.read(inotify) == .none)
+    var changes = [watches.read(inotify)]
     try write("x", to: folder["drop/documents/sha256-x"])
-    #expect(watches.read(inotify) == .documents)
+    changes.append(watches.read(inotify))
     try write("x", to: folder["drop/signatures/x.sig"])
-    #expect(watches.read(inotify) == .state)
+    changes.append(watches.read(inotify))
     try drop.writeManifest([])
-    #expect(watches.read(inotify) == .state)
+    changes.append(watches.read(inotify))
+    return changes
   }
 
   @Test("A hint follows a rename within a millisecond")

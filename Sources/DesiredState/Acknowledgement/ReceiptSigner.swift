@@ -1,4 +1,4 @@
-import Synchronization
+import DesiredStateSupport
 
 /// Signs receipts with a key of the device's own: a share, a stick or a branch to which others can write cannot speak
 /// for the device then.
@@ -11,7 +11,7 @@ public final class ReceiptSigner: Sendable {
   public static let namespace = "desired-state-receipt"
 
   private let sign: @Sendable ([UInt8]) async throws -> [UInt8]
-  private let made = Mutex<[(receipt: Digest, signature: [UInt8])]>([])
+  private let made = LockedValue<[(receipt: Digest, signature: [UInt8])]>([])
   private static let remembered = 256
 
   /// - Parameter sign: makes an armored SSH signature in ``namespace`` over the bytes it is given.

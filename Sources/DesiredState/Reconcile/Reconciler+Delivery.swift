@@ -1,6 +1,5 @@
 import DesiredStateSupport
 import FoundationEssentials
-import Synchronization
 
 /// Delivering acknowledgements: to the first recipient that takes each, and in peace with those that fail.
 extension Reconciler {
@@ -65,7 +64,7 @@ extension Reconciler {
       var refusal: BackendError?
       var wasReached = false
     }
-    private let state = Mutex(State())
+    private let state = LockedValue(State())
 
     private let configuration: Configuration
 

@@ -1,11 +1,10 @@
 import DesiredStateSupport
 import FoundationEssentials
 import Logging
-import Synchronization
 
 /// The last message of each subject, so that a situation is one line in the log however long it lasts.
 final class Situations: Sendable {
-  private let known = Mutex<[String: String]>([:])
+  private let known = LockedValue<[String: String]>([:])
 
   /// Says something if it is not the situation already.
   func note(_ situation: String, of subject: String, _ say: () -> Void) {

@@ -1,7 +1,6 @@
 import CoreMetrics
 import DesiredStateSupport
 import FoundationEssentials
-import Synchronization
 
 /// Keeps a device on the state its sources publish: looks, verifies, adopts, applies, acknowledges, and looks again.
 ///
@@ -26,9 +25,9 @@ public final class Reconciler: Sendable {
   let metrics: LoopMetrics
   let situations = Situations()
   let stopwatch: Stopwatch
-  let state = Mutex(LoopState())
+  let state = LockedValue(LoopState())
   /// The keys of the trust update that the store follows, read once.
-  let trustedKeys = Mutex<(digest: Digest, keys: TrustedKeys)?>(nil)
+  let trustedKeys = LockedValue<(digest: Digest, keys: TrustedKeys)?>(nil)
 
   let polls = SharedWork<Outcome>()
   let applies = SharedWork<ApplyResult>()

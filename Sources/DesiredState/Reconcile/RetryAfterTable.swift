@@ -1,5 +1,5 @@
+import DesiredStateSupport
 import FoundationEssentials
-import Synchronization
 
 /// Which sources asked to be left alone for a while (`Retry-After` of RFC 9110, in HTTP's case), and what stands meanwhile.
 ///
@@ -10,7 +10,7 @@ final class RetryAfterTable<Value: Sendable>: Sendable {
     var until: Date
     var value: Value
   }
-  private let requests = Mutex<[String: Request]>([:])
+  private let requests = LockedValue<[String: Request]>([:])
 
   /// Notes what a source said, and how long it asked to be left alone; nothing if it did not.
   func note(_ value: Value, of source: String, for time: Duration?, at now: Date) {

@@ -1,4 +1,4 @@
-import Synchronization
+import DesiredStateSupport
 
 /// Those who read a sequence of events, each at its own speed.
 final class Subscribers<Event: Sendable>: Sendable {
@@ -6,7 +6,7 @@ final class Subscribers<Event: Sendable>: Sendable {
     var next = 0
     var continuations: [Int: AsyncStream<Event>.Continuation] = [:]
   }
-  private let state = Mutex(State())
+  private let state = LockedValue(State())
 
   deinit {
     for continuation in state.withLock({ $0.continuations.values }) { continuation.finish() }

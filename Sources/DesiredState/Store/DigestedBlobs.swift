@@ -1,5 +1,4 @@
 import DesiredStateSupport
-import Synchronization
 
 /// Which files this process has digested, and how they looked then. It knows nothing at the start: a boot, or anything
 /// else that happened while no process looked, is a reason to digest again.
@@ -17,7 +16,7 @@ final class DigestedBlobs: Sendable {
       changed = status.changed.tv_sec * 1_000_000_000 + status.changed.tv_nsec
     }
   }
-  private let looks = Mutex<[Digest: Look]>([:])
+  private let looks = LockedValue<[Digest: Look]>([:])
 
   func contains(_ digest: Digest, _ status: FileStatus) -> Bool {
     status.isRegular && looks.withLock { $0[digest] == Look(status) }

@@ -1,12 +1,10 @@
-import Synchronization
-
 /// Lets one task sleep until another rings. A ring without a listener is kept, several count as one.
 package final class AsyncSignal: Sendable {
   private struct State {
     var isRung = false
     var listener: Promise<Void>?
   }
-  private let state = Mutex(State())
+  private let state = LockedValue(State())
 
   package init() {}
 

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A value that one task waits for and that counts the first time it is given: by the work itself, by an alarm, or by
 /// the cancellation of the one who waits.
 package final class Promise<Value: Sendable>: Sendable {
@@ -8,7 +6,7 @@ package final class Promise<Value: Sendable>: Sendable {
     case waiting(CheckedContinuation<Value, any Error>)
     case given(Result<Value, any Error>?)
   }
-  private let state = Mutex(State.open)
+  private let state = LockedValue(State.open)
 
   package init() {}
 

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Work that runs once at a time, for all who ask for it.
 ///
 /// Who asks while it runs gets the result of a run that began after the question: one run serves all who wait for it.
@@ -11,7 +9,7 @@ package final class SharedWork<Value: Sendable>: Sendable {
       var hasBegun = false
       var task: Task<Value, any Error>?
     }
-    let state = Mutex(State())
+    let state = LockedValue(State())
 
     func begin() { state.withLock { $0.hasBegun = true } }
 
@@ -36,7 +34,7 @@ package final class SharedWork<Value: Sendable>: Sendable {
   }
 
   /// The run that was asked for last.
-  private let last = Mutex<Run?>(nil)
+  private let last = LockedValue<Run?>(nil)
 
   package init() {}
 

@@ -1,5 +1,5 @@
+import DesiredStateSupport
 public import FoundationEssentials
-import Synchronization
 
 /// A clock that stands still until a test moves it: no test sleeps, and every schedule is over in an instant.
 ///
@@ -50,11 +50,11 @@ public final class VirtualClock: Clock, Sendable {
     }
   }
 
-  private let state: Mutex<State>
+  private let state: LockedValue<State>
 
   /// A clock whose wall-clock time starts at `date`, 2027-01-01T00:00:00Z unless another is given.
   public init(date: Date = Date(timeIntervalSince1970: 1_798_761_600)) {
-    state = Mutex(State(epoch: date))
+    state = LockedValue(State(epoch: date))
   }
 
   /// The current point in virtual time.

@@ -1,4 +1,4 @@
-import Synchronization
+import DesiredStateSupport
 
 /// Lets a few cases run at a time, or one alone.
 ///
@@ -32,7 +32,7 @@ final class CaseGate: Sendable {
       return admitted
     }
   }
-  private let state = Mutex(State())
+  private let state = LockedValue(State())
 
   /// Runs a case, alone if it is exclusive. Every case has a limit, so the wait has one too.
   func run<Value>(exclusive: Bool, _ work: () async -> Value) async -> Value {

@@ -1,4 +1,4 @@
-import Synchronization
+import DesiredStateSupport
 public import Testing
 
 /// The kit under Swift Testing.
@@ -47,7 +47,7 @@ extension Conformance {
   /// Collects the reports of laws that are tried by one test case each.
   private final class Tables: Sendable {
     static let shared = Tables()
-    private let reports = Mutex<[String: [Law: LawReport]]>([:])
+    private let reports = LockedValue<[String: [Law: LawReport]]>([:])
 
     /// The table, once every law is in it.
     func add(_ report: LawReport, of name: String) -> ConformanceReport? {

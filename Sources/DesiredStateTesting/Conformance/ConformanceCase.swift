@@ -1,6 +1,6 @@
 import DesiredState
+import DesiredStateSupport
 import FoundationEssentials
-import Synchronization
 
 /// One law being tried on one backend: the fixture, the limits, and the words the cases are written in.
 struct ConformanceCase: Sendable {
@@ -17,7 +17,7 @@ struct ConformanceCase: Sendable {
   }
 
   private final class Gaps: Sendable {
-    let list = Mutex<[String]>([])
+    let list = LockedValue<[String]>([])
   }
 
   // MARK: - Judging

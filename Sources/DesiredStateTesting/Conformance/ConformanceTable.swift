@@ -1,5 +1,5 @@
+import DesiredStateSupport
 import FoundationEssentials
-import Synchronization
 
 /// A Markdown file that lists backends against laws, written from reports and never by hand.
 ///
@@ -26,7 +26,7 @@ public struct ConformanceTable: Sendable {
   static var isRecording: Bool { ProcessInfo.processInfo.environment["RECORD_CONFORMANCE"] != nil }
 
   // Reports of several backends may be complete at the same time.
-  private static let writing = Mutex(())
+  private static let writing = LockedValue(())
 
   /// Holds a report against its column, or writes the column.
   ///

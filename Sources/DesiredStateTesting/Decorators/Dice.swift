@@ -1,10 +1,10 @@
-import Synchronization
+import DesiredStateSupport
 
 /// What decides whether a fault strikes: the same decisions in the same order for the same seed.
 final class Dice: Sendable {
-  private let generator: Mutex<SeededGenerator>
+  private let generator: LockedValue<SeededGenerator>
 
-  init(seed: UInt64) { generator = Mutex(SeededGenerator(seed: seed)) }
+  init(seed: UInt64) { generator = LockedValue(SeededGenerator(seed: seed)) }
 
   func strikes(_ probability: Double) -> Bool {
     generator.withLock { $0.happens(withProbability: probability) }

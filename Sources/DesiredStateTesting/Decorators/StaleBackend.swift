@@ -1,11 +1,11 @@
 public import DesiredState
-import Synchronization
+import DesiredStateSupport
 
 /// Makes any backend's answers come in the wrong order: now and then an earlier state is offered again, as a cache that is
 /// behind does, or an attacker who kept it.
 public struct StaleBackend<Base: DesiredStateBackend>: BackendDecorator {
   private final class Past: Sendable {
-    let states = Mutex<[FetchedState]>([])
+    let states = LockedValue<[FetchedState]>([])
   }
 
   public let base: Base

@@ -1,5 +1,5 @@
 import DesiredState
-import Synchronization
+import DesiredStateSupport
 
 /// The far end of a ``MockBackend``: its publication, its faults, and its record of requests.
 final class MockSource: Sendable {
@@ -29,7 +29,7 @@ final class MockSource: Sendable {
     var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
     var nextListener = 0
   }
-  private let state = Mutex(State())
+  private let state = LockedValue(State())
   private let clock: any Clock<Duration>
   let stall = MockStall()
 

@@ -1,5 +1,5 @@
 import DesiredState
-import Synchronization
+import DesiredStateSupport
 
 /// Where operations on a mock source wait while it is stalled.
 final class MockStall: Sendable {
@@ -10,7 +10,7 @@ final class MockStall: Sendable {
     var watchers: [Int: (count: Int, continuation: CheckedContinuation<Void, Never>)] = [:]
     var cancelled: Set<Int> = []
   }
-  private let state = Mutex(State())
+  private let state = LockedValue(State())
 
   func isStalled(_ operation: MockBackend.Operation) -> Bool { state.withLock { $0.stalled.contains(operation) } }
 

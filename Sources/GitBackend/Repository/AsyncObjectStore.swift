@@ -1,17 +1,16 @@
 import DesiredState
 import DesiredStateSupport
-import Synchronization
 
 /// An ``ObjectStore`` for tasks: every use of it happens on a thread that may block, one at a time.
 final class AsyncObjectStore: Sendable {
   private let worker: Worker
-  private let store: Mutex<ObjectStore>
+  private let store: LockedValue<ObjectStore>
 
   private let error: @Sendable (LibGit2Error) -> any Error
 
   /// - Parameter error: the error that a failure of libgit2 is to a reader.
   init(_ store: ObjectStore, worker: Worker, error: @escaping @Sendable (LibGit2Error) -> any Error) {
-    self.store = Mutex(store)
+    self.store = LockedValue(store)
     self.worker = worker
     self.error = error
   }

@@ -1,6 +1,5 @@
 import DesiredState
 import DesiredStateSupport
-import Synchronization
 
 /// The digests of blobs, kept from one look to the next: git names them by another one.
 final class BlobDigests: Sendable {
@@ -8,7 +7,7 @@ final class BlobDigests: Sendable {
     let digest: Digest
     let size: UInt64
   }
-  private let known = Mutex<[ObjectID: Known]>([:])
+  private let known = LockedValue<[ObjectID: Known]>([:])
 
   /// The documents of a plain tree, as a manifest lists them.
   ///

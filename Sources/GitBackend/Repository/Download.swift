@@ -1,6 +1,5 @@
 import DesiredState
 import DesiredStateSupport
-import Synchronization
 
 /// A pack on its way, which may take longer than the look that began it: then it goes on, and later looks wait for it.
 ///
@@ -17,8 +16,8 @@ final class Download: Sendable {
     /// Whether the look that began it still waits: then it alone decides.
     var isWaitedFor = true
   }
-  private let state = Mutex(State())
-  private let task = Mutex<Task<Void, any Error>?>(nil)
+  private let state = LockedValue(State())
+  private let task = LockedValue<Task<Void, any Error>?>(nil)
 
   /// Notes a sign of life, and what came with it.
   func note(_ count: Int = 0) {

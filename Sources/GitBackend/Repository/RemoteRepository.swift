@@ -1,6 +1,5 @@
 import DesiredState
 import DesiredStateSupport
-import Synchronization
 
 /// A repository at the other end of a transport: asked cheaply for changes, and fetched from into a cache if there are any.
 ///
@@ -15,7 +14,7 @@ final class RemoteRepository: GitRepository {
   /// Writes to the cache, on one thread; documents are read on another.
   let writing = Worker("desired-state.git.write")
   private let reading = Worker("desired-state.git.read")
-  let state = Mutex(State())
+  let state = LockedValue(State())
 
   struct State {
     /// What the services said of themselves, where they need not be asked again.

@@ -3,14 +3,13 @@ import DesiredStateSupport
 import HTTPBackendSupport
 import HTTPTransport
 import HTTPTypes
-import Synchronization
 
 /// Git's protocol over HTTP (gitprotocol-http(5)), on this package's own transport.
 final class HTTPGitTransport: GitTransport {
   private let transport: HTTPTransport
   private let source: String
   /// Where requests go: the repository's URL, or where it redirects to.
-  private let base: Mutex<String>
+  private let base: LockedValue<String>
   private let url: String
   let channel: String?
   var isStateless: Bool { true }
@@ -43,7 +42,7 @@ final class HTTPGitTransport: GitTransport {
     channel = address.origin.scheme == "https" ? "TLS to \(address.origin)" : nil
     self.source = source
     self.url = plain
-    base = Mutex(plain)
+    base = LockedValue(plain)
   }
 
   /// What went over the wire.

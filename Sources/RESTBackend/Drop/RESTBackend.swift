@@ -4,7 +4,6 @@ import FoundationEssentials
 import HTTPBackendSupport
 public import HTTPTransport
 import HTTPTypes
-import Synchronization
 
 /// Desired state from any HTTP server: a signed drop behind a static server, a CDN or an object store.
 ///
@@ -24,7 +23,7 @@ public final class RESTBackend: DesiredStateBackend {
   private let receipts: HTTPAddress?
   private let receiptSigner: ReceiptSigner?
   /// The signature that was put beside each receipt last.
-  private let signatures = Mutex<[String: [UInt8]]>([:])
+  private let signatures = LockedValue<[String: [UInt8]]>([:])
   private let client: SourceClient
   private let fullLookInterval: Duration
 

@@ -79,7 +79,7 @@ final class CapabilityReporter: Sendable {
 
   /// What tells files from those that were read last, as of now; nil if they are the same.
   private func changes(_ look: @escaping @Sendable (inout State) -> [String]?) async throws -> [String]? {
-    try await worker.run { [state] in state.withLock(look) }
+    try await worker.run { [state] in state.withLock { look(&$0) } }
   }
 
   private func takeFile() async throws {

@@ -1,7 +1,6 @@
 import DesiredState
 import DesiredStateSupport
 import FoundationEssentials
-import Synchronization
 
 /// Puts an update to work by the operator's command, and reports how far its documents have come.
 struct ApplyHook: Sendable {
@@ -15,7 +14,7 @@ struct ApplyHook: Sendable {
   /// - Throws: ``HookCommand/Failure``; `FileError` if reports cannot be written down.
   func apply(_ update: Update) async throws {
     let input = try JSON.line(UpdateInput(update, directory: directory, device: device))
-    let reported = Mutex<Set<String>>([])
+    let reported = LockedValue<Set<String>>([])
     if update.wantsEachChange {
       try await report(update, except: []) { document, isRemoved in
         DocumentStatus(documentID: document.id, state: isRemoved ? .removing : .installing)

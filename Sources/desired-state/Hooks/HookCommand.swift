@@ -1,7 +1,6 @@
 import DesiredStateSupport
 import Glibc
 import Subprocess
-import Synchronization
 import SystemPackage
 
 /// A command of the operator's, as the shell reads it. It has a process group of its own, a bounded time, and ends with
@@ -61,6 +60,7 @@ struct HookCommand: Sendable {
     let script = "trap : TERM; sh -c \"$0\"; status=$?; trap '' TERM; kill -TERM 0; exit $status"
     // Not a pipe: a command need not read its input.
     let file = try OpenFile.inMemory(input, called: name)
+    defer { withExtendedLifetime(file) {} }
     let result = try await Subprocess.run(
       .path("/bin/sh"), arguments: ["-c", script, text], environment: .inherit.updating(environment),
       platformOptions: options,
@@ -79,7 +79,7 @@ struct HookCommand: Sendable {
 
   /// The processes of one command.
   private final class ProcessGroup: Sendable {
-    private let identifier = Mutex<pid_t?>(nil)
+    private let identifier = LockedValue<pid_t?>(nil)
     var leader: pid_t? {
       get { identifier.withLock { $0 } }
       set { identifier.withLock { $0 = newValue } }

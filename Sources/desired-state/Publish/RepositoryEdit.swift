@@ -1,8 +1,8 @@
 import ArgumentParser
 import DesiredState
+import DesiredStateSupport
 import DropPublisher
 import FoundationEssentials
-import Synchronization
 
 /// A change of a drop in a Git repository: made beside it, committed, and pushed.
 struct RepositoryEdit {
@@ -32,7 +32,7 @@ struct RepositoryEdit {
       let signer = SSHKeygenSigner(keys: [key], namespace: "git")
       return { @Sendable (content: [UInt8]) in try await signer.sign(content) }
     }
-    let result = Mutex<Result?>(nil)
+    let result = LockedValue<Result?>(nil)
     do {
       try await endingOnSignals {
         try await publisher.publish(at: Date(), sign: sign, several: several) { directory in

@@ -1,7 +1,6 @@
 import DesiredStateSupport
 import DesiredStateTesting
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 
@@ -20,7 +19,7 @@ struct ApplyTests {
       var running = 0
       var atOnce = 0
     }
-    let state = Mutex(State())
+    let state = LockedValue(State())
     let gate = AsyncSignal()
 
     func apply(_ update: Update) async throws {
@@ -124,8 +123,8 @@ struct ApplyTests {
   @Test("A state that does not pass its trial gives way to the one before, and is not tried again until a newer comes")
   func trial() async throws {
     backend.publish(["a": "good"])
-    let isBad = Shared(false)
-    let checks = Shared(0)
+    let isBad = LockedValue(false)
+    let checks = LockedValue(0)
     func loop() async throws -> Reconciler {
       try await agent.loop([backend], policy: backend.policy) {
         $0.trial = .init(.seconds(600)) { _ in
@@ -136,7 +135,7 @@ struct ApplyTests {
     }
     var reconciler = try await loop()
     func runOnce() async throws -> String {
-      let isDone = Shared(false)
+      let isDone = LockedValue(false)
       let current = reconciler
       async let time: Void = agent.pump { isDone.withLock { $0 } }
       let word = try await current.runOnce().word

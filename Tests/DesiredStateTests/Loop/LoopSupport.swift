@@ -1,7 +1,7 @@
+import DesiredStateSupport
 import DesiredStateTesting
 import Foundation
 import Logging
-import Synchronization
 import TestSupport
 import Testing
 
@@ -80,7 +80,7 @@ func wait(until condition: () throws -> Bool) async throws {
 /// What was logged.
 final class LogRecord: LogHandler, @unchecked Sendable {
   // Sound: all of it is behind one lock.
-  private let lines = Mutex<[(level: Logger.Level, text: String)]>([])
+  private let lines = LockedValue<[(level: Logger.Level, text: String)]>([])
   var metadata: Logger.Metadata = [:]
   var logLevel = Logger.Level.trace
   subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -92,16 +92,5 @@ final class LogRecord: LogHandler, @unchecked Sendable {
 
   func count(of text: String, atLeast level: Logger.Level = .notice) -> Int {
     lines.withLock { $0.count { $0.level >= level && $0.text.contains(text) } }
-  }
-}
-
-/// A value that several closures share.
-final class Shared<Value: Sendable>: Sendable {
-  private let value: Mutex<Value>
-
-  init(_ value: Value) { self.value = Mutex(value) }
-
-  func withLock<Result: Sendable>(_ body: (inout Value) throws -> Result) rethrows -> Result {
-    try value.withLock { try body(&$0) }
   }
 }

@@ -3,7 +3,6 @@ import DesiredStateTesting
 import Foundation
 import Glibc
 import Logging
-import Synchronization
 
 @testable import DesiredState
 
@@ -30,14 +29,14 @@ final class SimulatedDevice: @unchecked Sendable {
   }
 
   private var chance: SeededGenerator
-  private let loopChance: Shared<SeededGenerator>
+  private let loopChance: LockedValue<SeededGenerator>
   let clock: VirtualClock
   private let disk: String
   private let path: String
   private let sources: [MockBackend]
-  private let plant = Shared(Plant())
-  private let bad = Shared<Set<UInt64>>([])
-  private let genuine = Shared<[UInt64: [String: Digest]]>([:])
+  private let plant = LockedValue(Plant())
+  private let bad = LockedValue<Set<UInt64>>([])
+  private let genuine = LockedValue<[UInt64: [String: Digest]]>([:])
   private(set) var story: [String] = []
   private(set) var steps = 0
 
@@ -52,13 +51,13 @@ final class SimulatedDevice: @unchecked Sendable {
   private var version: UInt64 = 0
   private var floor: UInt64 = 0
   /// How far the device's own clock is off.
-  private let skew = Shared<TimeInterval>(0)
+  private let skew = LockedValue<TimeInterval>(0)
 
   /// - Parameter isSabotaged: whether the device has a fault that must be found.
   init(seed: UInt64, isSabotaged: Bool = false) {
     self.isSabotaged = isSabotaged
     var chance = SeededGenerator(seed: seed)
-    loopChance = Shared(SeededGenerator(seed: ~seed))
+    loopChance = LockedValue(SeededGenerator(seed: ~seed))
     let shared = "/dev/shm"
     let root = FileManager.default.isWritableFile(atPath: shared) ? shared : NSTemporaryDirectory()
     disk = root + "/device-\(seed)-\(UUID().uuidString)"

@@ -1,6 +1,6 @@
+import DesiredStateSupport
 import DesiredStateTesting
 import Foundation
-import Synchronization
 import Testing
 
 @testable import DesiredState
@@ -16,9 +16,9 @@ struct SimulationTests {
     let first = environment["SIMULATION_SEED"].flatMap(UInt64.init) ?? 1
     let count = environment["SIMULATION_SEEDS"].flatMap(UInt64.init) ?? 6
     let start = ContinuousClock.now
-    let next = Shared(first)
-    let failed = Shared<[UInt64]>([])
-    let steps = Shared(0)
+    let next = LockedValue(first)
+    let failed = LockedValue<[UInt64]>([])
+    let steps = LockedValue(0)
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<2 {
         group.addTask {
