@@ -173,12 +173,11 @@ fuzz: requirements ## fuzz each reader of bytes from outside, for a minute (SECO
 	@Fuzzing/run $(SECONDS)
 
 SEED ?= 1
-SEEDS ?= 200
+SEEDS ?= 1000
 
 simulate: requirements ## years of devices on a virtual clock, from seeds (SEED, SEEDS)
-	$(SWIFT) build --build-tests
-	@# In a mount namespace, so that each device has a disk of its own that can be full.
-	SIMULATION_DISKS=1 SIMULATION_SEED=$(SEED) SIMULATION_SEEDS=$(SEEDS) unshare -rm $(RUN) --filter SimulationTests
+	$(SWIFT) build -c release --build-tests -Xswiftc -enable-testing -Xswiftc -no-warnings-as-errors --scratch-path .build-simulate
+	Scripts/simulate .build-simulate/release/*.xctest $(SEED) $(SEEDS)
 
 sanitize: requirements ## run the tests under the thread and address sanitizers
 	TSAN_OPTIONS=suppressions=$(CURDIR)/Scripts/thread-sanitizer.suppressions \
@@ -186,4 +185,4 @@ sanitize: requirements ## run the tests under the thread and address sanitizers
 	$(SWIFT) test --sanitize=address --scratch-path .build-address --skip CommandLineTests
 
 clean: ## remove what was built
-	rm -rf .build .build-thread .build-address .build-nested Benchmarks/.build
+	rm -rf .build .build-*/ Benchmarks/.build Fuzzing/.build

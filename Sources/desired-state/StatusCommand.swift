@@ -201,7 +201,10 @@ extension StoreStatus {
     } else {
       line("adopted", "nothing yet")
     }
-    if let applied, applied.revision == adopted?.revision {
+    if let applied, applied.revision == adopted?.revision, !isInPlace {
+      line(
+        "applied", "the adopted state, at \(Timestamp.text(applied.at)); another was begun since: it is applied again")
+    } else if let applied, isInPlace {
       line("applied", "the adopted state, at \(Timestamp.text(applied.at))")
     } else if let applied {
       line(

@@ -21,7 +21,7 @@ extension StoreStatus {
       let from = rollback.from.version.map { "version \($0)" } ?? "\(rollback.from.revision)"
       return no("rolled back from \(from) to \(name) at \(Timestamp.text(rollback.since)): \(rollback.reason)")
     }
-    if applied?.revision != adopted.revision {
+    if !isInPlace {
       if let attempt, attempt.revision == adopted.revision, attempt.failures > 0 {
         return no("\(name) is adopted and could not be applied: \(attempt.reason ?? "it failed")")
       }

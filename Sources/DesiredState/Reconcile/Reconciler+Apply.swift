@@ -30,7 +30,7 @@ extension Reconciler {
     }
     guard let adopted = await store.adopted else { return .settled() }
     var isLost = false
-    if let applied = await store.applied, applied.revision == adopted.revision {
+    if let applied = await store.applied, await store.isInPlace {
       isLost = isCheckDue ? await !configuration.isStillApplied(applied) : false
       guard isLost else { return try await tryOut(applied, adopted) }
     }

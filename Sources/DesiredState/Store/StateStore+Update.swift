@@ -15,7 +15,7 @@ extension StateStore {
     everything: Bool, device: String, keepsChanges: Bool = false, now: @escaping @Sendable () -> Date,
     didReport: @escaping @Sendable () -> Void
   ) throws -> Update? {
-    guard let adopted = record.adopted, everything || record.applied?.revision != adopted.revision else { return nil }
+    guard let adopted = record.adopted, everything || !record.isInPlace else { return nil }
     let documents = try manifest(of: adopted.revision).documents.map { reference in
       guard let size = try blobs.repairedSize(of: reference.digest) else {
         throw StoreError(.documentDamaged, "document '\(reference.id)' is gone from \(path); it is fetched again")

@@ -104,6 +104,8 @@ public actor StateStore {
   public var adopted: AdoptedState? { record.adopted }
   /// The state whose documents the agent finished putting to work.
   public var applied: AppliedState? { record.applied }
+  /// Whether the adopted state is the applied one, and no other was begun since.
+  package var isInPlace: Bool { record.isInPlace }
   /// The version below which nothing is adopted.
   package var floor: VersionFloor? { record.floor }
   /// The refusals: the newest of each source.

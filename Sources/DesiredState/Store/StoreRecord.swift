@@ -53,6 +53,12 @@ struct StoreRecord: Sendable, Equatable, Codable {
   /// What operators reset, newest last.
   var resets: [ResetRecord] = []
 
+  /// Whether the adopted state is the applied one, and no other was begun since: what failed may have left its work behind.
+  var isInPlace: Bool {
+    applied != nil && applied?.revision == adopted?.revision && touched.allSatisfy { $0 == adopted?.revision }
+      && isUncertain != true
+  }
+
   /// The statement about each subject that counts: the newest.
   mutating func say(_ acknowledgements: [Acknowledgement]) {
     for acknowledgement in acknowledgements {

@@ -7,6 +7,8 @@ public struct StoreStatus: Sendable, Equatable {
   public var adopted: AdoptedState?
   /// The state whose documents the agent has put to work.
   public var applied: AppliedState?
+  /// Whether the adopted state is the applied one, and no other was begun since.
+  package var isInPlace: Bool
   /// The refusals: the newest of each source.
   public var refused: [RefusedState]
   /// The highest version adopted so far: no lower one is adopted.
@@ -60,7 +62,7 @@ public struct StoreStatus: Sendable, Equatable {
       let health = layout.readHealth()
       let taken = waiting.filter { health.delivery.takes?.contains($0.capability) ?? true }
       return StoreStatus(
-        adopted: record.adopted, applied: record.applied,
+        adopted: record.adopted, applied: record.applied, isInPlace: record.isInPlace,
         refused: record.refusals.values.sorted { ($0.at, $0.source) < ($1.at, $1.source) }, floor: record.floor,
         trust: record.trust, revokedSigners: record.revokedSigners ?? [],
         history: record.history, rollback: record.rollback, attempt: record.attempt, approved: record.approved,

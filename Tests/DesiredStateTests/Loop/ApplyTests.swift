@@ -200,6 +200,33 @@ struct ApplyTests {
     await #expect { try await reconciler.rollBack(to: 77) } throws: { ($0 as? StoreError)?.code == .notKept }
   }
 
+  @Test("What a failed apply left behind is undone also on the way back to the state that was applied before it")
+  func backAfterFailure() async throws {
+    backend.publish(["a": "1", "b": "1"])
+    let reconciler = try await agent.loop([backend], policy: backend.policy)
+    #expect(try await reconciler.runOnce().word == "current")
+    struct HalfWay: Error {}
+    for documents in [["a": "2", "c": "2"], ["a": "3"]] {
+      backend.publish(documents)
+      agent.fault.withLock { $0 = HalfWay() }
+      #expect(try await reconciler.runOnce().word == "apply failed")
+    }
+    try await reconciler.rollBack(to: 1)
+    // Neither a failure on the way nor a restart makes it count as done.
+    #expect(try await reconciler.runOnce().word == "apply failed")
+    await reconciler.store.close()
+    agent.fault.withLock { $0 = nil }
+    let next = try await agent.loop([backend], policy: backend.policy)
+    #expect(await !next.store.isInPlace)
+    #expect(try await next.runOnce().word == "current")
+    let update = try #require(agent.updates.withLock { $0.last })
+    #expect(update.version == 1)
+    #expect(update.modified.map(\.id) == ["a", "b"] && update.added.isEmpty && update.removed.map(\.id) == ["c"])
+    #expect(await next.store.isInPlace)
+    #expect(try await next.runOnce().word == "current")
+    #expect(agent.updates.withLock { $0.count } == 2)
+  }
+
   @Test("A held state is adopted and waits for approval, each new one anew") func hold() async throws {
     backend.publish(["a": "1"])
     let reconciler = try await agent.loop([backend], policy: backend.policy, schedule: Schedule(holdsUpdates: true))

@@ -45,6 +45,9 @@ final class SimulatedDevice: @unchecked Sendable {
   private let schedule: Schedule
   private var reconciler: Reconciler?
   private var isSmall = false
+  private var isFull = false
+  /// Whether the plant runs what the store could not record.
+  private var isUnrecorded = false
   /// Whether the disk is one of its own, which can be filled: only where `make simulate` has made that possible.
   private let hasDisk: Bool
   private let isSabotaged: Bool
@@ -213,6 +216,7 @@ final class SimulatedDevice: @unchecked Sendable {
   /// Leaves nothing of the disk for the device, or gives all of it back.
   private func fillDisk(_ isFull: Bool) {
     guard hasDisk else { return }
+    self.isFull = isFull
     let ballast = disk + "/ballast"
     guard isFull else {
       unlink(ballast)
@@ -323,7 +327,14 @@ final class SimulatedDevice: @unchecked Sendable {
       }
     }
     if let applied = await store.applied?.version, plant.applied != applied {
-      throw Broken(description: "the store says \(applied) is applied, the plant runs \(plant.applied ?? 0)")
+      // Work that was done while nothing could be written is done again, until it can be recorded.
+      isUnrecorded = isUnrecorded || isFull
+      let adopted = await store.adopted?.version
+      if !isUnrecorded || (isFull && plant.applied != adopted) {
+        throw Broken(description: "the store says \(applied) is applied, the plant runs \(plant.applied ?? 0)")
+      }
+    } else {
+      isUnrecorded = false
     }
     let waiting = try await StoreStatus.read(path).waiting
     guard waiting <= 5 else { throw Broken(description: "\(waiting) acknowledgements wait") }
