@@ -328,9 +328,8 @@ final class SimulatedDevice: @unchecked Sendable {
     }
     if let applied = await store.applied?.version, plant.applied != applied {
       // Work that was done while nothing could be written is done again, until it can be recorded.
-      isUnrecorded = isUnrecorded || isFull
-      let adopted = await store.adopted?.version
-      if !isUnrecorded || (isFull && plant.applied != adopted) {
+      if isFull, plant.applied == (await store.adopted?.version) { isUnrecorded = true }
+      guard isUnrecorded else {
         throw Broken(description: "the store says \(applied) is applied, the plant runs \(plant.applied ?? 0)")
       }
     } else {
