@@ -13,7 +13,7 @@ PACKAGE_PACKAGES := $(LIBRARIES) binutils dpkg-dev python3
 NESTED := --scratch-path .build-nested --disable-build-manifest-caching
 
 .DEFAULT_GOAL := help
-.PHONY: beside browser help requirements build test demo demo-fleet serve examples reference-server scenarios compare compare-smoke comparison-report articles recordings lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package explained
+.PHONY: beside browser help requirements build test demo demo-fleet serve examples reference-server scenarios compare compare-smoke comparison-report articles recordings lint documented docs graphs format bench torture fuzz simulate sanitize clean program install package test-package test-image explained
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ package: program ## build a Debian package into .build/package, and print its si
 test-package: package ## install, run, upgrade and purge the package in a clean Debian root, under its own systemd
 	@Scripts/install-packages debootstrap systemd-container
 	Scripts/test-package .build/package/desired-state_*.deb
+
+test-image: package ## build the image of the package with podman, and run a device in it
+	@Scripts/install-packages debootstrap podman runc
+	Scripts/test-image .build/package/desired-state_*.deb "$(PROGRAM_FILE)"
 
 explained: ## write Documentation/Troubleshooting.md anew from the source
 	$(SWIFT) build --product desired-state
