@@ -3,7 +3,10 @@ import PackageDescription
 
 let package = Package(
   name: "Benchmarks",
-  dependencies: [.package(name: "DesiredState", path: "..")],
+  dependencies: [
+    .package(name: "DesiredState", path: ".."),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+  ],
   targets: [
     .target(name: "Measuring", dependencies: [.product(name: "DesiredState", package: "DesiredState")]),
     .executableTarget(
@@ -24,6 +27,7 @@ let package = Package(
         "Measuring",
         .product(name: "DesiredState", package: "DesiredState"),
         .product(name: "GitBackend", package: "DesiredState"),
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "SSHSignatures", package: "DesiredState"),
       ],
       swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),

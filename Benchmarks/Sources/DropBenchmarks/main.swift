@@ -12,7 +12,7 @@ guard [2, 3].contains(CommandLine.arguments.count) else {
 let program = CommandLine.arguments[1]
 var template = Array("/tmp/desired-state-bench.XXXXXX".utf8CString)
 let site = String(cString: mkdtemp(&template)!)
-defer { _ = Measure.shell("umount \(site)/disk 2>/dev/null; rm -rf \(site)") }
+defer { _ = Measure.shell("umount \(site)/disk 2>/dev/null || true; rm -rf \(site)") }
 
 if CommandLine.arguments.count == 3 {
   try await verificationBenchmark()

@@ -1,6 +1,7 @@
 import DesiredState
 import FoundationEssentials
 import GitBackend
+import Logging
 import Measuring
 import SSHSignatures
 
@@ -51,7 +52,10 @@ struct Repository {
     Reconciler(
       sources: [FetchOnly(backend: try backend(store: store))],
       store: try await StateStore.open("\(site.directory)/\(store)", keeping: 1),
-      configuration: .init(policy: .signatures(by: try await AllowedSigners.read(site.trust)), device: "bench"),
+      configuration: .init(
+        policy: .signatures(by: try await AllowedSigners.read(site.trust)), device: "bench",
+        // Each of hundreds of updates would be logged.
+        logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }),
       apply: { _ in })
   }
 }
