@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Built by Fuzzing/run, which says how: with libFuzzer's instrumentation in every module, and testable, because some of
-// what is fuzzed is not public.
+// Built by Fuzzing/run, which says how: for fuzzing in earnest with libFuzzer's instrumentation in every module, and testable,
+// because some of what is fuzzed is not public.
 let package = Package(
   name: "Fuzzing",
   dependencies: [.package(name: "DesiredState", path: "..")],
@@ -17,7 +17,7 @@ let package = Package(
         .product(name: "HTTPMessageSignatures", package: "DesiredState"),
         .product(name: "SSHSignatures", package: "DesiredState"),
       ],
-      swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .unsafeFlags(["-parse-as-library"])],
+      swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .unsafeFlags(["-parse-as-library", "-sanitize=fuzzer"])],
       linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])])
   ]
 )

@@ -19,6 +19,7 @@ let package = Package(
       name: "EtcdBackend",
       dependencies: [
         .product(name: "DesiredState", package: "DesiredState"),
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

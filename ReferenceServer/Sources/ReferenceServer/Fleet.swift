@@ -1,6 +1,6 @@
 import DesiredState
+import NIOConcurrencyHelpers
 import NIOSSL
-import Synchronization
 
 /// The clients of this fleet manager, and where everything about them is.
 ///
@@ -8,7 +8,7 @@ import Synchronization
 /// client's state. `server/<client>/` is the server's: its drop of that state, and the client's reports.
 final class Fleet: Sendable {
   private let dataDirectory: String
-  private let assignments = Mutex<[String: Assignment]>([:])
+  private let assignments = NIOLockedValueBox<[String: Assignment]>([:])
 
   init(dataDirectory: String) { self.dataDirectory = dataDirectory }
 
@@ -30,7 +30,7 @@ final class Fleet: Sendable {
 
   /// The state for the client.
   func assignment(of client: String) -> Assignment {
-    assignments.withLock { assignments in
+    assignments.withLockedValue { assignments in
       if let known = assignments[client] { return known }
       let new = Assignment(directory: directory(of: client), records: records(of: client))
       assignments[client] = new

@@ -2,10 +2,10 @@ import Hummingbird
 import HummingbirdCore
 import HummingbirdTLS
 public import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOSSL
 public import ServiceLifecycle
-import Synchronization
 
 /// A Margo workload fleet manager for tests and demonstrations, with both forms of the Workload Management API and a
 /// switchboard of faults. Not for production: see the package's README.
@@ -86,13 +86,13 @@ public struct ReferenceServer: Service {
 
   /// Tells when both servers run.
   private final class Ready: Sendable {
-    private let ports = Mutex<(api: Int?, admin: Int?)>((nil, nil))
+    private let ports = NIOLockedValueBox<(api: Int?, admin: Int?)>((nil, nil))
     private let onReady: @Sendable (Ports) -> Void
 
     init(_ onReady: @escaping @Sendable (Ports) -> Void) { self.onReady = onReady }
 
     func note(api: Int? = nil, admin: Int? = nil) {
-      let both: Ports? = ports.withLock { ports in
+      let both: Ports? = ports.withLockedValue { ports in
         ports.api = api ?? ports.api
         ports.admin = admin ?? ports.admin
         guard let api = ports.api, let admin = ports.admin else { return nil }

@@ -1,7 +1,7 @@
 import DesiredState
 import FoundationEssentials
 import MargoDocuments
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// The reports of a client, one file each: statuses of deployments and capabilities of devices.
 struct Reports: Sendable {
@@ -29,14 +29,14 @@ struct Reports: Sendable {
   }
 
   /// Held while a file is read and written anew; on threads that may block, and for no longer than that.
-  private static let writing = Mutex<Void>(())
+  private static let writing = NIOLockedValueBox<Void>(())
 
   /// Keeps a deployment's newest status.
   ///
   /// - Returns: whether there was none before.
   func store(_ status: DeploymentStatus) async throws -> Bool {
     try await Disk.run { [self] in
-      try Self.writing.withLock { _ in
+      try Self.writing.withLockedValue { _ in
         let path = file(status.deploymentId, in: "statuses")
         let before = try Disk.read(path).map { try JSONText.decode(Status.self, from: $0) }
         let deliveries = before.map { $0.status == status ? $0.deliveries + 1 : 1 } ?? 1
@@ -64,7 +64,7 @@ struct Reports: Sendable {
   /// - Throws: ``Problem`` if the device is said to be behind one that is not known.
   func store(_ capabilities: DeviceCapabilities, of device: DeviceID) async throws -> Bool {
     try await Disk.run { [self] in
-      try Self.writing.withLock { _ in
+      try Self.writing.withLockedValue { _ in
         if let gateway = device.parent {
           guard try Disk.read(file(gateway.description, in: "capabilities")) != nil else {
             throw Problem.gatewayNotFound
@@ -84,7 +84,7 @@ struct Reports: Sendable {
   /// - Returns: whether the device was there.
   func removeDevice(_ device: DeviceID) async throws -> Bool {
     try await Disk.run { [self] in
-      try Self.writing.withLock { _ in try Disk.remove(file(device.description, in: "capabilities")) }
+      try Self.writing.withLockedValue { _ in try Disk.remove(file(device.description, in: "capabilities")) }
     }
   }
 

@@ -1,17 +1,17 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// The faults that are switched on, in order. A restart switches all off.
 final class Switchboard: Sendable {
-  private let state = Mutex<[Fault]>([])
+  private let state = NIOLockedValueBox<[Fault]>([])
 
   var faults: [Fault] {
-    get { state.withLock { $0 } }
-    set { state.withLock { $0 = newValue } }
+    get { state.withLockedValue { $0 } }
+    set { state.withLockedValue { $0 = newValue } }
   }
 
   /// The first fault that concerns a request, which counts against it.
   func take(for client: String?, _ operation: Operation) -> Fault? {
-    state.withLock { faults in
+    state.withLockedValue { faults in
       let index = faults.firstIndex { fault in
         (fault.client == nil || fault.client == client)
           && (fault.on ?? operation) == operation && fault.fault.operations.contains(operation)

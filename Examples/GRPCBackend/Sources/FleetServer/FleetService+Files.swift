@@ -7,10 +7,10 @@ extension FleetService {
   /// The digest of the manifest, computed again when the file has changed.
   func revision(of device: String) -> String? {
     guard let file = try? path("manifest.json", of: device), let stamp = Self.stamp(file) else { return nil }
-    if let known = known.withLock({ $0[device] }), known.stamp == stamp { return known.revision }
+    if let known = known.withLockedValue({ $0[device] }), known.stamp == stamp { return known.revision }
     guard let bytes = try? Data(contentsOf: URL(filePath: file)) else { return nil }
     let hex = SHA256.hash(data: bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    known.withLock { $0[device] = (stamp, "sha256:\(hex)") }
+    known.withLockedValue { $0[device] = (stamp, "sha256:\(hex)") }
     return "sha256:\(hex)"
   }
 
@@ -32,7 +32,7 @@ extension FleetService {
     guard let file = fopen(whole, "re") else { throw RPCError(code: .notFound, message: "no such file") }
     defer { fclose(file) }
     fseek(file, Int(clamping: offset), SEEK_SET)
-    let isEndless = conduct.withLock {
+    let isEndless = conduct.withLockedValue {
       $0.reads[path, default: 0] += 1
       return $0.endless == path
     }
@@ -42,7 +42,7 @@ extension FleetService {
       var count = fread(&buffer, 1, buffer.count, file)
       if count == 0, isEndless { count = buffer.count }
       guard count > 0 else { return }
-      conduct.withLock { $0.bytes += UInt64(count) }
+      conduct.withLockedValue { $0.bytes += UInt64(count) }
       try await write(Data(buffer[..<count]))
     }
   }

@@ -1,7 +1,7 @@
 import FoundationEssentials
 public import GRPCCore
 public import GRPCFleet
-public import Synchronization
+public import NIOConcurrencyHelpers
 
 /// Serves the drops in a directory, one a device: `<directory>/<device>/manifest.json` and so on. Receipts are written into
 /// them.
@@ -20,9 +20,9 @@ public final class FleetService: Plant_State_V1_Fleet.SimpleServiceProtocol {
     public var bytes: UInt64 = 0
   }
 
-  public let conduct = Mutex(Conduct())
+  public let conduct = NIOLockedValueBox(Conduct())
   /// The revision of each device's manifest, while its file is as it was.
-  let known = Mutex<[String: (stamp: String, revision: String)]>([:])
+  let known = NIOLockedValueBox<[String: (stamp: String, revision: String)]>([:])
   private let directory: String
   static let piece = 64 << 10
 
@@ -88,8 +88,8 @@ public final class FleetService: Plant_State_V1_Fleet.SimpleServiceProtocol {
   }
 
   private func heedConduct() async throws {
-    while conduct.withLock({ $0.isStalled }) { try await Task.sleep(for: .milliseconds(20)) }
-    guard let wait = conduct.withLock({ $0.patience }) else { return }
+    while conduct.withLockedValue({ $0.isStalled }) { try await Task.sleep(for: .milliseconds(20)) }
+    guard let wait = conduct.withLockedValue({ $0.patience }) else { return }
     var trailer = Metadata()
     trailer.addString("\(wait)", forKey: "grpc-retry-pushback-ms")
     throw RPCError(code: .resourceExhausted, message: "come back later", metadata: trailer)

@@ -2,7 +2,7 @@ import DesiredState
 import GRPCCore
 import GRPCFleet
 import GRPCNIOTransportHTTP2Posix
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// The connection to the service, made when it is first needed and kept. After a failure it is made anew: gRPC's own waits
 /// longer and longer, and the loop has a wait of its own.
@@ -19,7 +19,7 @@ final class FleetChannel: Sendable {
   let port: Int
   private let authorities: String?
   private let isEncrypted: Bool
-  private let open = Mutex<Open?>(nil)
+  private let open = NIOLockedValueBox<Open?>(nil)
 
   init(host: String, port: Int, isEncrypted: Bool, authorities: String?) {
     self.host = host
@@ -28,7 +28,7 @@ final class FleetChannel: Sendable {
     self.authorities = authorities
   }
 
-  deinit { close(open.withLock { $0.take() }) }
+  deinit { close(open.withLockedValue { $0.take() }) }
 
   /// A message of a stream is a piece of at most 64 kB.
   private static let options: CallOptions = {
@@ -58,7 +58,7 @@ final class FleetChannel: Sendable {
   }
 
   private func connected() throws -> Client {
-    try open.withLock { open in
+    try open.withLockedValue { open in
       if let open { return open.client }
       var security = HTTP2ClientTransport.Posix.TransportSecurity.plaintext
       if isEncrypted {
@@ -79,7 +79,7 @@ final class FleetChannel: Sendable {
 
   /// Lets the next call make a connection of its own.
   private func renew(_ failed: Client) {
-    close(open.withLock { $0.take() })
+    close(open.withLockedValue { $0.take() })
   }
 
   private func close(_ open: Open?) {

@@ -66,20 +66,20 @@ final class FleetFixture: ConformanceFixture {
     port.withLock { $0 = taken }
   }
 
-  func stall() async throws { service.conduct.withLock { $0.isStalled = true } }
-  func resume() async throws { service.conduct.withLock { $0.isStalled = false } }
+  func stall() async throws { service.conduct.withLockedValue { $0.isStalled = true } }
+  func resume() async throws { service.conduct.withLockedValue { $0.isStalled = false } }
 
   func makeEndless(_ part: TestPublication.Part) async throws {
     let file = published.withLock { $0 }?.files.first { $0.part == part }
-    service.conduct.withLock { $0.endless = file?.path }
+    service.conduct.withLockedValue { $0.endless = file?.path }
   }
 
   func askForPatience(_ duration: Duration) async throws {
-    service.conduct.withLock { $0.patience = Int(duration.components.seconds) * 1000 }
+    service.conduct.withLockedValue { $0.patience = Int(duration.components.seconds) * 1000 }
   }
 
   func traffic() async throws -> SourceTraffic {
-    service.conduct.withLock { conduct in
+    service.conduct.withLockedValue { conduct in
       var documents: [Digest: Int] = [:]
       for (path, count) in conduct.reads where path.hasPrefix("documents/") {
         if let digest = Digest(fileName: path.dropFirst("documents/".count)) { documents[digest] = count }

@@ -1,9 +1,9 @@
 import DesiredState
 import FoundationEssentials
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOHTTP1
 import NIOPosix
-import Synchronization
 
 /// etcd's JSON gateway (https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/), as far as the backend needs it. Each call
 /// has a connection of its own, and ends when its task is cancelled, wherever it waits.
@@ -96,18 +96,18 @@ struct EtcdGateway: Sendable {
   private func connect() async throws -> NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart> {
     // Making a connection does not heed cancellation by itself: its channels, one for each address of the host, are
     // closed for that.
-    let opening = Mutex<[any Channel]?>([])
+    let opening = NIOLockedValueBox<[any Channel]?>([])
     return try await withTaskCancellationHandler {
       try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup).connect(host: host, port: port) {
         channel in
         channel.eventLoop.makeCompletedFuture {
-          try opening.withLock { if $0?.append(channel) == nil { throw CancellationError() } }
+          try opening.withLockedValue { if $0?.append(channel) == nil { throw CancellationError() } }
           try channel.pipeline.syncOperations.addHTTPClientHandlers()
           return try NIOAsyncChannel(wrappingChannelSynchronously: channel)
         }
       }
     } onCancel: {
-      for channel in opening.withLock({ $0.take() }) ?? [] { channel.close(promise: nil) }
+      for channel in opening.withLockedValue({ $0.take() }) ?? [] { channel.close(promise: nil) }
     }
   }
 
