@@ -3,7 +3,7 @@ import DesiredState
 
 /// How much a source may make this device read and keep.
 struct LimitOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Refuse a longer manifest. (default: 24M)", valueName: "size")) var maxManifest: ByteCount?
+  @Option(help: ArgumentHelp("Refuse a longer manifest. (default: 20M)", valueName: "size")) var maxManifest: ByteCount?
   @Option(help: ArgumentHelp("Refuse longer signatures of one manifest, together. (default: 1M)", valueName: "size"))
   var maxSignatures: ByteCount?
   @Option(help: ArgumentHelp("Refuse a state of more documents. (default: 100000)", valueName: "number"))

@@ -51,8 +51,8 @@ public struct HeldDocuments: Sendable {
 
 /// Bounds on what a source may make a device read or store. They hold while reading, not after.
 public struct Limits: Sendable, Hashable {
-  /// Bytes of a manifest. Default 24 MiB, which 100,000 documents of a drop have room in; reading any manifest of this size
-  /// takes about 64 MB of memory.
+  /// Bytes of a manifest. Default 20 MiB, which some 90,000 documents of a drop have room in; reading any manifest of this size
+  /// takes 64 MiB of memory at most.
   public var manifestSize: Int
   /// Bytes of all signatures of one manifest together. Default 1 MiB.
   public var evidenceSize: Int
@@ -65,7 +65,7 @@ public struct Limits: Sendable, Hashable {
 
   /// The default limits, some of them changed.
   public init(
-    manifestSize: Int = 24 << 20, evidenceSize: Int = 1 << 20, documentCount: Int = 100_000,
+    manifestSize: Int = 20 << 20, evidenceSize: Int = 1 << 20, documentCount: Int = 100_000,
     documentSize: UInt64 = 4 << 30, totalSize: UInt64 = 16 << 30
   ) {
     self.manifestSize = manifestSize
