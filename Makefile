@@ -46,6 +46,7 @@ test: requirements browser ## install what is missing, build, and run every test
 	for target in DesiredStateTestingTests ConformanceTests; do $(RUN) --filter "^$$target\." || exit; done
 	@# In this order, so that no package's dependencies are checked out and built twice.
 	$(MAKE) examples beside reference-server articles scenarios compare-smoke
+	CONFIGURATION=debug Fuzzing/run 3
 
 demo: ## a signed drop, followed end to end, as a story
 	@Scripts/install-packages $(DEMO_PACKAGES)
