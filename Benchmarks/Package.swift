@@ -15,6 +15,7 @@ let package = Package(
         "Measuring",
         .product(name: "DesiredState", package: "DesiredState"),
         .product(name: "FileBackend", package: "DesiredState"),
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "SSHSignatures", package: "DesiredState"),
       ],
       swiftSettings: [.enableUpcomingFeature("ExistentialAny")]),

@@ -2,6 +2,7 @@ import DesiredState
 import FileBackend
 import FoundationEssentials
 import Glibc
+import Logging
 import Measuring
 import SSHSignatures
 import Synchronization
@@ -125,7 +126,11 @@ func hintBenchmark() async throws {
   let store = try await StateStore.open("\(site)/store-hint")
   let reconciler = Reconciler(
     sources: [FileBackend(path: drop)], store: store,
-    configuration: .init(policy: .signatures(by: trust), device: "bench", schedule: Schedule(interval: .seconds(3600))),
+    configuration: .init(
+      policy: .signatures(by: trust), device: "bench",
+      // Publications follow one another here more quickly than a device need heed.
+      schedule: Schedule(interval: .seconds(3600), leastHintInterval: .zero),
+      logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }),
     observe: { event in
       switch event.kind {
       case .verified: seen.withLock { $0.verified = Measure.now() }
