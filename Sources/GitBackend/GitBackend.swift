@@ -10,7 +10,7 @@ import Synchronization
 /// What a reference leads to is looked at, and at most the commit, the tree and what leads from the adopted commit to it
 /// is fetched. In the tree, at a path:
 ///
-/// - a directory with `manifest.json` is a **drop**, trusted as on every other road by its manifest's signatures;
+/// - a directory with `manifest.json` is a **drop**, trusted as over every other transport by its manifest's signatures;
 /// - another one is a **plain tree**. Its documents are the files below it, as they are in the repository, without any
 ///   filter; hidden ones are left out; symbolic links, submodules and Git LFS pointers are refused. Its evidence is the
 ///   SSH signature of the commit, or of the annotated tag, and it must descend from the adopted commit;

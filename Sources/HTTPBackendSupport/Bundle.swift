@@ -4,7 +4,7 @@ import DropArchive
 import Glibc
 package import HTTPTransport
 
-/// A bundle: all documents of a state in one archive, the cheaper road where many are missing.
+/// A bundle: all documents of a state in one archive, the cheaper way where many are missing.
 ///
 /// Its bytes and its contents are held in memory until they are read, so only small bundles are used.
 package struct Bundle: Sendable {
@@ -20,8 +20,8 @@ package struct Bundle: Sendable {
     self.address = address
   }
 
-  /// Whether one archive is the cheaper road to these documents of so many. Sizes are the publisher's word: they decide
-  /// about the road, and nothing else.
+  /// Whether one archive is the cheaper way to these documents of so many. Sizes are the publisher's word: they decide
+  /// about the way, and nothing else.
   static func isWorthwhile(_ reference: StateManifest.BundleReference, for missing: [DocumentReference], of all: Int)
     -> Bool
   {

@@ -3,7 +3,7 @@ import DesiredStateSupport
 package import HTTPTransport
 import HTTPTypes
 
-/// Reads the documents of a state over HTTP: by the bundle where that is the cheaper road, else one by one, ahead of
+/// Reads the documents of a state over HTTP: by the bundle where that is the cheaper way, else one by one, ahead of
 /// being asked.
 package final class HTTPDocumentReader: DocumentReader {
   /// Where things of this state are.

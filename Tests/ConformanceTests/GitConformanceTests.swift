@@ -8,28 +8,28 @@ import Testing
   @Test(arguments: Law.allCases) func `a drop in a repository on a disk keeps`(law: Law) async throws {
     try await Conformance("GitBackend, drop on a disk", table: table) {
       let repository = try await OperatorRepository()
-      return RepositoryFixture(repository, FileRoad(repository), .drop)
+      return RepositoryFixture(repository, GitOnDisk(repository), .drop)
     }.check(law)
   }
 
   @Test(arguments: Law.allCases) func `a plain tree in a repository on a disk keeps`(law: Law) async throws {
     try await Conformance("GitBackend, tree on a disk", table: table) {
       let repository = try await OperatorRepository()
-      return RepositoryFixture(repository, FileRoad(repository), .plain)
+      return RepositoryFixture(repository, GitOnDisk(repository), .plain)
     }.check(law)
   }
 
   @Test(arguments: Law.allCases) func `a drop in a repository over HTTPS keeps`(law: Law) async throws {
     try await Conformance("GitBackend, drop over HTTPS", table: table) {
       let repository = try await OperatorRepository()
-      return RepositoryFixture(repository, try await WebRoad(repository), .drop)
+      return RepositoryFixture(repository, try await GitOverHTTP(repository), .drop)
     }.check(law)
   }
 
   @Test(arguments: Law.allCases) func `a plain tree in a repository over HTTPS keeps`(law: Law) async throws {
     try await Conformance("GitBackend, tree over HTTPS", table: table) {
       let repository = try await OperatorRepository()
-      return RepositoryFixture(repository, try await WebRoad(repository), .plain)
+      return RepositoryFixture(repository, try await GitOverHTTP(repository), .plain)
     }.check(law)
   }
 
@@ -37,7 +37,7 @@ import Testing
     // A look is two connections, each of them a process here and two there.
     try await Conformance("GitBackend, tree over SSH", operationTimeout: .seconds(20), table: table) {
       let repository = try await OperatorRepository()
-      return RepositoryFixture(repository, try await SecureShellRoad(repository), .plain)
+      return RepositoryFixture(repository, try await GitOverSSH(repository), .plain)
     }.check(law)
   }
 }

@@ -48,7 +48,7 @@ import Testing
   {
     let repository = try await OperatorRepository()
     try await repository.commit(["press": "1"])
-    let road = try await WebRoad(repository, takesPushes: false)
+    let road = try await GitOverHTTP(repository, takesPushes: false)
     let device = try Device(repository, over: road)
     #expect(try await device.look() == ["press": "1"])
     let error = try await thrown(BackendError.self) {

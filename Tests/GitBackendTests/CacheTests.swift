@@ -26,7 +26,7 @@ import Testing
 
   @Test(arguments: Damage.allCases) func `a cache that is not right is rebuilt`(damage: Damage) async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let cache = TemporaryDirectory()
     try await repository.commit(["press": "1", "belt": String(repeating: "speed: 2\n", count: 5000)])
     let first = try Device(repository, over: road, cache: cache.path)
@@ -76,7 +76,7 @@ import Testing
 
   @Test func `what an interrupted fetch left is removed`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let cache = TemporaryDirectory()
     try await repository.commit(["press": "1"])
     try await Device(repository, over: road, cache: cache.path).look()
@@ -90,7 +90,7 @@ import Testing
 
   @Test func `two backends with one cache do not get in each other's way`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let cache = TemporaryDirectory()
     let devices = try (0..<2).map { _ in try Device(repository, over: road, cache: cache.path) }
     for number in 0..<3 {
@@ -102,7 +102,7 @@ import Testing
 
   @Test func `after 200 updates the cache is as small as it was, and a temporary one goes away`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let cache = TemporaryDirectory()
     var generator = SystemRandomNumberGenerator()
     var documents: [String: [UInt8]] = [:]
@@ -127,7 +127,7 @@ import Testing
 
   @Test func `a full disk is an error that says so, and is over when there is room`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let cache = TemporaryDirectory()
     try await run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", cache.path])
     try await repository.commit([

@@ -11,7 +11,7 @@ import Testing
   @Test(arguments: [true, false])
   func `a device that missed 40 releases fetches little more than a fresh one`(filters: Bool) async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository, filters: filters)
+    let road = try await GitOverHTTP(repository, filters: filters)
     try await repository.commit(["firmware": random(400_000)])
     let device = try Device(repository, over: road)
     try await device.look()
@@ -26,7 +26,7 @@ import Testing
   @Test(arguments: [true, false])
   func `5,001 commits between two polls are no rewritten history`(filters: Bool) async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository, filters: filters)
+    let road = try await GitOverHTTP(repository, filters: filters)
     try await repository.commit(["press": "1"])
     let device = try Device(repository, over: road)
     try await device.look()
@@ -46,7 +46,7 @@ import Testing
 
   @Test func `a file in the history that is too large for the device does not concern it`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let limits = Limits(manifestSize: 1000, documentSize: 100_000)
     try await repository.commit(["press": "1"])
     let device = try Device(repository, over: road)
@@ -86,7 +86,7 @@ import Testing
 
   @Test func `a small pack that expands beyond reason is not expanded before a signature is trusted`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     // Two versions of 200 MB of zeros: one is a delta of the other. It pretends to be a drop.
     for name in ["one", "two"] {
       _ = FileManager.default.createFile(atPath: "\(repository.tree)/\(name)", contents: nil)

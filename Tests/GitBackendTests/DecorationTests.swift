@@ -80,7 +80,7 @@ import Testing
   }
 
   private func gitBackend(of repository: OperatorRepository) throws -> GitBackend {
-    let road = FileRoad(repository)
+    let road = GitOnDisk(repository)
     return try GitBackend(
       try SourceAddress("\(road.address)?ref=main"),
       context: BackendContext(device: "press-42", settings: road.settings, cacheDirectory: nil))

@@ -7,11 +7,11 @@ import Testing
 @testable import GitBackend
 
 /// What goes over the wire, and who is believed at the other end.
-@Suite(.timeLimit(.minutes(3))) struct RoadTests {
+@Suite(.timeLimit(.minutes(3))) struct GitTransportTests {
   @Test func `a look that finds nothing new is one short question, whatever else is in the repository`() async throws {
     let repository = try await OperatorRepository()
     try await repository.commit(["press": "1"])
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let device = try Device(repository, over: road)
     try await device.look()
     var sizes: [UInt64] = []
@@ -38,7 +38,7 @@ import Testing
     var documents: [String: [UInt8]] = [:]
     for number in 0..<200 { documents["document-\(number)"] = (0..<2000).map { _ in UInt8.random(in: 32...126) } }
     try await repository.commit(documents)
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let device = try Device(repository, over: road)
     try await device.look()
     documents["document-7"] = (0..<2000).map { _ in UInt8.random(in: 32...126) }
@@ -57,7 +57,7 @@ import Testing
     for number in 0..<50 {
       try await repository.commit(["press": (0..<10_000).map { _ in UInt8.random(in: 0...255) } + [UInt8(number)]])
     }
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     try await Device(repository, over: road).look()
     #expect(road.requests().reduce(0) { $0 + $1.sent } < 16_000)
     await road.tearDown()
@@ -66,7 +66,7 @@ import Testing
   @Test func `a redirect that is over is not followed any more`() async throws {
     let repository = try await OperatorRepository()
     let flag = repository.folder["moved"]
-    let road = try await WebRoad(
+    let road = try await GitOverHTTP(
       repository,
       directives: "if (-f \(flag)) { rewrite ^/old.git/info/refs$ /repository.git/info/refs redirect; }")
     try write("", to: flag)
@@ -86,7 +86,7 @@ import Testing
   @Test func `an SSH host whose key is not the known one is not believed`() async throws {
     let repository = try await OperatorRepository()
     try await repository.commit(["press": "1"])
-    let road = try await SecureShellRoad(repository)
+    let road = try await GitOverSSH(repository)
     func look(key: String = "device", hosts: String, accepting: Bool = false) async throws -> FetchResult {
       let settings = BackendSettings {
         $0[.sshKey] = road.folder[key]
@@ -121,9 +121,9 @@ import Testing
 
   @Test func `a repository that is not there is unreachable on every road, and never absent`() async throws {
     let repository = try await OperatorRepository()
-    let web = try await WebRoad(repository)
-    let ssh = try await SecureShellRoad(repository)
-    for road in [web, ssh, FileRoad(repository)] as [any RoadUnderTest] {
+    let web = try await GitOverHTTP(repository)
+    let ssh = try await GitOverSSH(repository)
+    for road in [web, ssh, GitOnDisk(repository)] as [any TransportUnderTest] {
       let backend = try GitBackend(
         try SourceAddress(road.address.replacingOccurrences(of: "repository.git", with: "other.git")),
         context: BackendContext(device: "press-42", settings: road.settings))

@@ -63,7 +63,7 @@ import Testing
 
   @Test func `a clock that ran backwards between two commits is no rewritten history`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let device = try Device(repository, over: road)
     try await repository.commit(["press": "1"])
     try await device.look()
@@ -99,7 +99,7 @@ import Testing
 
   @Test func `a branch that is hundreds of commits ahead of a clock that was wrong is followed`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let device = try Device(repository, over: road)
     try write("1", to: repository.tree + "/press")
     try await repository.git("add", "-A")
@@ -129,7 +129,7 @@ import Testing
 
   @Test func `a device that lost its cache still knows which commit it adopted`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let cache = TemporaryDirectory()
     let device = try Device(repository, over: road, cache: cache.path)
     try await repository.commit(["press": "1"])

@@ -11,9 +11,9 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct HostileServerTests {
   /// Over SSH, whatever program the server runs instead of git's.
   private func device(running command: String, _ repository: OperatorRepository) async throws -> (
-    Device, SecureShellRoad
+    Device, GitOverSSH
   ) {
-    let road = try await SecureShellRoad(repository, command: command)
+    let road = try await GitOverSSH(repository, command: command)
     return (try Device(repository, over: road), road)
   }
 
@@ -82,7 +82,7 @@ import Testing
     _ = FileManager.default.createFile(atPath: zeros, contents: nil)
     try #require(truncate(zeros, 100_000_000) == 0)
     try await repository.commitTree()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let device = try Device(repository, over: road)
     let error = try await device.refusal(limits: Limits(manifestSize: 1000, documentSize: 1_000_000))
     #expect(error.code == .limitExceeded)

@@ -24,7 +24,7 @@ import Testing
 
   @Test func `a first sync that is larger than one timeout gets ahead in every process that looks once`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository, directives: "limit_rate 400k;")
+    let road = try await GitOverHTTP(repository, directives: "limit_rate 400k;")
     let cache = TemporaryDirectory()
     let files = Dictionary((0..<40).map { ("file-\($0)", random(60_000)) }) { first, _ in first }
     try await repository.commit(files)
@@ -39,7 +39,7 @@ import Testing
 
   @Test func `a first sync goes on between looks, also from a server that cannot send parts`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository, filters: false, directives: "limit_rate 400k;")
+    let road = try await GitOverHTTP(repository, filters: false, directives: "limit_rate 400k;")
     let cache = TemporaryDirectory()
     try await repository.commit(["firmware": random(2_400_000)])
     let device = try Device(repository, over: road, cache: cache.path)
@@ -55,7 +55,7 @@ import Testing
 
   @Test func `an update that broke off is fetched in parts, and what came is kept`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository, directives: "limit_rate 400k;")
+    let road = try await GitOverHTTP(repository, directives: "limit_rate 400k;")
     let cache = TemporaryDirectory()
     try await repository.commit(["press": "1"])
     // A process each: one that goes on has the cache for itself.
@@ -77,7 +77,7 @@ import Testing
     let device = try Device(repository, over: server, cache: cache.path)
     _ = try await thrown(BackendError.self) { try await device.look(timeout: .seconds(1)) }
     await server.tearDown()
-    let other = try await WebRoad(repository)
+    let other = try await GitOverHTTP(repository)
     #expect(try await Device(repository, over: other, cache: cache.path).look() == ["press": "1"])
     await other.tearDown()
   }
@@ -87,7 +87,7 @@ import Testing
   @Test(arguments: [true, false])
   func `of a repository with much beside the path, the path is fetched`(withCache: Bool) async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let cache = TemporaryDirectory()
     let other = Dictionary((0..<20).map { ("other/file-\($0)", random(100_000)) }) { first, _ in first }
     func commit(_ number: Int) async throws {
@@ -140,7 +140,7 @@ import Testing
 
   @Test func `of a drop that is refused no document is fetched, from a server that filters`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let documents = random(3_000_000)
     let digest = Digest.of(documents)
     let manifest = """

@@ -35,7 +35,7 @@ import Testing
     return Finished(status: status, output: result.standardOutput, complaint: result.standardError)
   }
 
-  func flags(_ road: any RoadUnderTest) -> [String] {
+  func flags(_ road: any TransportUnderTest) -> [String] {
     road.settings.values.flatMap { key, value in ["--\(key.name)"] + ((value as? String).map { [$0] } ?? []) }
   }
 
@@ -77,7 +77,7 @@ import Testing
   @Test func `publishing ends when it is told to, and leaves nothing behind`() async throws {
     let repository = try await OperatorRepository()
     let folder = TemporaryDirectory()
-    let road = try await SecureShellRoad(repository, command: "sleep 100")
+    let road = try await GitOverSSH(repository, command: "sleep 100")
     try write("recipe: 7\n", to: folder["documents/press"])
     try FileManager.default.createDirectory(atPath: folder["tmp"], withIntermediateDirectories: true)
     let result = try await Subprocess.run(
@@ -157,7 +157,7 @@ import Testing
     async throws
   {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let folder = TemporaryDirectory()
     let trust = try trust(repository, folder)
     let address = "\(road.address)?ref=main"
@@ -223,7 +223,7 @@ import Testing
 
   @Test func `killed at any moment of a fetch, the next run recovers by itself`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     let folder = TemporaryDirectory()
     let trust = try trust(repository, folder)
     let address = "\(road.address)?ref=main"

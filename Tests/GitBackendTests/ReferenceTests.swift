@@ -93,7 +93,7 @@ import Testing
 
   @Test func `an operator who names a later signed tag needs no history=any; an earlier one is refused`() async throws {
     let repository = try await OperatorRepository()
-    let road = try await WebRoad(repository)
+    let road = try await GitOverHTTP(repository)
     // Two branches for releases: the second does not descend from the first.
     try await repository.commit(["press": "0"])
     try await repository.git("branch", "next")

@@ -15,10 +15,10 @@ package final class Device {
   package var adoptedMarker: String?
 
   package init(
-    _ repository: OperatorRepository, _ query: String = "ref=main", over road: (any RoadUnderTest)? = nil,
+    _ repository: OperatorRepository, _ query: String = "ref=main", over road: (any TransportUnderTest)? = nil,
     policy: TrustPolicy? = nil, cache: String? = nil
   ) throws {
-    let road = road ?? FileRoad(repository)
+    let road = road ?? GitOnDisk(repository)
     backend = try GitBackend(
       try SourceAddress("\(road.address)?\(query)"),
       context: BackendContext(device: "press-42", settings: road.settings, cacheDirectory: cache))

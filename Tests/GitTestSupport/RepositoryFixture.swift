@@ -7,7 +7,7 @@ package import TestSupport
 import Testing
 
 /// How a repository is reached, and taken away.
-package protocol RoadUnderTest: Sendable {
+package protocol TransportUnderTest: Sendable {
   /// The address of the repository, without a query.
   var address: String { get }
   var settings: BackendSettings { get }
@@ -24,7 +24,7 @@ package protocol RoadUnderTest: Sendable {
   func tearDown() async
 }
 
-extension RoadUnderTest {
+extension TransportUnderTest {
   package func askForPatience() async throws { throw NotPossible("git has no words for it, only HTTP does") }
 }
 
@@ -33,12 +33,12 @@ package final class RepositoryFixture: ConformanceFixture {
   package enum Content: Sendable { case drop, plain }
 
   package let repository: OperatorRepository
-  package let road: any RoadUnderTest
+  package let road: any TransportUnderTest
   package let content: Content
   package let cache = TemporaryDirectory()
   private let published = Mutex<TestPublication?>(nil)
 
-  package init(_ repository: OperatorRepository, _ road: any RoadUnderTest, _ content: Content) {
+  package init(_ repository: OperatorRepository, _ road: any TransportUnderTest, _ content: Content) {
     self.repository = repository
     self.road = road
     self.content = content

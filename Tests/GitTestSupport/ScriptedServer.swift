@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 
 /// A repository behind a server with the manners of other servers: Fixtures/git-server.py says which there are.
-package final class ScriptedServer: RoadUnderTest {
+package final class ScriptedServer: TransportUnderTest {
   package let repository: OperatorRepository
   private let port = Endpoint.reservedPort()
   private let folder = TemporaryDirectory()

@@ -5,7 +5,7 @@ package func random(_ count: Int) -> [UInt8] {
 }
 
 /// How many bytes left a server while something was done.
-package func bytes(_ road: WebRoad, _ body: () async throws -> Void) async throws -> UInt64 {
+package func bytes(_ road: GitOverHTTP, _ body: () async throws -> Void) async throws -> UInt64 {
   let before = try await road.bytes() ?? 0
   try await body()
   return try await road.bytes()! - before

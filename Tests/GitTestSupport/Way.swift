@@ -2,13 +2,13 @@
 package enum Way: String, CaseIterable, Sendable {
   case file, https, httpsVersion0, ssh, sshVersion0
 
-  package func road(to repository: OperatorRepository) async throws -> any RoadUnderTest {
+  package func road(to repository: OperatorRepository) async throws -> any TransportUnderTest {
     switch self {
-    case .file: FileRoad(repository)
-    case .https: try await WebRoad(repository)
-    case .httpsVersion0: try await WebRoad(repository, speaksVersion2: false)
-    case .ssh: try await SecureShellRoad(repository)
-    case .sshVersion0: try await SecureShellRoad(repository, speaksVersion2: false)
+    case .file: GitOnDisk(repository)
+    case .https: try await GitOverHTTP(repository)
+    case .httpsVersion0: try await GitOverHTTP(repository, speaksVersion2: false)
+    case .ssh: try await GitOverSSH(repository)
+    case .sshVersion0: try await GitOverSSH(repository, speaksVersion2: false)
     }
   }
 }

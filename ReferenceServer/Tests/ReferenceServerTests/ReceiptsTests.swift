@@ -52,6 +52,8 @@ struct ReceiptsTests {
     try await TestSite.run { site async throws in
       let (status, words) = try await Agent.run(["receipts", "margo+http://127.0.0.1:\(site.ports.api)"])
       #expect(status == 4 && words.contains("name the port for operators"), "\(words)")
+      let (usage, more) = try await Agent.run(["receipts", "margo+http://127.0.0.1:\(site.ports.admin)?client=x"])
+      #expect(usage == 64 && more.contains("has nothing named \"client\""), "\(more)")
     }
   }
 }

@@ -42,7 +42,7 @@ public final class Reconciler: Sendable {
   /// - Parameters:
   ///   - sources: where to look, in order of preference: see ``Configuration/preference``.
   ///   - recipients: where acknowledgements go, in order of preference: the first that takes one gets it. Nil: to the
-  ///     sources. So state can come by one road and the answer go by another.
+  ///     sources. So state can come by one transport and the answer go by another.
   ///   - store: where the adopted state is kept.
   ///   - configuration: what to trust, and how often to look.
   ///   - observe: told of everything that happens, in order. It must return quickly. See also ``events(bufferingNewest:)``.

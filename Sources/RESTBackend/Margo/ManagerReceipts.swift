@@ -24,6 +24,10 @@ package enum ManagerReceipts {
     let base = try HTTPSourceAddress.parse(
       address.scheme.dropFirst("margo+".count) + ":" + address.location,
       allowsPlainHTTP: TransportSettings.allowsPlainHTTP(context.settings))
+    if let key = address.query.keys.sorted().first {
+      throw SourceAddressError(
+        "the address of a manager's port for operators has nothing named \(quoted(key)) in its query")
+    }
     let configuration = try TransportSettings.configuration(context.settings, for: base.origin)
     let client = SourceClient(transport: try TransportSettings.transport(configuration))
     let list: HTTPAddress

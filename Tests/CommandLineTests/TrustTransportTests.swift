@@ -3,7 +3,7 @@ import HTTPTestSupport
 import TestSupport
 import Testing
 
-/// Trust updates on roads that change: the server today, a stick tomorrow.
+/// Trust updates over transports that change: the server today, a stick tomorrow.
 @Suite(.timeLimit(.minutes(3))) struct `Trust updates over HTTP and by stick` {
   private let site: Site
   private let nginx: Nginx

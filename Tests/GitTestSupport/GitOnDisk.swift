@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 
 /// A repository on this disk.
-package final class FileRoad: RoadUnderTest {
+package final class GitOnDisk: TransportUnderTest {
   private let repository: OperatorRepository
   private let stalled = Mutex<StalledDirectory?>(nil)
 

@@ -4,7 +4,7 @@ import Glibc
 package import TestSupport
 
 /// A repository behind sshd, with a host key of its own.
-package final class SecureShellRoad: RoadUnderTest {
+package final class GitOverSSH: TransportUnderTest {
   package let repository: OperatorRepository
   package let port = Endpoint.reservedPort()
   package let folder = TemporaryDirectory()

@@ -4,7 +4,7 @@ package import HTTPTestSupport
 import TestSupport
 
 /// A repository behind nginx and git's own http-backend: TLS 1.3 and nothing older, client certificates, and a token.
-package final class WebRoad: RoadUnderTest {
+package final class GitOverHTTP: TransportUnderTest {
   package let repository: OperatorRepository
   private let folder = TemporaryDirectory()
   private let certificates: Certificates
