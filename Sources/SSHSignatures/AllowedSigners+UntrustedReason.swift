@@ -70,6 +70,6 @@ extension AllowedSigners.UntrustedReason: CustomStringConvertible {
 
   /// Times of certificates reach beyond every calendar.
   private static func text(_ date: Date) -> String {
-    date.timeIntervalSince1970 < 253_402_300_800 ? Timestamp.text(date) : "a time beyond the year 9999"
+    Timestamp.canWrite(date) ? Timestamp.text(date) : "a time beyond the year 9999"
   }
 }
