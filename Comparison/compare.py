@@ -4,7 +4,7 @@
 usage: compare.py --program DESIRED-STATE [--reference-server F] [--grpc DIRECTORY] [--reduced] [--relay]
                   [--only APPROACH,…] [--output RESULTS.json]
 """
-import argparse, json, os, platform, shutil, signal, subprocess, sys, tempfile
+import argparse, json, os, platform, resource, shutil, signal, subprocess, sys, tempfile
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "harness"))
@@ -102,6 +102,9 @@ def main():
     programs = {"reference-server": options.reference_server,
                 "fleet-poll": options.fleet_poll, "grpc-agent": options.grpc and os.path.join(options.grpc, "grpc-agent"),
                 "grpc-server": options.grpc and os.path.join(options.grpc, "grpc-server")}
+    # A crowd of devices has a connection each.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most if most < 40000 else 40000, most))
     # So that servers and namespaces end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     root = tempfile.mkdtemp(prefix="comparison-")

@@ -15,8 +15,8 @@ results_file = os.path.join(documentation, "Comparison", "results.json")
 
 
 class Results:
-    def __init__(self, data):
-        self.data, self.looks = data, data["results"]
+    def __init__(self, data, agreement=None):
+        self.data, self.looks, self.agreement = data, data["results"], agreement
         self.approaches = data["scenarios"]["approaches"]
 
     def find(self, scenario, approach, link="count", fleet=None, **more):
@@ -277,6 +277,28 @@ class Report:
         return (f"nginx spends {number(look['serverCPU'] * 1e6)} µs of CPU on a poll of our client, and {number(look['peerCPU'] * 1e6)} µs on "
                 f"the same request by h2load at the same pace: a ratio of {look['serverCPU'] / look['peerCPU']:.2f} over {look['polls']} polls.\n\n")
 
+    def agreed(self):
+        """How far two runs agree, by approach; and times, as ratios to a drop over HTTPS."""
+        found = self.results.agreement
+        if not found:
+            return "A second run was not made."
+        rows = []
+        for name in (name for name in self.results.approaches if name in found["bytes"]):
+            of, trips = found["bytes"][name], found["trips"].get(name, {})
+            rows.append((self.results.title(name), of["looks"], of["equal"], number(of["up"]), number(of["down"]),
+                         f"{100 * of['share']:.2g} %" if of["share"] else "0", f"{trips.get('equal', 0)} of {trips.get('looks', 0)}",
+                         trips.get("most", 0)))
+        text = table(("", "looks", "equal to the byte", "most apart, up", "most apart, down", "largest share",
+                      "round trips equal", "most apart"), rows)
+        for figure, what in (("seconds", "Seconds over the lines"), ("cpu", "CPU")):
+            times = found["times"].get(figure)
+            if times:
+                far = ", ".join(f"{self.results.title(one['approach'])} ({one['scenario']}, {one['link']}, {one['fleet']} documents: "
+                                f"{one['first']:.2f} and {one['second']:.2f})" for one in times["far"])
+                text += (f"\n\n{what}, as ratios to a drop over HTTPS: {times['within']} of {times['ratios']} are within 30 % of each other, "
+                         f"in the median they differ by {100 * (times['median'] - 1):.1f} %." + (f" Farther apart: {far}." if far else ""))
+        return text
+
     def chart(self, name, words):
         return f"![{words}](Comparison/{name}.svg)"
 
@@ -297,7 +319,13 @@ def render(results):
 
 def main():
     with open(results_file) as file:
-        results = Results(json.load(file))
+        data = json.load(file)
+    second = os.path.join(os.path.dirname(results_file), "agreement.json")
+    agreement = None
+    if os.path.exists(second):
+        with open(second) as file:
+            agreement = json.load(file)
+    results = Results(data, agreement)
     wrong = []
     for name, text in render(results).items():
         path = os.path.join(documentation, name)

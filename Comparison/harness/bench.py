@@ -211,16 +211,27 @@ class Bench(Trouble):
                 process.communicate()
         polls = sum(line["polls"] for line in ended)
         status = os.stat(os.path.join(site.drop, "manifest.json"))
-        peer = [*self.link.inServer, "h2load", "-c", str(plan["devices"]), "-m", "1", f"--rps={1 / plan['interval']}", "-H",
-                "accept: application/json", "-H", f'if-none-match: "{int(status.st_mtime):x}-{status.st_size:x}"', source]
-
-        def spent(looks):
-            at = self.server_cpu("drop-https")
-            run(*peer, "-n", str(looks * plan["devices"]))
-            return self.server_cpu("drop-https") - at
-        one, more = spent(1), spent(1 + plan["looks"])
+        # Connections come as evenly as devices look, so that requests do. Connecting is not counted, as above, and the end not.
+        begin, answered = self.servers.answered(), lambda: self.servers.answered() - begin
+        peer = subprocess.Popen(
+            [*self.link.inServer, "h2load", "-c", str(plan["devices"]), "-r", str(max(1, round(plan["devices"] / plan["interval"]))),
+             "-m", "1", f"--rps={1 / plan['interval']}", "-n", str((2 + plan["looks"]) * plan["devices"]), "-H",
+             "accept: application/json", "-H", f'if-none-match: "{int(status.st_mtime):x}-{status.st_size:x}"', source],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            marks = []
+            for count in (plan["devices"], (1 + plan["looks"]) * plan["devices"]):
+                while (now := answered()) < count:
+                    if peer.poll() is not None:
+                        raise RuntimeError(f"h2load ended after {now} requests")
+                    time.sleep(0.2)
+                marks.append((now, self.server_cpu("drop-https")))
+            (first, at), (last, spent) = marks
+        finally:
+            peer.kill()
+            peer.wait()
         device = Device(self, "drop-https", documents, "fleet")
         self.note("fleet", device, "loopback", {
             "devices": share * plan["processes"], "polls": polls, "seconds": round(seconds, 2), "pollsPerSecond": round(polls / seconds, 1),
             "failures": sum(line["failures"] for line in begun + ended), "serverCPU": round(cpu / polls, 8),
-            "peerCPU": round((more - one) / (plan["looks"] * plan["devices"]), 8)})
+            "peerCPU": round((spent - at) / (last - first), 8), "peerPolls": last - first})

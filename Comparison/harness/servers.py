@@ -187,8 +187,12 @@ class Servers:
 
     def inspected(self):
         """The requests that the proxy has read."""
+        return self.answered("inspector ")
+
+    def answered(self, server="site "):
+        """The requests that nginx has answered."""
         with open(os.path.join(self.root, "access.log")) as file:
-            return sum(line.startswith("inspector ") for line in file)
+            return sum(line.startswith(server) for line in file)
 
     def stop(self, *names):
         for name in names or reversed(list(self.all)):

@@ -20,10 +20,12 @@ struct RequestPlan: Sendable {
     }
     let path = request.path ?? "/"
     // What would let the authority swallow the path, or the other way round, is refused before any parser sees it.
-    guard authority.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && !Self.authorityEnds.contains($0) }) else {
+    guard authority.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && !"/?#@\\".utf8.contains($0) }) else {
       throw .invalidRequest("The request's authority holds a character that no authority may hold.")
     }
-    guard path.first == "/", path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "#") }) else {
+    guard path.utf8.first == UInt8(ascii: "/"),
+      path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "#") })
+    else {
       throw .invalidRequest("The request's path has to begin with / and to be percent-encoded.")
     }
     for field in request.headerFields where Self.transportFields.contains(field.name.canonicalName) {
@@ -41,8 +43,6 @@ struct RequestPlan: Sendable {
       self.credentials = credentials.scheme
     }
   }
-
-  private static let authorityEnds: Set<UInt8> = Set("/?#@\\".utf8)
 
   /// Fields that describe the connection or the framing, which are libcurl's to write.
   private static let transportFields: Set<String> = [

@@ -20,8 +20,8 @@ struct ResponseHeader {
   mutating func add(line whole: UnsafeRawBufferPointer) -> Step {
     byteCount += whole.count
     guard !isComplete else { return .more }
-    var line = whole[...]
-    while let last = line.last, last == UInt8(ascii: "\n") || last == UInt8(ascii: "\r") { line.removeLast() }
+    let isLineEnd = { (byte: UInt8) in byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r") }
+    let line = UnsafeRawBufferPointer(rebasing: whole[..<((whole.lastIndex { !isLineEnd($0) } ?? -1) + 1)])
     if line.isEmpty {
       guard let status, !(100..<200).contains(status) else { return .more }
       isComplete = true
@@ -42,7 +42,7 @@ struct ResponseHeader {
       // RFC 9112 section 5.2: an obsolete line folding is one space.
       if let last = fields.last {
         fields[fields.endIndex - 1] = HTTPField(
-          name: last.name, lenientValue: Array((last.value + " ").utf8) + Self.trim(line))
+          name: last.name, lenientValue: Array((last.value + " ").utf8) + Self.trim(line[...]))
       }
       return .more
     }
@@ -57,8 +57,7 @@ struct ResponseHeader {
 
   private static func trim(_ bytes: Slice<UnsafeRawBufferPointer>) -> [UInt8] {
     let isSpace = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
-    var rest = bytes.drop(while: isSpace)
-    while let last = rest.last, isSpace(last) { rest.removeLast() }
-    return Array(rest)
+    let rest = UnsafeRawBufferPointer(rebasing: bytes.drop(while: isSpace))
+    return Array(rest[..<((rest.lastIndex { !isSpace($0) } ?? -1) + 1)])
   }
 }

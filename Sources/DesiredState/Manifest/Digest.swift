@@ -18,28 +18,29 @@ public struct Digest: Hashable, Sendable {
   /// - Throws: ``ParseError``, which tells an algorithm this package does not know from malformed text.
   public init(parsing text: String) throws(ParseError) {
     guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else { throw .malformed(text) }
-    let algorithm = text[..<colon]
-    guard algorithm == "sha256" else { throw .unsupportedAlgorithm(String(algorithm)) }
-    guard let digest = Digest(hexadecimal: text[text.index(after: colon)...]) else { throw .malformed(text) }
+    let algorithm = text.utf8[..<colon]
+    guard algorithm.elementsEqual("sha256".utf8) else { throw .unsupportedAlgorithm(String(text[..<colon])) }
+    guard let digest = Digest(text.utf8[text.utf8.index(after: colon)...]) else { throw .malformed(text) }
     self = digest
   }
 
   /// The digest whose 64 lower-case hexadecimal digits are given, or nil if they are not.
-  public init?(hexadecimal: some StringProtocol) {
-    guard hexadecimal.utf8.count == 64 else { return nil }
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(32)
-    var high: UInt8?
-    for character in hexadecimal.utf8 {
-      guard let nibble = Self.nibble(character) else { return nil }
-      if let first = high {
-        bytes.append(first << 4 | nibble)
-        high = nil
-      } else {
-        high = nibble
+  public init?(hexadecimal: some StringProtocol) { self.init(hexadecimal.utf8) }
+
+  private init?(_ digits: some Collection<UInt8>) {
+    guard digits.count == 64 else { return nil }
+    var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    let isWhole = withUnsafeMutableBytes(of: &words) { bytes in
+      var position = 0
+      for digit in digits {
+        guard let nibble = Self.nibble(digit) else { return false }
+        bytes[position / 2] = bytes[position / 2] << 4 | nibble
+        position += 1
       }
+      return true
     }
-    words = bytes.withUnsafeBytes { $0.loadUnaligned(as: (UInt64, UInt64, UInt64, UInt64).self) }
+    guard isWhole else { return nil }
+    self.words = words
   }
 
   /// Why a text is not a digest.
@@ -86,8 +87,8 @@ public struct Digest: Hashable, Sendable {
 
   /// The digest that a file of this name should hold, or nil if the name is not of the form `sha256-<hex>`.
   public init?(fileName: some StringProtocol) {
-    guard fileName.hasPrefix("sha256-") else { return nil }
-    self.init(hexadecimal: fileName.dropFirst(7))
+    guard fileName.utf8.starts(with: "sha256-".utf8) else { return nil }
+    self.init(fileName.utf8.dropFirst(7))
   }
 
   /// A number that follows from the digest, alike for few others.

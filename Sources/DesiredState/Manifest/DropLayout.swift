@@ -73,7 +73,8 @@ public enum DropLayout {
   ///
   /// - Throws: ``VerificationError`` with `document-missing`: a place that is not below the root is not in the drop.
   public static func path(of document: DocumentReference) throws(VerificationError) -> String {
-    guard let url = document.url else { return Self.document(document.digest) }
+    let usual = Self.document(document.digest)
+    guard let url = document.url, url != usual else { return usual }
     switch path(relative: url) {
     case .success(let path): return path
     case .failure(let fault):

@@ -60,7 +60,7 @@ extension StateStore {
     }
     progress.expect(missing.advisorySize)
     let isMissing = Set(missing.map(\.digest))
-    try blobs.removeDrafts { isMissing.contains($0) }
+    let begun = try blobs.removeDrafts { isMissing.contains($0) }
     if !missing.isEmpty {
       // What an earlier try at another state left is not kept for ever.
       try? await collectGarbage(sparing: state.manifest)
@@ -76,7 +76,8 @@ extension StateStore {
     do {
       for document in state.readingOrder(of: missing) {
         let size = try await draft(
-          document, of: state, atMost: limits.totalSize, alreadyHeld: total, room: room, progress)
+          document, of: state, continuing: begun.contains(document.digest), atMost: limits.totalSize,
+          alreadyHeld: total, room: room, progress)
         drafted.append(document.digest)
         total += size
         room -= size
@@ -84,14 +85,16 @@ extension StateStore {
       progress.finish()
       if try blobs.repairedSize(of: state.revision.digest) == nil {
         drafted.append(state.revision.digest)
-        try blobs.draft(state.revision.digest).write(state.manifestBytes)
+        let draft = try blobs.draft(state.revision.digest)
+        try draft.write(state.manifestBytes)
+        try draft.finish()
       }
       try blobs.commit(drafted)
     } catch {
       // An adoption that was cancelled may no longer be waited for, and touches nothing that a later one may be at.
       if Task.isCancelled { throw error }
       if (error as? FileError)?.isNoSpace ?? false {
-        try? blobs.removeDrafts()
+        _ = try? blobs.removeDrafts()
       } else if !(error is FileError) {
         // The documents read so far are right; only this one is not. Kept, so that another try reads the rest only.
         try blobs.commit(drafted)
@@ -141,12 +144,12 @@ extension StateStore {
   }
 
   nonisolated private func draft(
-    _ document: DocumentReference, of state: VerifiedState, atMost limit: UInt64, alreadyHeld: UInt64,
-    room: UInt64, _ progress: ReadingProgress
+    _ document: DocumentReference, of state: VerifiedState, continuing: Bool, atMost limit: UInt64,
+    alreadyHeld: UInt64, room: UInt64, _ progress: ReadingProgress
   ) async throws -> UInt64 {
-    for continuing in [true, false] {
-      if let size = try await draft(
-        document, of: state, atMost: limit, alreadyHeld: alreadyHeld, room: room, continuing: continuing, progress)
+    for continuing in continuing ? [true, false] : [false] {
+      if let size = try await attempt(
+        document, of: state, continuing: continuing, atMost: limit, alreadyHeld: alreadyHeld, room: room, progress)
       {
         return size
       }
@@ -155,9 +158,9 @@ extension StateStore {
   }
 
   /// - Returns: its size; nil if what an earlier try left was not the beginning of it after all.
-  nonisolated private func draft(
-    _ document: DocumentReference, of state: VerifiedState, atMost limit: UInt64, alreadyHeld: UInt64,
-    room: UInt64, continuing: Bool, _ progress: ReadingProgress
+  nonisolated private func attempt(
+    _ document: DocumentReference, of state: VerifiedState, continuing: Bool, atMost limit: UInt64,
+    alreadyHeld: UInt64, room: UInt64, _ progress: ReadingProgress
   ) async throws -> UInt64? {
     var size: UInt64 = 0
     var isContinued = false
@@ -176,6 +179,7 @@ extension StateStore {
         if size > room { throw FileError("write more than the store may have to", path, code: EDQUOT) }
         try draft.write(chunk)
       }
+      try draft.finish()
       progress.advance()
       return size
     } catch {

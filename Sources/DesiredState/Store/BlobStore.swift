@@ -15,6 +15,9 @@ struct BlobStore: Sendable {
   /// Where blobs are written before they are whole. What is left of large ones is continued at the next try.
   let incoming: String
   private let digested = DigestedBlobs()
+  private let lastManifest = LockedValue<(revision: Revision, manifest: StateManifest)?>(nil)
+  /// A larger manifest is read anew each time, and not held in memory while the agent waits.
+  private static let heldManifest = 4 << 20
 
   // Up to here each file is synced by itself; beyond, one syncfs(2) is cheaper than the sum.
   private static let individuallySynced = 16
@@ -93,13 +96,19 @@ struct BlobStore: Sendable {
   ///   now.
   func manifest(of revision: Revision) throws -> StateManifest {
     let file = path(of: revision.digest)
-    guard try Files.status(of: file) != nil, let bytes = try Files.read(file, limit: .max - 1),
-      Digest.of(bytes) == revision.digest
-    else {
+    let status = try Files.status(of: file)
+    if let status, digested.contains(revision.digest, status),
+      let last = lastManifest.withLock(\.self), last.revision == revision
+    {
+      return last.manifest
+    }
+    guard status != nil, let bytes = try Files.read(file, limit: .max - 1), Digest.of(bytes) == revision.digest else {
       throw StoreError(
         .documentDamaged, "the manifest \(revision) in \(directory) is damaged; it is fetched again at the next poll")
     }
-    return try StateManifest(parsing: bytes, requiresVersion: false)
+    let manifest = try StateManifest(parsing: bytes, requiresVersion: false)
+    lastManifest.withLock { $0 = bytes.count <= Self.heldManifest ? (revision, manifest) : nil }
+    return manifest
   }
 
   private func digest(ofFile path: String) throws(FileError) -> Digest {
@@ -122,49 +131,57 @@ struct BlobStore: Sendable {
     /// What an earlier try left of it.
     let head: DocumentHead
 
+    fileprivate let seal: Int
+
     func write(_ bytes: [UInt8]) throws(FileError) { try file.write(bytes) }
+
+    /// Seals it: its bytes are all there, and have the digest.
+    func finish() throws(FileError) { try file.setModificationTime(nanoseconds: seal) }
   }
 
   /// Below this many bytes a document is read again from its beginning, which costs no more than continuing it.
   static let smallestContinued = 64 << 10
 
   /// Begins to write the blob with this digest, or goes on with what an earlier try left of it; the caller checks that the
-  /// bytes have the digest.
+  /// bytes have the digest, and finishes it.
   func draft(_ digest: Digest, continuing: Bool = false) throws(FileError) -> Draft {
     let path = incomingPath(of: digest)
     var head = DocumentHead()
-    if continuing, let status = try Files.status(of: path), isContinued(status) {
+    if continuing {
       // Blobs are read-only from the beginning, so that none is by mistake written to later.
       chmod(path, 0o600)
       defer { chmod(path, 0o444) }
       let file = try OpenFile(path, O_RDWR | O_NOFOLLOW)
       while case let bytes = try file.read(upTo: 1 << 18), !bytes.isEmpty { head.add(bytes) }
-      return Draft(file: file, head: head)
+      return Draft(file: file, head: head, seal: digest.seal)
     }
-    return Draft(file: try OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o444), head: head)
+    return Draft(file: try OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o444), head: head, seal: digest.seal)
   }
 
-  private func isContinued(_ status: FileStatus) -> Bool { status.isRegular && status.size >= Self.smallestContinued }
-
   /// Removes what earlier tries left, except of these blobs, and of those what is too little to be continued.
-  func removeDrafts(except wanted: (Digest) -> Bool = { _ in false }) throws(FileError) {
+  ///
+  /// - Returns: the blobs that can be continued.
+  @discardableResult
+  func removeDrafts(except wanted: (Digest) -> Bool = { _ in false }) throws(FileError) -> Set<Digest> {
+    var begun: Set<Digest> = []
     for name in try Files.names(in: incoming) {
       let path = Files.join(incoming, name)
       if let digest = Digest(fileName: name), wanted(digest), let status = try Files.status(of: path),
-        isContinued(status)
+        status.isRegular, status.size >= Self.smallestContinued
       {
-        continue
+        begun.insert(digest)
+      } else {
+        try Files.remove(path)
       }
-      try Files.remove(path)
     }
+    return begun
   }
 
   func discard(_ digest: Digest) { unlink(incomingPath(of: digest)) }
 
-  /// Makes drafts durable and moves them in place.
+  /// Makes finished drafts durable and moves them in place.
   func commit(_ digests: [Digest]) throws(FileError) {
     guard !digests.isEmpty else { return }
-    for digest in digests { try seal(incomingPath(of: digest), digest) }
     if digests.count <= Self.individuallySynced {
       for digest in digests { try OpenFile(incomingPath(of: digest), O_RDONLY).synchronize() }
     } else {

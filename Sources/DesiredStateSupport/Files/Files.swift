@@ -155,10 +155,14 @@ package enum Files {
 
   /// Sets a file's modification time to now, with nanoseconds of the caller's choice.
   package static func setModificationTime(of path: String, nanoseconds: Int) throws(FileError) {
+    guard utimensat(AT_FDCWD, path, times(nanoseconds), 0) == 0 else { throw FileError("set the time of", path) }
+  }
+
+  /// Now as the time of access, and with other nanoseconds as that of modification.
+  static func times(_ nanoseconds: Int) -> [timespec] {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
-    var times = [now, timespec(tv_sec: now.tv_sec, tv_nsec: nanoseconds)]
-    guard utimensat(AT_FDCWD, path, &times, 0) == 0 else { throw FileError("set the time of", path) }
+    return [now, timespec(tv_sec: now.tv_sec, tv_nsec: nanoseconds)]
   }
 
   /// Bytes that this user may still write to the file system a path is on.

@@ -84,6 +84,11 @@ package struct OpenFile: ~Copyable, Sendable {
     do { try file.writeAll(bytes) } catch { throw FileError("write", path, error) }
   }
 
+  /// Sets its modification time to now, with nanoseconds of the caller's choice.
+  package func setModificationTime(nanoseconds: Int) throws(FileError) {
+    guard futimens(descriptor, Files.times(nanoseconds)) == 0 else { throw FileError("set the time of", path) }
+  }
+
   /// fsync(2): contents and metadata are on the disk when it returns. For a directory: its entries are.
   package func synchronize() throws(FileError) {
     guard fsync(descriptor) == 0 else { throw FileError("fsync", path) }

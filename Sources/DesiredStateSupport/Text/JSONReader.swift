@@ -61,19 +61,13 @@ package struct JSONReader {
     _ member: (inout JSONReader, String) throws(Failure) -> Void
   ) throws(Failure) {
     try open(UInt8(ascii: "{"), "an object")
-    // Hashes, not strings: whatever the keys' length, they cost eight bytes each. The hashes are seeded by chance, so
-    // that no text can be made in which two different keys have one.
-    var keys: Set<Int> = []
+    var keys = KeySet()
     var isFirst = true
     while try next(UInt8(ascii: "}"), isFirst: isFirst) {
       isFirst = false
       guard peek() == UInt8(ascii: "\"") else { throw failure("a key in quotes is missing") }
       let key = try string()
-      var hasher = Hasher()
-      for byte in key.utf8 { hasher.combine(byte) }
-      guard keys.insert(hasher.finalize()).inserted else {
-        throw failure("the key \(quoted(key)) is given twice in one object")
-      }
+      guard keys.insert(key) else { throw failure("the key \(quoted(key)) is given twice in one object") }
       guard keys.count <= Self.maximumKeyCount else {
         throw failure("an object has more than \(Self.maximumKeyCount) keys")
       }
@@ -105,10 +99,9 @@ package struct JSONReader {
 
   /// Reads a string.
   package mutating func string() throws(Failure) -> String {
-    let range = try rawString()
+    let (range, hasEscapes) = try rawString()
     // Checked as a whole when reading began.
-    guard bytes[range].contains(UInt8(ascii: "\\")) else { return String(decoding: bytes[range], as: UTF8.self) }
-    return try unescaped(range)
+    return hasEscapes ? try unescaped(range) : String(decoding: bytes[range], as: UTF8.self)
   }
 
   /// Reads an integer from 0 to 2^64-1.
@@ -150,8 +143,8 @@ package struct JSONReader {
     case UInt8(ascii: "{"): try object { reader, _ throws(Failure) in try reader.skip() }
     case UInt8(ascii: "["): try array { reader, _ throws(Failure) in try reader.skip() }
     case UInt8(ascii: "\""):
-      let range = try rawString()
-      if bytes[range].contains(UInt8(ascii: "\\")) { _ = try unescaped(range) }
+      let (range, hasEscapes) = try rawString()
+      if hasEscapes { _ = try unescaped(range) }
     case UInt8(ascii: "t"): try literal("true")
     case UInt8(ascii: "f"): try literal("false")
     case UInt8(ascii: "n"): try literal("null")
@@ -232,17 +225,20 @@ package struct JSONReader {
     return index - start
   }
 
-  /// The bytes between a string's quotes.
-  private mutating func rawString() throws(Failure) -> Range<Int> {
+  /// The bytes between a string's quotes, and whether there are escapes among them.
+  private mutating func rawString() throws(Failure) -> (Range<Int>, hasEscapes: Bool) {
     guard peek() == UInt8(ascii: "\"") else { throw failure("it is not a string") }
     index += 1
     let start = index
+    var hasEscapes = false
     while index < bytes.count {
       switch bytes[index] {
       case UInt8(ascii: "\""):
         index += 1
-        return start..<index - 1
-      case UInt8(ascii: "\\"): index += 2
+        return (start..<index - 1, hasEscapes)
+      case UInt8(ascii: "\\"):
+        hasEscapes = true
+        index += 2
       case 0..<0x20: throw failure("a string has a control character in it that is not escaped")
       default: index += 1
       }
@@ -259,6 +255,31 @@ package struct JSONReader {
     error.path = error.path.isEmpty ? step : step + (error.path.hasPrefix("[") ? "" : ".") + error.path
     if error.path.hasPrefix(".") { error.path.removeFirst() }
     return error
+  }
+}
+
+/// The keys of one object, as hashes: whatever their length, they cost eight bytes each. The hashes are seeded by chance, so that
+/// no text can be made in which two different keys have one.
+private struct KeySet {
+  /// Most objects have few keys: those are compared with each other, without memory of their own.
+  private var few: InlineArray<8, Int> = InlineArray(repeating: 0)
+  private var rest: Set<Int> = []
+  private(set) var count = 0
+
+  /// - Returns: whether it is new.
+  mutating func insert(_ key: String) -> Bool {
+    var key = key
+    var hasher = Hasher()
+    key.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    let hash = hasher.finalize()
+    for index in 0..<min(count, few.count) where few[index] == hash { return false }
+    if count < few.count {
+      few[count] = hash
+    } else if !rest.insert(hash).inserted {
+      return false
+    }
+    count += 1
+    return true
   }
 }
 
