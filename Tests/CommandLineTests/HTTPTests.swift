@@ -235,7 +235,7 @@ import Testing
     for number in 0..<40 { try site.write("\(number)\n", to: "documents/number-\(number)") }
     try await site.publish(keys: [key], "--bundle")
     #expect(try await site.follow(plainURL).status == 0)
-    let first = nginx.log.map(\.path)
+    let first = try await nginx.requests(at: nginx.ports[1]).map(\.path)
     #expect(first.count == 3 && first.last?.hasPrefix("/drop/bundles/") == true, "\(first)")
     #expect(try site.files(below: site.current).count == 42)
 
@@ -244,7 +244,7 @@ import Testing
     let bundle = try #require(FileManager.default.contentsOfDirectory(atPath: site.drop + "/bundles").first)
     try site.write("not a bundle", to: "drop/bundles/" + bundle)
     #expect(try await site.follow(plainURL).status == 0)
-    #expect(nginx.log.count { $0.path.hasPrefix("/drop/documents/") } == 42)
+    #expect(try await nginx.requests(at: nginx.ports[1]).count { $0.path.hasPrefix("/drop/documents/") } == 42)
     #expect(try site.files(below: site.current).count == 42)
   }
 }

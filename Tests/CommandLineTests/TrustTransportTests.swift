@@ -55,34 +55,27 @@ import Testing
       ])
   }
 
-  /// The paths that were asked for since this was asked last, by the program alone.
-  private func requests() async throws -> [String] {
-    let mark = "/mark-\(UUID().uuidString)"
-    let ask = "import sys, urllib.request\nurllib.request.urlopen(sys.argv[1])"
-    _ = try await Tool.run("python3", ["-c", ask, "http://localhost:\(nginx.ports[0])\(mark)"])
-    try await until("nginx has noted the request") { nginx.log.contains { $0.path == mark } }
-    let paths = nginx.log.map(\.path)
-    let end = paths.lastIndex(of: mark)!
-    let start = paths[..<end].lastIndex { $0.hasPrefix("/mark-") }.map { $0 + 1 } ?? 0
-    return Array(paths[start..<end])
-  }
-
   @Test func `an update costs two requests once, and a look that finds nothing new costs one`() async throws {
     let trust = try signers(0)
     try await publish(0)
     #expect(try await site.follow(url, trust: ["--trust", trust]).status == 0)
-    _ = try await requests()
+    var before = try await nginx.requests().count
+    func asked() async throws -> [String] {
+      let all = try await nginx.requests().map(\.path)
+      defer { before = all.count }
+      return Array(all[before...])
+    }
     try await rotate(to: 1)
     try await publish(1)
     let run = try await site.follow(url, trust: ["--trust", trust])
     #expect(run.status == 0, "\(run)")
-    #expect(try await requests().filter { $0.contains("/trust/") } == ["/drop/trust/1.json", "/drop/trust/1.json.sig"])
+    #expect(try await asked().filter { $0.contains("/trust/") } == ["/drop/trust/1.json", "/drop/trust/1.json.sig"])
     #expect(try await site.follow(url, trust: ["--trust", trust]).names == ["unchanged"])
-    #expect(try await requests() == ["/drop/manifest.json"])
+    #expect(try await asked() == ["/drop/manifest.json"])
     // A new version that needs no other trust asks for none.
     try await publish(1)
     #expect(try await site.follow(url, trust: ["--trust", trust]).status == 0)
-    #expect(try await requests().filter { $0.contains("/trust/") }.isEmpty)
+    #expect(try await asked().filter { $0.contains("/trust/") }.isEmpty)
   }
 
   @Test func `a device that was off for five rotations comes back by a stick, and goes on over HTTP`() async throws {

@@ -21,9 +21,9 @@ import Testing
         let lines = (0..<branches).map { "create refs/heads/other-\($0) \(tip)\n" }.joined()
         try await repository.git(["update-ref", "--stdin"], input: Array(lines.utf8))
       }
-      let before = road.requests()
+      let before = try await road.requests()
       #expect(try await device.look() == nil)
-      let asked = road.requests().dropFirst(before.count)
+      let asked = try await road.requests().dropFirst(before.count)
       #expect(asked.map(\.method) == ["POST"])
       sizes.append(asked.reduce(0) { $0 + $1.sent + $1.received })
     }
@@ -43,9 +43,9 @@ import Testing
     try await device.look()
     documents["document-7"] = (0..<2000).map { _ in UInt8.random(in: 32...126) }
     try await repository.commit(documents)
-    let before = road.requests().count
+    let before = try await road.requests().count
     try await device.look()
-    let asked = road.requests().dropFirst(before)
+    let asked = try await road.requests().dropFirst(before)
     #expect(asked.map(\.method) == ["POST", "POST"])
     // 2000 random bytes of 95 kinds pack into 1650; the rest is the commit with its signature and the tree's delta.
     #expect(asked.reduce(0) { $0 + $1.sent } < 4000, "\(asked)")
@@ -59,7 +59,7 @@ import Testing
     }
     let road = try await GitOverHTTP(repository)
     try await Device(repository, over: road).look()
-    #expect(road.requests().reduce(0) { $0 + $1.sent } < 16_000)
+    #expect(try await road.requests().reduce(0) { $0 + $1.sent } < 16_000)
     await road.tearDown()
   }
 

@@ -87,9 +87,9 @@ package final class GitOverHTTP: TransportUnderTest {
   package func askForPatience() async throws { try folder.write("patience", "") }
 
   /// What nginx sent, by its log.
-  package func bytes() async throws -> UInt64? { requests().reduce(0) { $0 + $1.sent } }
+  package func bytes() async throws -> UInt64? { try await requests().reduce(0) { $0 + $1.sent } }
 
-  package func requests() -> [Nginx.Line] { nginx.log }
+  package func requests() async throws -> [Nginx.Line] { try await nginx.requests() }
 
   package func tearDown() async {
     try? await nginx.stop()

@@ -78,8 +78,21 @@ package final class Nginx: Sendable {
     package var path: String
   }
 
-  /// What the file `access.log` in its directory says so far.
-  package var log: [Line] {
+  /// Every request that it has answered, if its server notes them in the file `access.log` of its directory.
+  ///
+  /// It notes a request when it has sent the answer, which its client may have before: so it is asked once more, and what
+  /// comes before that in the file is all.
+  ///
+  /// - Parameter port: one of a server that notes them; nil: its first.
+  package func requests(at port: Int? = nil) async throws -> [Line] {
+    let mark = "/mark-\(UUID().uuidString)"
+    // Where it speaks TLS it answers 400, and notes it all the same.
+    await Endpoint.port(port ?? ports[0]).say("GET \(mark) HTTP/1.0\r\n\r\n")
+    try await until("nginx has noted the request") { log.contains { $0.path == mark } }
+    return log.filter { !$0.path.hasPrefix("/mark-") }
+  }
+
+  private var log: [Line] {
     directory.read("access.log").split(separator: "\n").compactMap { line in
       let parts = line.split(separator: " ")
       guard parts.count == 6, let connection = Int(parts[0]), let status = Int(parts[2]), let sent = UInt64(parts[3]),

@@ -36,8 +36,8 @@ import Testing
       transport: try HTTPTransport(configuration: configuration))
     let began = ContinuousClock.now
     #expect(try await backend.sight() == .all(of: publication))
+    let asked = try await nginx.requests().filter { $0.path.hasPrefix("/documents/") }
     try await nginx.stop()
-    let asked = nginx.log.filter { $0.path.hasPrefix("/documents/") }
     measured(
       "300 documents at 50 a second: \(asked.count) requests, \(ContinuousClock.now - began)")
     #expect(asked.count { $0.status == 200 } == 300)

@@ -16,7 +16,6 @@ package final class DropSite: Sendable {
   package let certificates: Certificates
   private let nginx: Nginx
   private let directives: Directives
-  private let mark = Mutex(0)
   private let clock = Mutex(0)
 
   /// The directory that is the drop, which a file backend may follow as well.
@@ -74,19 +73,8 @@ package final class DropSite: Sendable {
     try await nginx.start()
   }
 
-  /// Every request that nginx has answered. nginx notes a request when it has sent the answer; a caller here waits
-  /// for a request of its own, which comes after all others.
-  package func requests() async throws -> [Nginx.Line] {
-    let number = mark.withLock { mark in
-      mark += 1
-      return mark
-    }
-    // However busy the machine is: what is counted here must not depend on it.
-    let transport = try transport { $0.connectTimeout = .seconds(120) }
-    _ = try await transport.send(.get("https://localhost:\(port)/mark-\(number)")).body.collect(upTo: 1 << 16)
-    try await until("nginx has noted the request") { nginx.log.contains { $0.path == "/mark-\(number)" } }
-    return nginx.log.filter { !$0.path.hasPrefix("/mark-") }
-  }
+  /// Every request that nginx has answered.
+  package func requests() async throws -> [Nginx.Line] { try await nginx.requests() }
 
   // MARK: - Backends
 

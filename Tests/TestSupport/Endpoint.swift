@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 
 /// Where a server of the tests listens.
@@ -30,9 +31,31 @@ package enum Endpoint: Sendable {
     let family = if case .port = self { AF_INET } else { AF_UNIX }
     let descriptor = socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     defer { close(descriptor) }
+    return connect(descriptor)
+  }
+
+  /// Says something to the server, and returns when the server has closed the connection.
+  package func say(_ text: String) async {
+    await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+      Thread.detachNewThread {
+        let family = if case .port = self { AF_INET } else { AF_UNIX }
+        let descriptor = socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        defer {
+          close(descriptor)
+          continuation.resume()
+        }
+        guard connect(descriptor) else { return }
+        var answer = [UInt8](repeating: 0, count: 4096)
+        _ = send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL))
+        while recv(descriptor, &answer, answer.count, 0) > 0 {}
+      }
+    }
+  }
+
+  private func connect(_ descriptor: Int32) -> Bool {
     switch self {
-    case .port(let port): return Self.withAddress(ofPort: port) { connect(descriptor, $0, $1) == 0 }
-    case .path(let path): return Self.withAddress(ofPath: path) { connect(descriptor, $0, $1) == 0 }
+    case .port(let port): Self.withAddress(ofPort: port) { Glibc.connect(descriptor, $0, $1) == 0 }
+    case .path(let path): Self.withAddress(ofPath: path) { Glibc.connect(descriptor, $0, $1) == 0 }
     }
   }
 
