@@ -1,4 +1,6 @@
+import CGit2
 import DesiredState
+import DesiredStateSupport
 
 /// Reads the documents of one commit, whatever the reference leads to by now.
 struct GitDocuments: DocumentReader {
@@ -12,11 +14,13 @@ struct GitDocuments: DocumentReader {
   let objects: AsyncObjectStore
   let place: Place
   let limits: Limits
+  /// The folder that was looked into last, by its path in the drop.
+  let folder = LockedValue<(path: Substring, tree: OpenTree)?>(nil)
 
   func open(_ document: DocumentReference) async throws -> any AsyncSequence<[UInt8], any Error> {
     let limit = Int(clamping: limits.documentSize)
-    let bytes = try await objects.use { [place] store in
-      guard let entry = try Self.entry(of: document, in: place, store) else {
+    let bytes = try await objects.use { store in
+      guard let entry = try entry(of: document, store) else {
         throw VerificationError(
           .documentMissing, "document '\(document.id)' is not in the commit; publish it with its manifest",
           evidence: ["document \(document.id)"])
@@ -27,21 +31,35 @@ struct GitDocuments: DocumentReader {
   }
 
   func fingerprint(of document: DocumentReference) async -> String? {
-    try? await objects.use { [place] store in try Self.entry(of: document, in: place, store)?.id.hexadecimal }
+    try? await objects.use { store in try entry(of: document, store)?.id.hexadecimal }
   }
 
-  private static func entry(
-    of document: DocumentReference, in place: Place, _ store: ObjectStore
-  ) throws -> TreeEntry? {
+  private func entry(of document: DocumentReference, _ store: ObjectStore) throws -> TreeEntry? {
     switch place {
-    case .drop(let tree): try store.entry(at: try DropLayout.path(of: document), below: tree)
+    case .drop(let root): return try entry(at: try DropLayout.path(of: document), below: root, store)
     case .plain(let entries, let root):
       if let url = document.url, url.hasPrefix(DropLayout.plainTrust) {
-        try store.entry(at: try DropLayout.path(of: document), below: root)
-      } else {
-        entries[document.id]
+        return try entry(at: try DropLayout.path(of: document), below: root, store)
       }
+      return entries[document.id]
     }
+  }
+
+  private func entry(at path: String, below root: ObjectID, _ store: ObjectStore) throws -> TreeEntry? {
+    let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+    let parent = path[..<(slash ?? path.startIndex)]
+    let name = slash.map { String(path[path.utf8.index(after: $0)...]) } ?? path
+    if let last = folder.withLock(\.self), last.path == parent { return last.tree.entry(named: name) }
+    var tree = root
+    if !parent.isEmpty {
+      guard let entry = try store.entry(at: String(parent), below: root), entry.mode == GIT_FILEMODE_TREE else {
+        return nil
+      }
+      tree = entry.id
+    }
+    let opened = OpenTree(try store.readTree(tree))
+    folder.withLock { $0 = (parent, opened) }
+    return opened.entry(named: name)
   }
 }
 

@@ -34,6 +34,33 @@ import Testing
     #expect(error.code == .manifestMalformed)
   }
 
+  @Test func `the folder of a drop is read once, however many documents are wanted`() async throws {
+    let repository = try await OperatorRepository()
+    var files: [String: String] = [:]
+    var deployments: [String] = []
+    for number in 0..<200 {
+      let digest = Digest.of(Array("document \(number)".utf8))
+      files[DropLayout.document(digest)] = "document \(number)"
+      deployments.append(#"{"deploymentId":"d-\#(number)","digest":"\#(digest)"}"#)
+    }
+    let list = deployments.joined(separator: ",")
+    files[DropLayout.manifest] = #"{"manifestVersion":1,"bundle":null,"deployments":[\#(list)]}"#
+    try await repository.commit(files)
+    let device = try Device(repository, policy: .unsigned)
+    let state = try #require(try await device.fetch().state)
+    let documents = try StateManifest(parsing: state.manifest).documents
+    func read(_ document: DocumentReference) async throws -> [UInt8] {
+      var bytes: [UInt8] = []
+      for try await piece in try await state.documents.open(document) { bytes += piece }
+      return bytes
+    }
+    #expect(Digest.of(try await read(documents[0])) == documents[0].digest)
+    // Reading it again would find it gone.
+    let folder = try await repository.git("rev-parse", "main:documents")
+    try FileManager.default.removeItem(atPath: "\(repository.path)/objects/\(folder.prefix(2))/\(folder.dropFirst(2))")
+    for document in documents { #expect(Digest.of(try await read(document)) == document.digest) }
+  }
+
   @Test func `a deleted branch is absent, not empty`() async throws {
     let repository = try await OperatorRepository()
     let device = try Device(repository)

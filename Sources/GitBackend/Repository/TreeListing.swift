@@ -14,6 +14,27 @@ struct TreeEntry: Sendable {
   var isFile: Bool { mode == GIT_FILEMODE_BLOB || mode == GIT_FILEMODE_BLOB_EXECUTABLE }
 }
 
+/// A tree that was read once, to look for many names in it: git keeps the list of a folder as a whole, and reading it anew for
+/// each of thousands of documents takes thousands of times as long.
+///
+/// Sound to send: libgit2 has read it into memory that does not change and outlives the repository's handle.
+final class OpenTree: @unchecked Sendable {
+  private let tree: OpaquePointer
+
+  /// Takes over a tree of libgit2's, and frees it in the end.
+  init(_ tree: OpaquePointer) { self.tree = tree }
+
+  deinit { git_tree_free(tree) }
+
+  /// The entry with a name; nil if there is none.
+  func entry(named name: String) -> TreeEntry? {
+    // git_tree_entry_byname(3): it belongs to the tree.
+    git_tree_entry_byname(tree, name).map {
+      TreeEntry(path: name, id: ObjectID(git_tree_entry_id($0)), mode: git_tree_entry_filemode($0))
+    }
+  }
+}
+
 extension ObjectStore {
   /// The bytes that a tree may have: 100,000 entries with long names. libgit2 reads all of it into memory.
   private static let largestTree = 32 << 20
