@@ -57,7 +57,7 @@ def number(value, digits=3):
 def size(value):
     if value is None:
         return "–"
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if value >= scale:
             return f"{value / scale:.3g} {unit}"
     return f"{round(value)} B"
@@ -245,7 +245,7 @@ class Report:
                 row += [size(self.results.value("bytes", alone, name, "count", fleet)),
                         size(self.results.value("bytes", many, name, "count", fleet))]
             rows.append(row)
-        count = max(look.get("devices", 0) for look in self.results.looks)
+        count = max((look["devices"] for look in self.results.looks if look["scenario"] == "many-nothing"), default=0)
         return table(("", "first sync, 1 device", f"of {number(count)}", "nothing new, 1 device", f"of {number(count)}"), rows)
 
     # MARK: - Fleets

@@ -87,9 +87,9 @@ class Bench(Trouble):
                 for fleet in self.scenarios["fleets"]:
                     self.costs(fleet)
             elif self.part == "over":
-                for link in self.scenarios["over"]["links"]:
+                for link, repeat in self.scenarios["over"]["links"].items():
                     for fleet in self.scenarios["over"]["fleets"]:
-                        self.over(link, fleet)
+                        self.over(link, fleet, repeat)
             else:
                 {"storage": self.storage, "loops": self.loops, "anchor": self.anchor, "fleet": self.fleet, "attacked": self.attacked, "inspected": self.inspected,
                  "firewalled": self.firewalled, "reporting": self.reporting, "failover": self.failover,
@@ -122,19 +122,24 @@ class Bench(Trouble):
         for device in devices:
             shutil.rmtree(device.work)
 
-    def over(self, link, fleet):
+    def over(self, link, fleet, repeat):
         """The same over a line, for the time it takes."""
         site = self.site(fleet)
         self.shape(link)
         devices = [Device(self, name, fleet, link) for name in self.names
                    if not self.scenarios["approaches"][name].get("local")]
+        for number in range(repeat):
+            for device in devices:
+                device.fresh()
+                self.note("first", device, link, self.expect(device, device.look()), number)
+        for number in range(repeat):
+            for device in devices:
+                self.note("nothing", device, link, self.expect(device, device.look()), number)
+        for number in range(repeat):
+            site.change(max(site.present))
+            for device in devices:
+                self.note("changed", device, link, self.expect(device, device.look()), number)
         for device in devices:
-            self.note("first", device, link, self.expect(device, device.look()))
-        for device in devices:
-            self.note("nothing", device, link, self.expect(device, device.look()))
-        site.change(max(site.present))
-        for device in devices:
-            self.note("changed", device, link, self.expect(device, device.look()))
             shutil.rmtree(device.work)
 
     def storage(self):
@@ -211,10 +216,12 @@ class Bench(Trouble):
                 process.communicate()
         polls = sum(line["polls"] for line in ended)
         status = os.stat(os.path.join(site.drop, "manifest.json"))
-        # Connections come as evenly as devices look, so that requests do. Connecting is not counted, as above, and the end not.
+        # One connection after another, as evenly as devices look, so that requests come one by one as theirs do: a server answers many
+        # that come at once for less. Connecting is not counted, as above, and the end not.
+        period = max(1, round(1000 * plan["interval"] / plan["devices"]))
         begin, answered = self.servers.answered(), lambda: self.servers.answered() - begin
         peer = subprocess.Popen(
-            [*self.link.inServer, "h2load", "-c", str(plan["devices"]), "-r", str(max(1, round(plan["devices"] / plan["interval"]))),
+            [*self.link.inServer, "h2load", "-c", str(plan["devices"]), "-r", "1", f"--rate-period={period}ms",
              "-m", "1", f"--rps={1 / plan['interval']}", "-n", str((2 + plan["looks"]) * plan["devices"]), "-H",
              "accept: application/json", "-H", f'if-none-match: "{int(status.st_mtime):x}-{status.st_size:x}"', source],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

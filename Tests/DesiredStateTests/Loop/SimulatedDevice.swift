@@ -89,7 +89,7 @@ final class SimulatedDevice: @unchecked Sendable {
     try await start()
     try publish(to: sources, "the first state")
     while clock.now.offset < .seconds(365 * 86_400) {
-      clock.advance(by: .seconds(Int.random(in: 60...10 * 86_400, using: &chance)))
+      clock.advance(by: .seconds(Int.random(in: 60...20 * 86_400, using: &chance)))
       if chance.happens(withProbability: 0.6) { try await somethingHappens() }
       try await look()
     }
