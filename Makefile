@@ -143,6 +143,7 @@ compare-smoke: beside
 	Comparison/compare.py --reduced --check --only drop-https,drop-git,margo,grpc,curl,git --parts costs,attacked,inspected \
 	  --program "$(UNOPTIMIZED)" --reference-server "$(BESIDE)/reference-server" --grpc "$(BESIDE)"
 	Comparison/report.py --check
+	Comparison/agreement.py --check Documentation/Comparison/results.json
 
 # The published comparison: all programs as their users have them.
 NESTED_RELEASE = $(SWIFT) build -c release $(NESTED)

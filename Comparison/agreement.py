@@ -2,6 +2,7 @@
 """Says how far two runs of the comparison agree: bytes, round trips, and times as ratios.
 
 usage: agreement.py FIRST.json SECOND.json [--output AGREEMENT.json]
+       agreement.py --check RESULTS.json     that a run agrees with itself, and not with one that has another byte
 
 Bytes and round trips are compared look by look, the n-th repetition with the n-th. Times are compared as a reader reads them: how
 many times that of a drop over HTTPS an approach takes, in the median over the repetitions; seconds over the lines, and seconds of
@@ -44,7 +45,6 @@ def compare(first, second):
     both = sorted(one.keys() & two.keys())
     over_network = [key for key in both if one[key]["bytesUp"] + one[key]["bytesDown"]]
     outcome = {"looks": len(over_network), "bytes": {}, "trips": {}, "times": {}}
-    # A loop's looks and a lossy line's repetitions depend on time; what TCP carries does not.
     for key in over_network:
         approach = outcome["bytes"].setdefault(key[1], {"looks": 0, "equal": 0, "up": 0, "down": 0, "share": 0.0})
         up, down = (abs(one[key][name] - two[key][name]) for name in ("bytesUp", "bytesDown"))
@@ -72,12 +72,29 @@ def compare(first, second):
     return outcome
 
 
+def check(path):
+    with open(path) as file:
+        run = json.load(file)
+    same = compare(run, run)
+    assert same["looks"] and all(of["looks"] == of["equal"] for of in [*same["bytes"].values(), *same["trips"].values()]), same
+    assert all(times["within"] == times["ratios"] for times in same["times"].values()), same
+    other = json.loads(json.dumps(run))
+    look = next(look for look in other["results"] if look["scenario"] == "first" and look["approach"] == PEER and look["link"] == "count")
+    look["bytesUp"] += 1
+    look["roundTrips"] += 1
+    apart = compare(run, other)
+    assert apart["bytes"][PEER]["looks"] == apart["bytes"][PEER]["equal"] + 1 and apart["trips"][PEER]["most"] == 1, apart
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("first")
-    parser.add_argument("second")
+    parser.add_argument("second", nargs="?")
     parser.add_argument("--output")
     options = parser.parse_args()
+    if options.check:
+        return check(options.first)
     runs = []
     for path in (options.first, options.second):
         with open(path) as file:
