@@ -104,7 +104,7 @@ def main():
                 "grpc-server": options.grpc and os.path.join(options.grpc, "grpc-server")}
     # A crowd of devices has a connection each.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most if most < 40000 else 40000, most))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 40000), most))
     # So that servers and namespaces end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     root = tempfile.mkdtemp(prefix="comparison-")

@@ -96,25 +96,27 @@ class Bench(Trouble):
                  "devices": self.devices}[self.part]()
             self.took[self.part] = time.monotonic() - begun
 
+    def looks(self, scenario, devices, link, repeat, before=None, fresh=False):
+        """Looks of all devices, as often as it says; before each round something may happen at the site."""
+        for number in range(repeat):
+            if before:
+                before(number)
+            for device in devices:
+                if fresh:
+                    device.fresh()
+                self.note(scenario, device, link, self.expect(device, device.look()), number)
+
     # MARK: - What each approach costs
 
     def costs(self, fleet):
         site, repeat = self.site(fleet), self.scenarios["repeat"]
         self.shape("count")
         devices = [Device(self, name, fleet, "count") for name in self.names]
-        for number in range(repeat):
-            for device in devices:
-                device.fresh()
-                self.note("first", device, "count", self.expect(device, device.look()), number)
-        for number in range(repeat):
-            for device in devices:
-                self.note("nothing", device, "count", self.expect(device, device.look()), number)
+        self.looks("first", devices, "count", repeat, fresh=True)
+        self.looks("nothing", devices, "count", repeat)
         steps = {"changed": site.change, "added": lambda _: site.add(), "removed": site.remove}
         for scenario in self.scenarios["steps"]:
-            for number in range(repeat):
-                steps[scenario](number)
-                for device in devices:
-                    self.note(scenario, device, "count", self.expect(device, device.look()), number)
+            self.looks(scenario, devices, "count", repeat, before=steps[scenario])
         for _ in range(self.scenarios["missed"]):
             site.change(max(site.present))
         for device in devices:
@@ -128,17 +130,9 @@ class Bench(Trouble):
         self.shape(link)
         devices = [Device(self, name, fleet, link) for name in self.names
                    if not self.scenarios["approaches"][name].get("local")]
-        for number in range(repeat):
-            for device in devices:
-                device.fresh()
-                self.note("first", device, link, self.expect(device, device.look()), number)
-        for number in range(repeat):
-            for device in devices:
-                self.note("nothing", device, link, self.expect(device, device.look()), number)
-        for number in range(repeat):
-            site.change(max(site.present))
-            for device in devices:
-                self.note("changed", device, link, self.expect(device, device.look()), number)
+        self.looks("first", devices, link, repeat, fresh=True)
+        self.looks("nothing", devices, link, repeat)
+        self.looks("changed", devices, link, repeat, before=lambda _: site.change(max(site.present)))
         for device in devices:
             shutil.rmtree(device.work)
 
@@ -168,6 +162,12 @@ class Bench(Trouble):
                 self.expect(device, device.look())
                 self.note("loop", device, "kept", device.loop(loop["polls"], loop["interval"]))
 
+    @staticmethod
+    def question(site):
+        """What makes h2load ask as our client does: for the manifest, if it is another by now."""
+        status = os.stat(os.path.join(site.drop, "manifest.json"))
+        return ["-H", "accept: application/json", "-H", f'if-none-match: "{int(status.st_mtime):x}-{status.st_size:x}"']
+
     def anchor(self):
         """nginx's CPU for a poll of our client, and for the same request by h2load at the same pace."""
         if not shutil.which("h2load") or "drop-https" not in self.names:
@@ -178,9 +178,7 @@ class Bench(Trouble):
         device = Device(self, "drop-https", loop["fleet"], "anchor")
         self.expect(device, device.look())
         ours = device.loop(polls, "200ms")
-        status = os.stat(os.path.join(site.drop, "manifest.json"))
-        command = ["h2load", "-c", "1", "-m", "1", "--rps=5", "-H", "accept: application/json", "-H",
-                   f'if-none-match: "{int(status.st_mtime):x}-{status.st_size:x}"', device.source()]
+        command = ["h2load", "-c", "1", "-m", "1", "--rps=5", *self.question(site), device.source()]
 
         def spent(count):
             before = self.server_cpu("drop-https")
@@ -215,15 +213,14 @@ class Bench(Trouble):
                 process.kill()
                 process.communicate()
         polls = sum(line["polls"] for line in ended)
-        status = os.stat(os.path.join(site.drop, "manifest.json"))
         # One connection after another, as evenly as devices look, so that requests come one by one as theirs do: a server answers many
         # that come at once for less. Connecting is not counted, as above, and the end not.
         period = max(1, round(1000 * plan["interval"] / plan["devices"]))
         begin, answered = self.servers.answered(), lambda: self.servers.answered() - begin
         peer = subprocess.Popen(
             [*self.link.inServer, "h2load", "-c", str(plan["devices"]), "-r", "1", f"--rate-period={period}ms",
-             "-m", "1", f"--rps={1 / plan['interval']}", "-n", str((2 + plan["looks"]) * plan["devices"]), "-H",
-             "accept: application/json", "-H", f'if-none-match: "{int(status.st_mtime):x}-{status.st_size:x}"', source],
+             "-m", "1", f"--rps={1 / plan['interval']}", "-n", str((2 + plan["looks"]) * plan["devices"]),
+             *self.question(site), source],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             marks = []

@@ -1,4 +1,3 @@
-import CGit2
 import DesiredState
 import DesiredStateSupport
 
@@ -50,13 +49,7 @@ struct GitDocuments: DocumentReader {
     let parent = path[..<(slash ?? path.startIndex)]
     let name = slash.map { String(path[path.utf8.index(after: $0)...]) } ?? path
     if let last = folder.withLock(\.self), last.path == parent { return last.tree.entry(named: name) }
-    var tree = root
-    if !parent.isEmpty {
-      guard let entry = try store.entry(at: String(parent), below: root), entry.mode == GIT_FILEMODE_TREE else {
-        return nil
-      }
-      tree = entry.id
-    }
+    guard let tree = try store.tree(at: String(parent), below: root) else { return nil }
     let opened = OpenTree(try store.readTree(tree))
     folder.withLock { $0 = (parent, opened) }
     return opened.entry(named: name)

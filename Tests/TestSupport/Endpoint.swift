@@ -28,23 +28,18 @@ package enum Endpoint: Sendable {
 
   /// Whether a server listens there.
   package var isServed: Bool {
-    let family = if case .port = self { AF_INET } else { AF_UNIX }
-    let descriptor = socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    defer { close(descriptor) }
-    return connect(descriptor)
+    guard let descriptor = connected() else { return false }
+    close(descriptor)
+    return true
   }
 
   /// Says something to the server, and returns when the server has closed the connection.
   package func say(_ text: String) async {
     await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
       Thread.detachNewThread {
-        let family = if case .port = self { AF_INET } else { AF_UNIX }
-        let descriptor = socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        defer {
-          close(descriptor)
-          continuation.resume()
-        }
-        guard connect(descriptor) else { return }
+        defer { continuation.resume() }
+        guard let descriptor = connected() else { return }
+        defer { close(descriptor) }
         var answer = [UInt8](repeating: 0, count: 4096)
         _ = send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL))
         while recv(descriptor, &answer, answer.count, 0) > 0 {}
@@ -52,11 +47,18 @@ package enum Endpoint: Sendable {
     }
   }
 
-  private func connect(_ descriptor: Int32) -> Bool {
-    switch self {
-    case .port(let port): Self.withAddress(ofPort: port) { Glibc.connect(descriptor, $0, $1) == 0 }
-    case .path(let path): Self.withAddress(ofPath: path) { Glibc.connect(descriptor, $0, $1) == 0 }
-    }
+  /// A connection, for the caller to close; nil if no server listens there.
+  private func connected() -> Int32? {
+    let family = if case .port = self { AF_INET } else { AF_UNIX }
+    let descriptor = socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    let isConnected =
+      switch self {
+      case .port(let port): Self.withAddress(ofPort: port) { connect(descriptor, $0, $1) == 0 }
+      case .path(let path): Self.withAddress(ofPath: path) { connect(descriptor, $0, $1) == 0 }
+      }
+    if isConnected { return descriptor }
+    close(descriptor)
+    return nil
   }
 
   private static func withAddress<Value>(

@@ -53,7 +53,7 @@ extension ObjectStore {
   }
 
   /// The tree at a path; nil if there is something else, or nothing.
-  private func tree(at path: String, below root: ObjectID) throws -> ObjectID? {
+  func tree(at path: String, below root: ObjectID) throws -> ObjectID? {
     guard !path.isEmpty else { return root }
     guard let entry = try entry(at: path, below: root), entry.mode == GIT_FILEMODE_TREE else { return nil }
     return entry.id

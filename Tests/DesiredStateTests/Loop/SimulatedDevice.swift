@@ -11,8 +11,8 @@ import Logging
 /// All chance comes from one seed and is drawn in one order, so that a story that ends badly is told again by its seed.
 /// The device is a real one: its loop, its verifier, its store on a disk. After every step it is checked that nothing was
 /// applied that was not published by its signer, that neither floor nor adopted version went back unless an operator or a
-/// failed trial said so, that the updates alone (added, modified, removed) bring about what is wanted, and that no two applies
-/// overlapped; after every eighth, that what waits to be said is bounded.
+/// failed trial said so, that the updates alone (added, modified, removed) bring about what is wanted, that no two applies
+/// overlapped, and that what waits to be said is bounded.
 final class SimulatedDevice: @unchecked Sendable {
   // Sound: one task tells the story; what the handler and the check touch is behind a lock.
   struct Broken: Error, CustomStringConvertible { let description: String }
@@ -335,8 +335,6 @@ final class SimulatedDevice: @unchecked Sendable {
     } else {
       isUnrecorded = false
     }
-    // From outside, as an operator asks: reading all of it takes longer than living a step, so it is not done at each.
-    guard steps.isMultiple(of: 8) else { return }
     let waiting = try await StoreStatus.read(path).waiting
     guard waiting <= 5 else { throw Broken(description: "\(waiting) acknowledgements wait") }
   }
