@@ -96,7 +96,7 @@ let package = Package(
     .target(
       name: "HTTPTransport",
       dependencies: [
-        "CCurl", "CZlib", "DesiredStateSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
+        "CCurl", "CLinux", "CZlib", "DesiredStateSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: settings),
     // RFC 9421 and RFC 9530, for requests and responses, clients and servers.

@@ -1,4 +1,5 @@
 package import DesiredState
+import DesiredStateSupport
 import HTTPTransport
 package import HTTPTypes
 
@@ -50,9 +51,7 @@ package struct CacheValidator: Sendable, Equatable {
 
   /// Reads a marker; nil if it cannot be read, or stands for another revision than the device has.
   package init?(marker: Substring.UTF8View?, current: Revision?) {
-    // By bytes and not by characters: this is part of every poll.
-    guard let current, let marker, case let name = "\(current) ".utf8, marker.starts(with: name) else { return nil }
-    let rest = marker.dropFirst(name.count)
+    guard let current, let rest = marker?.after("\(current) ") else { return nil }
     let kindEnd = rest.firstIndex(of: UInt8(ascii: " ")) ?? rest.endIndex
     guard let kind = Kind(rawValue: String(rest[..<kindEnd]) ?? ""),
       let value = String(rest[kindEnd...].dropFirst()), !value.isEmpty
@@ -66,10 +65,10 @@ package struct CacheValidator: Sendable, Equatable {
   package var marker: String { "\(revision) \(kind.rawValue) \(value)" }
 
   /// The field that makes a request conditional (RFC 9110 section 13.1).
-  package var condition: HTTPFields {
+  package var condition: HTTPField {
     switch kind {
-    case .entityTag: [.ifNoneMatch: value]
-    case .lastModified: [.ifModifiedSince: value]
+    case .entityTag: HTTPField(name: .ifNoneMatch, value: value)
+    case .lastModified: HTTPField(name: .ifModifiedSince, value: value)
     }
   }
 }

@@ -108,7 +108,7 @@ package final class HTTPDocumentReader: DocumentReader {
     state.withLock { _ = $0.suspected.insert(document.digest) }
     guard let address = try? locations.document(document),
       let exchange = try? await client.send(
-        address.request(.head, headerFields: [.cacheControl: "no-cache"]), deadline: .now + timeout),
+        .head, to: address, headerFields: [.cacheControl: "no-cache"], deadline: .now + timeout),
       exchange.response.status == .ok, let validator = CacheValidator.settled(exchange.response.headerFields)?.1
     else { return nil }
     return "\(address.origin) \(validator)"

@@ -22,13 +22,17 @@ package struct SourceClient: Sendable {
 
   /// An answer that was read to its end.
   package struct WholeResponse: Sendable {
-    /// The request, as it was sent.
-    package var request: HTTPRequest
-    /// Its status is 200, or 304 if a condition was sent along.
-    package var response: HTTPResponse
+    fileprivate var asked: HTTPAddress
+    fileprivate var askedFields: HTTPFields
+    /// The request, as it was sent first.
+    package var request: HTTPRequest { asked.request(headerFields: askedFields) }
+    fileprivate var exchange: HTTPExchange
+    package var response: HTTPResponse { exchange.response }
+    /// A condition was sent along, and nothing has changed (RFC 9110 section 15.4.5).
+    package var isNotModified: Bool { exchange.status == 304 }
     package var body: [UInt8]
     /// What answered, after redirects.
-    package var address: HTTPAddress
+    package var address: HTTPAddress { exchange.effectiveAddress }
     /// When the client certificate ends, if that is soon.
     package var credentialsExpire: Date?
 
@@ -46,17 +50,22 @@ package struct SourceClient: Sendable {
   ///
   /// - Throws: ``HTTPTransportError``; what signing throws.
   package func send(
-    _ request: HTTPRequest, body: [UInt8]? = nil, limits: HTTPLimits? = nil, deadline: ContinuousClock.Instant
+    _ method: HTTPRequest.Method = .get, to address: HTTPAddress, headerFields: HTTPFields = [:], body: [UInt8]? = nil,
+    limits: HTTPLimits? = nil, deadline: ContinuousClock.Instant
   ) async throws -> HTTPExchange {
     try await transport.send(
-      try signed(request, body ?? []), body: body, limits: limits,
+      method, to: address, headerFields: try signed(headerFields, method, address, body), body: body, limits: limits,
       deadline: deadline)
   }
 
-  private func signed(_ request: HTTPRequest, _ body: [UInt8]) throws -> HTTPRequest {
-    var request = request
-    try sign?(&request, body)
-    return request
+  /// The fields of a request, with those that prove who sends it.
+  private func signed(
+    _ fields: HTTPFields, _ method: HTTPRequest.Method, _ address: HTTPAddress, _ body: [UInt8]?
+  ) throws -> HTTPFields {
+    guard let sign else { return fields }
+    var request = address.request(method, headerFields: fields)
+    try sign(&request, body ?? [])
+    return request.headerFields
   }
 
   /// Delivers something small, and sees that it is taken.
@@ -73,8 +82,8 @@ package struct SourceClient: Sendable {
   ) async throws -> [UInt8] {
     do {
       let exchange = try await send(
-        address.request(method, headerFields: [.contentType: contentType]), body: body, deadline: deadline)
-      guard exchange.response.status.kind == .successful else {
+        method, to: address, headerFields: [.contentType: contentType], body: body, deadline: deadline)
+      guard (200..<300).contains(exchange.status) else {
         throw await BackendError.reading(exchange, of: "\(address)", toFolder: toFolder)
       }
       return try await exchange.body.collect(upTo: limit)
@@ -96,29 +105,31 @@ package struct SourceClient: Sendable {
     deadline: ContinuousClock.Instant
   ) async throws -> WholeResponse? {
     do {
-      let request = try signed(address.request(headerFields: headerFields), [])
-      let exchange = try await transport.send(request, limits: .body(Int64(limit)), deadline: deadline)
-      switch exchange.response.status.code {
+      let fields = try signed(headerFields, .get, address, nil)
+      let exchange = try await transport.send(
+        .get, to: address, headerFields: fields, limits: .body(Int64(limit)), deadline: deadline)
+      var body: [UInt8] = []
+      switch exchange.status {
       case 404, 410: return nil
-      case 304 where headerFields.isConditional, 200:
-        if exchange.response.status == .ok { try checkIsNoWebPage(exchange) }
-        let body = try await exchange.body.collect(upTo: limit)
-        if exchange.response.status == .ok {
-          try checkIsNoWebPage(exchange, body)
-          guard !body.isEmpty else {
-            throw BackendError(
-              .protocolViolation,
-              "\(address) answers 200 with nothing in it, where \(what) should be; see to the server",
-              isRetryable: true)
-          }
+      // RFC 9110 section 15.4.5: it has no content.
+      case 304 where headerFields.isConditional: break
+      case 200:
+        try checkIsNoWebPage(exchange)
+        body = try await exchange.body.collect(upTo: limit)
+        try checkIsNoWebPage(exchange, body)
+        guard !body.isEmpty else {
+          throw BackendError(
+            .protocolViolation,
+            "\(address) answers 200 with nothing in it, where \(what) should be; see to the server",
+            isRetryable: true)
         }
-        return WholeResponse(
-          request: request, response: exchange.response, body: body, address: exchange.effectiveAddress,
-          credentialsExpire: exchange.nearClientCertificateExpiry(at: Int(Date().timeIntervalSince1970)).map {
-            Date(timeIntervalSince1970: Double($0))
-          })
       default: throw await BackendError.reading(exchange, of: "\(address)")
       }
+      return WholeResponse(
+        asked: address, askedFields: fields, exchange: exchange, body: body,
+        credentialsExpire: exchange.nearClientCertificateExpiry(at: Int(Date().timeIntervalSince1970)).map {
+          Date(timeIntervalSince1970: Double($0))
+        })
     } catch let error as HTTPTransportError {
       guard error.code == .tooLarge else { throw sourceError(error) }
       throw VerificationError(.limitExceeded, "\(what) at \(address) is longer than the limit of \(limit) bytes")
@@ -155,10 +166,10 @@ package struct SourceClient: Sendable {
         // No deadline for the whole: a large document takes as long as it keeps coming, and the stall limit sees to that.
         let exchange = try await withTimeout(timeout) { [fields] in
           try await send(
-            address.request(headerFields: fields), limits: .body(Int64(clamping: limit)),
+            to: address, headerFields: fields, limits: .body(Int64(clamping: limit)),
             deadline: .now + .seconds(86400 * 30))
         }
-        switch exchange.response.status.code {
+        switch exchange.status {
         case 200:
           try checkIsNoWebPage(exchange)
           pacer.succeeded()

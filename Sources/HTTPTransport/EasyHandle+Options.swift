@@ -54,6 +54,33 @@ extension EasyHandle {
       }, Unmanaged.passUnretained(context).toOpaque())
   }
 
+  /// What libcurl calls for the transfer under way. Set once, with this handle as their context.
+  func setTransferCallbacks() {
+    let reference = Unmanaged.passUnretained(self).toOpaque()
+    _ = ccurl_set_on_header(
+      pointer,
+      { bytes, size, count, context in
+        // CURLOPT_HEADERFUNCTION(3): any other number than that of the bytes given ends the transfer.
+        let line = UnsafeRawBufferPointer(start: bytes, count: size * count)
+        return EasyHandle.transfer(context)?.receive(headerLine: line) == true ? line.count : 0
+      }, reference)
+    _ = ccurl_set_on_body(
+      pointer,
+      { bytes, size, count, context in
+        EasyHandle.transfer(context)?.receive(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? 0
+      }, reference)
+    _ = ccurl_set_before_request(
+      pointer,
+      { context, _, _, _, _ in
+        EasyHandle.transfer(context)?.isReadyToSend() == true
+          ? Int32(CURL_PREREQFUNC_OK) : Int32(CURL_PREREQFUNC_ABORT)
+      }, reference)
+  }
+
+  private static func transfer(_ context: UnsafeMutableRawPointer?) -> RunningTransfer? {
+    context.flatMap { Unmanaged<EasyHandle>.fromOpaque($0).takeUnretainedValue().transfer }
+  }
+
   private func apply(_ tls: HTTPTLSConfiguration, _ material: TLSMaterial) throws(HTTPTransportError) {
     try set(CURLOPT_SSLVERSION, tls.minimumVersion.option)
     try set(CURLOPT_SSL_VERIFYPEER, 1)

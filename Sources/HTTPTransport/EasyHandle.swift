@@ -12,6 +12,9 @@ final class EasyHandle {
   /// CURLOPT_HTTPHEADER(3): libcurl does not copy the list; it is freed after the transfer.
   private var headerList: UnsafeMutablePointer<curl_slist>?
 
+  /// What libcurl calls back for. The engine keeps it alive for as long as the handle is in libcurl's hands.
+  unowned(unsafe) var transfer: RunningTransfer?
+
   /// A handle with everything set that does not depend on the request.
   init(_ context: EngineContext, _ material: TLSMaterial) throws(HTTPTransportError) {
     self.material = material
@@ -24,6 +27,7 @@ final class EasyHandle {
     _ = ccurl_set_pointer(pointer, CURLOPT_ERRORBUFFER, errorBuffer)
     try apply(context.configuration, material)
     setConnectionCallbacks(context)
+    setTransferCallbacks()
   }
 
   deinit {

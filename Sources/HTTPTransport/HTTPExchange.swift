@@ -3,7 +3,10 @@ public import HTTPTypes
 /// A response whose body is still on its way.
 public struct HTTPExchange: Sendable {
   /// Of the final response, after any redirects. Fields are as they came, also when the body is decoded.
-  public let response: HTTPResponse
+  public var response: HTTPResponse { header.response }
+  /// Its status code (RFC 9110 section 15), at hand without reading the rest of the header.
+  public var status: Int { header.status }
+  private let header: ReceivedHeader
   /// The body, decoded. To be read once. An exchange whose body is let go of unread ends by itself.
   public let body: HTTPResponseBody
   /// The address that answered, after any redirects. It may hold a signature in its query: do not log it.
@@ -30,8 +33,8 @@ public struct HTTPExchange: Sendable {
   /// A text of the server's without any credential that it was sent.
   package func struck(_ text: String) -> String { body.handle.transfer.struck(text) }
 
-  init(_ plan: RequestPlan, _ response: HTTPResponse, _ facts: ConnectionFacts, _ handle: TransferHandle) {
-    self.response = response
+  init(_ plan: RequestPlan, _ header: ReceivedHeader, _ facts: ConnectionFacts, _ handle: TransferHandle) {
+    self.header = header
     effectiveAddress = plan.address
     lacksClientCertificate = facts.clientCertificate == .lacking
     showedClientCertificate = facts.clientCertificate == .shown

@@ -77,22 +77,50 @@ public final class HTTPTransport: Sendable {
     _ request: HTTPRequest, body: [UInt8]? = nil, limits: HTTPLimits? = nil,
     deadline: ContinuousClock.Instant? = nil, isolation: isolated (any Actor)? = #isolation
   ) async throws(HTTPTransportError) -> HTTPExchange {
-    var plan = try RequestPlan(request, body: body, configuration: configuration, limits: limits, deadline: deadline)
+    try await send(
+      try RequestPlan(request, body: body, configuration: configuration, limits: limits, deadline: deadline))
+  }
+
+  /// The same for an address that has been read already.
+  ///
+  /// - Parameters:
+  ///   - method: what is to be done with it (RFC 9110 section 9).
+  ///   - address: where it goes.
+  ///   - headerFields: what else it says. Credentials belong in the configuration.
+  ///   - body: What to send along; nil for a request without content.
+  ///   - limits: Instead of the configuration's.
+  ///   - deadline: For everything until the end of the body, instead of the configuration's timeout.
+  ///   - isolation: the caller's.
+  /// - Throws: ``HTTPTransportError``. A response with an error status is not an error here.
+  public func send(
+    _ method: HTTPRequest.Method, to address: HTTPAddress, headerFields: HTTPFields = [:], body: [UInt8]? = nil,
+    limits: HTTPLimits? = nil, deadline: ContinuousClock.Instant? = nil, isolation: isolated (any Actor)? = #isolation
+  ) async throws(HTTPTransportError) -> HTTPExchange {
+    try await send(
+      try RequestPlan(
+        method, address, headerFields: headerFields, body: body, configuration: configuration, limits: limits,
+        deadline: deadline))
+  }
+
+  private func send(
+    _ first: RequestPlan, isolation: isolated (any Actor)? = #isolation
+  ) async throws(HTTPTransportError) -> HTTPExchange {
+    var plan = first
     var followed = 0
     var movedCount = 0
     while true {
       let handle = try begin(plan)
-      let response: HTTPResponse
+      let header: ReceivedHeader
       let facts: ConnectionFacts
       do throws(HTTPTransportError) {
-        (response, facts) = try await handle.transfer.head()
+        (header, facts) = try await handle.transfer.head()
       } catch {
         guard error.code == HTTPTransportError.moved.code, movedCount < 3 else { throw error }
         movedCount += 1
         continue
       }
-      switch plan.decide(on: response, followed: followed, configuration: configuration) {
-      case .deliver: return HTTPExchange(plan, response, facts, handle)
+      switch plan.decide(on: header, followed: followed, configuration: configuration) {
+      case .deliver: return HTTPExchange(plan, header, facts, handle)
       case .refuse(let error): throw error
       case .follow(let next): plan = next
       }

@@ -13,16 +13,16 @@ extension RequestPlan {
   /// Done here and not by CURLOPT_FOLLOWLOCATION, which would send client certificates and custom
   /// header fields along to any host.
   func decide(
-    on response: HTTPResponse, followed: Int, configuration: HTTPTransportConfiguration
+    on header: ReceivedHeader, followed: Int, configuration: HTTPTransportConfiguration
   ) -> RedirectDecision {
     guard case .follow(let maximum) = configuration.redirects,
-      [301, 302, 303, 307, 308].contains(response.status.code),
-      let location = response.headerFields[.location]
+      (301...308).contains(header.status), ![304, 305, 306].contains(header.status),
+      let location = header.response.headerFields[.location]
     else { return .deliver }
     func refuse(_ reason: String) -> RedirectDecision {
       .refuse(
         HTTPTransportError(
-          code: .redirectRefused, message: "\(address) redirects (\(response.status.code)) \(reason)"))
+          code: .redirectRefused, message: "\(address) redirects (\(header.status)) \(reason)"))
     }
     guard method == .get || method == .head else {
       return refuse("a \(method) request, which is not sent again by itself. Configure the final address.")

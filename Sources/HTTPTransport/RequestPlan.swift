@@ -11,6 +11,7 @@ struct RequestPlan: Sendable {
   /// Only if they are for this address, and the request has no `Authorization` of its own.
   var credentials: HTTPCredentials.Scheme?
 
+  /// - Throws: ``HTTPTransportError`` (`invalid-request`) for a request that is none to send.
   init(
     _ request: HTTPRequest, body: [UInt8]?, configuration: HTTPTransportConfiguration, limits: HTTPLimits?,
     deadline: ContinuousClock.Instant?
@@ -28,12 +29,23 @@ struct RequestPlan: Sendable {
     else {
       throw .invalidRequest("The request's path has to begin with / and to be percent-encoded.")
     }
-    for field in request.headerFields where Self.transportFields.contains(field.name.canonicalName) {
+    try self.init(
+      request.method, try HTTPAddress("\(scheme)://\(authority)\(path)"), headerFields: request.headerFields,
+      body: body,
+      configuration: configuration, limits: limits, deadline: deadline)
+  }
+
+  /// The same where the address has been read already, which costs as much as all the rest of a plan.
+  init(
+    _ method: HTTPRequest.Method, _ address: HTTPAddress, headerFields: HTTPFields, body: [UInt8]?,
+    configuration: HTTPTransportConfiguration, limits: HTTPLimits?, deadline: ContinuousClock.Instant?
+  ) throws(HTTPTransportError) {
+    for field in headerFields where Self.transportFields.contains(field.name.canonicalName) {
       throw .invalidRequest("The transport sets the header field \(field.name) itself. Leave it out.")
     }
-    method = request.method
-    address = try HTTPAddress("\(scheme)://\(authority)\(path)")
-    headerFields = request.headerFields
+    self.method = method
+    self.address = address
+    self.headerFields = headerFields
     self.body = body
     self.limits = limits ?? configuration.limits
     self.deadline = deadline ?? .now + configuration.timeout

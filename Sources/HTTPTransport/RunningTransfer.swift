@@ -5,8 +5,6 @@ import HTTPTypes
 final class RunningTransfer {
   let transfer: Transfer
   let easy: EasyHandle
-  let configuration: HTTPTransportConfiguration
-  let meter: WireMeter
   private let context: EngineContext
   private var header = ResponseHeader()
   private var bodyCount: Int64 = 0
@@ -25,79 +23,49 @@ final class RunningTransfer {
   private(set) var deadline: ContinuousClock.Instant
 
   var plan: RequestPlan { transfer.plan }
+  var configuration: HTTPTransportConfiguration { context.configuration }
 
   init(_ transfer: Transfer, easy: EasyHandle, context: EngineContext) throws(HTTPTransportError) {
     self.transfer = transfer
     self.easy = easy
     self.context = context
-    configuration = context.configuration
-    meter = context.meter
     deadline = transfer.plan.deadline
     try easy.apply(transfer.plan, context)
-    setCallbacks()
-  }
-
-  /// For the callbacks, which get it back as their context. The engine keeps this object alive for
-  /// as long as its handle is in libcurl's hands.
-  private var reference: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
-
-  private static func from(_ context: UnsafeMutableRawPointer?) -> RunningTransfer? {
-    context.map { Unmanaged<RunningTransfer>.fromOpaque($0).takeUnretainedValue() }
-  }
-
-  private func setCallbacks() {
-    _ = ccurl_set_on_header(
-      easy.pointer,
-      { bytes, size, count, context in
-        // CURLOPT_HEADERFUNCTION(3): any other number than that of the bytes given ends the transfer.
-        let line = UnsafeRawBufferPointer(start: bytes, count: size * count)
-        return RunningTransfer.from(context)?.receive(headerLine: line) == true ? line.count : 0
-      }, reference)
-    _ = ccurl_set_on_body(
-      easy.pointer,
-      { bytes, size, count, context in
-        RunningTransfer.from(context)?.receive(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? 0
-      }, reference)
-    _ = ccurl_set_before_request(
-      easy.pointer,
-      { context, _, _, _, _ in
-        RunningTransfer.from(context)?.isReadyToSend() == true
-          ? Int32(CURL_PREREQFUNC_OK) : Int32(CURL_PREREQFUNC_ABORT)
-      }, reference)
+    easy.transfer = self
   }
 
   private func stop(_ error: HTTPTransportError) {
     if failure == nil { failure = error }
   }
 
-  // MARK: Callbacks
+  // MARK: What libcurl calls
 
-  private func receive(headerLine line: UnsafeRawBufferPointer) -> Bool {
-    let step = header.add(line: line)
+  func receive(headerLine line: UnsafeRawBufferPointer) -> Bool {
+    let whole = header.add(line: line)
     guard header.byteCount <= plan.limits.headerBytes else {
       stop(.tooLarge("The header of", plan, "is larger than \(plan.limits.headerBytes) bytes", code: .headerTooLarge))
       return false
     }
-    guard case .response(let response) = step else { return true }
-    if plan.address.origin.scheme == "http", response.status.code == 407, configuration.proxy != .direct {
+    guard let whole else { return true }
+    if plan.address.origin.scheme == "http", whole.status == 407, context.configuration.proxy != .direct {
       stop(.proxyRefused(407, configuration))
       return false
     }
     // RFC 9110 section 6.4.1.
-    let hasContent = plan.method != .head && ![204, 304].contains(response.status.code)
+    let hasContent = plan.method != .head && whole.status != 204 && whole.status != 304
     if hasContent,
-      let length = response.headerFields[.contentLength].flatMap(Int64.init), length > plan.limits.encodedBytes
+      let length = whole.response.headerFields[.contentLength].flatMap(Int64.init), length > plan.limits.encodedBytes
     {
       stop(
         .tooLarge("The body of", plan, "is announced as \(length) bytes, over the limit of \(plan.limits.encodedBytes)")
       )
       return false
     }
-    context.waiters += transfer.deliver(response, facts, hasContent: hasContent)
+    context.waiters += transfer.deliver(whole, facts, hasContent: hasContent)
     return true
   }
 
-  private func receive(_ bytes: UnsafeRawBufferPointer) -> Int {
+  func receive(_ bytes: UnsafeRawBufferPointer) -> Int {
     if let discardLimit {
       bodyCount += Int64(bytes.count)
       return bodyCount <= discardLimit ? bytes.count : 0
@@ -118,11 +86,11 @@ final class RunningTransfer {
 
   /// CURLOPT_PREREQFUNCTION(3): called when the connection is made, also when it is used again,
   /// and before any request is sent.
-  private func isReadyToSend() -> Bool {
+  func isReadyToSend() -> Bool {
     isConnected = true
     if plan.address.origin.scheme == "https" {
-      let session = TLSSession(easy)
-      if let identity = configuration.tls.expectedServerIdentity {
+      if let identity = context.configuration.tls.expectedServerIdentity {
+        let session = TLSSession(easy)
         let identities = session?.peerURIs ?? []
         guard identities.count == 1, identities[0] == Array(identity.uri.utf8) else {
           stop(.wrongIdentity(plan, expected: identity.uri, found: identities))
@@ -133,15 +101,16 @@ final class RunningTransfer {
           return false
         }
       }
-      if session?.wasAskedForCertificate == true { context.askingOrigins.insert(plan.address.origin) }
       // A resumed session is not asked again, so what the origin once asked is remembered.
-      if context.askingOrigins.contains(plan.address.origin) {
-        facts.clientCertificate = configuration.tls.clientCertificate == nil ? .lacking : .shown
+      let isKnownToAsk = context.askingOrigins.contains(plan.address.origin)
+      if isKnownToAsk || TLSSession(easy)?.wasAskedForCertificate == true {
+        if !isKnownToAsk { context.askingOrigins.insert(plan.address.origin) }
+        facts.clientCertificate = context.configuration.tls.clientCertificate == nil ? .lacking : .shown
         facts.certificateBegin = context.material?.certificateBegin
         facts.certificateExpiry = context.material?.certificateExpiry
       }
     }
-    meter.countRequest()
+    context.meter.countRequest()
     return true
   }
 
@@ -188,7 +157,7 @@ final class RunningTransfer {
   /// - Parameter count: the bytes of all transfers. They share a line, and with HTTP/2 a connection, on which a server
   ///   sends them one after the other: an exchange that waits for its turn has not stalled.
   func isStalled(_ now: ContinuousClock.Instant, count: Int64) -> Bool {
-    guard let limit = configuration.stallLimit, discardLimit == nil else { return false }
+    guard let limit = context.configuration.stallLimit, discardLimit == nil else { return false }
     let isJudged = isConnected && !isReceivePaused
     return stall.isOver(limit, count: count, now, isJudged: isJudged)
   }

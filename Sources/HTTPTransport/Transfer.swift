@@ -4,7 +4,7 @@ import HTTPTypes
 /// One exchange, as both sides see it: the engine's thread puts in what arrives, a task takes it out.
 final class Transfer: Sendable {
   struct State: Sendable {
-    var response: HTTPResponse?
+    var header: ReceivedHeader?
     var facts = ConnectionFacts()
     /// Received and not yet taken. Taken whole, so that readers far behind get large chunks.
     var received: [UInt8] = []
@@ -48,10 +48,10 @@ final class Transfer: Sendable {
   /// - Parameter hasContent: whether a body may follow. If not, the end does, at once: its reader is not woken twice for
   ///   one answer, which is half the price of a poll that finds nothing new.
   func deliver(
-    _ response: HTTPResponse, _ facts: ConnectionFacts, hasContent: Bool
+    _ header: ReceivedHeader, _ facts: ConnectionFacts, hasContent: Bool
   ) -> [CheckedContinuation<Void, Never>] {
     state.withLock { watched in
-      watched.value.response = response
+      watched.value.header = header
       watched.value.facts = facts
       return hasContent ? watched.changed() : []
     }
@@ -103,8 +103,8 @@ final class Transfer: Sendable {
   }
 
   /// What the header says, as soon as there is one.
-  private static func head(_ state: inout State) -> Result<(HTTPResponse, ConnectionFacts), HTTPTransportError>? {
-    if let response = state.response { return .success((response, state.facts)) }
+  private static func head(_ state: inout State) -> Result<(ReceivedHeader, ConnectionFacts), HTTPTransportError>? {
+    if let header = state.header { return .success((header, state.facts)) }
     switch state.outcome {
     case .failure(let error): return .failure(error)
     case .success:
@@ -163,7 +163,7 @@ final class Transfer: Sendable {
 
   func head(
     isolation: isolated (any Actor)? = #isolation
-  ) async throws(HTTPTransportError) -> (HTTPResponse, ConnectionFacts) {
+  ) async throws(HTTPTransportError) -> (ReceivedHeader, ConnectionFacts) {
     try await wait(for: Self.head).get()
   }
 
@@ -189,9 +189,9 @@ final class Transfer: Sendable {
   }
 
   private func next(_ state: inout Decoding) throws(HTTPTransportError) -> [UInt8]? {
-    if !state.isChosen, let response = self.state.withLock({ $0.value.response }) {
+    if !state.isChosen, let header = self.state.withLock({ $0.value.header }) {
       state.isChosen = true
-      let coding = response.headerFields[.contentEncoding]?.lowercased() ?? "identity"
+      let coding = header.response.headerFields[.contentEncoding]?.lowercased() ?? "identity"
       if engine.configuration.decodesContent, !["identity", ""].contains(coding) {
         guard coding == "gzip" || coding == "x-gzip" else {
           throw HTTPTransportError(

@@ -54,6 +54,8 @@ import Testing
     let backend = try site.backend()
     try site.publish(.version(5))
     let marker = try await look(backend, nil, nil).marker
+    // With its own state the marker is one to ask by, and the backend remembers that.
+    #expect(try await look(backend, TestPublication.version(5).revision, marker).isUnchanged)
     // Another source, a stick perhaps, has brought another state meanwhile.
     let result = try await look(backend, TestPublication.version(4).revision, marker)
     guard case .changed(let state) = result.outcome else { throw ChildProcess.Failure(description: "\(result)") }

@@ -85,8 +85,7 @@ final class HTTPGitTransport: GitTransport {
     var fields = HTTPFields()
     if service == .uploadPack { fields[.gitProtocol] = "version=2" }
     if body != nil { fields[.contentType] = "application/x-\(service.rawValue)-request" }
-    let exchange = try await transport.send(
-      address.request(method, headerFields: fields), body: body)
+    let exchange = try await transport.send(method, to: address, headerFields: fields, body: body)
     let status = exchange.response.status
     guard status == .ok else {
       if service == .receivePack, [401, 403, 404].contains(status.code) {

@@ -26,6 +26,14 @@ public final class RESTBackend: DesiredStateBackend {
   private let signatures = LockedValue<[String: [UInt8]]>([:])
   private let client: SourceClient
   private let fullLookInterval: Duration
+  /// The marker that was asked by last: it is the same at every poll until something changes.
+  private let lastMarker = LockedValue<ReadMarker?>(nil)
+
+  private struct ReadMarker: Sendable {
+    let text: String
+    let time: Int
+    let validator: CacheValidator
+  }
 
   /// A drop over HTTP.
   ///
@@ -97,9 +105,8 @@ public final class RESTBackend: DesiredStateBackend {
     let deadline = ContinuousClock.now + request.timeout
     let now = Int(Date().timeIntervalSince1970)
     let known = validator(request, now)
-    // RFC 9111 section 5.2.1.4: caches on the way ask the server before they answer.
-    var fields: HTTPFields = [.cacheControl: "no-cache", .accept: Self.mediaTypes]
-    if let known { fields.append(contentsOf: known.condition) }
+    var fields = Self.questionFields
+    if let known { fields.append(known.condition) }
     guard
       let answer = try await client.get(
         manifest, "the manifest", headerFields: fields, limit: request.limits.manifestSize, deadline: deadline)
@@ -107,7 +114,7 @@ public final class RESTBackend: DesiredStateBackend {
       return .absent(.manifest, "\(source) answers that nothing is there (404 or 410); check the address, or publish")
     }
     let expiry = answer.credentialsExpire
-    if answer.response.status == .notModified {
+    if answer.isNotModified {
       return FetchResult(.unchanged, marker: request.marker, credentialsExpire: expiry)
     }
     let revision = Revision(ofManifest: answer.body)
@@ -138,16 +145,28 @@ public final class RESTBackend: DesiredStateBackend {
 
   /// What to ask by, if the last full look is not too long ago. The marker says when it was, in seconds since 1970.
   private func validator(_ request: FetchRequest, _ now: Int) -> CacheValidator? {
-    guard let marker = request.marker, marker.utf8.starts(with: binding.utf8) else { return nil }
-    let rest = marker.utf8.dropFirst(binding.utf8.count)
-    guard let space = rest.firstIndex(of: UInt8(ascii: " ")), let time = Int(String(rest[..<space]) ?? ""),
-      time <= now, .seconds(now - time) < fullLookInterval
-    else { return nil }
-    return CacheValidator(marker: rest[space...].dropFirst(), current: request.current)
+    guard let text = request.marker, let current = request.current else { return nil }
+    let known = lastMarker.withLock { last in
+      if last?.text != text || last?.validator.revision != current { last = readMarker(text, current) }
+      return last
+    }
+    guard let known, known.time <= now, .seconds(now - known.time) < fullLookInterval else { return nil }
+    return known.validator
   }
 
-  /// RFC 9110 section 12.5.1; any server of files has one of them.
-  private static let mediaTypes = "application/vnd.margo.manifest.v1+json, application/json;q=0.9, */*;q=0.1"
+  private func readMarker(_ text: String, _ current: Revision) -> ReadMarker? {
+    guard let rest = text[...].utf8.after(binding), let space = rest.firstIndex(of: UInt8(ascii: " ")),
+      let time = Int(String(rest[..<space]) ?? ""),
+      let validator = CacheValidator(marker: rest[space...].dropFirst(), current: current)
+    else { return nil }
+    return ReadMarker(text: text, time: time, validator: validator)
+  }
+
+  /// What every question for the manifest says: caches on the way ask the server before they answer (RFC 9111 section
+  /// 5.2.1.4), and any server of files has one of the media types (RFC 9110 section 12.5.1).
+  private static let questionFields: HTTPFields = [
+    .cacheControl: "no-cache", .accept: "application/vnd.margo.manifest.v1+json, application/json;q=0.9, */*;q=0.1",
+  ]
 
   /// Puts a receipt at `<receipts>/<device>/…`. The same acknowledgement again is the same file, and a newer one about
   /// the same subject takes its place (RFC 9110 section 9.3.4).

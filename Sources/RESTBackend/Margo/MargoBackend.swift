@@ -102,7 +102,7 @@ public final class MargoBackend: DesiredStateBackend {
     try await reporter?.report(to: self, timeout: request.timeout)
     var fields: HTTPFields = [.accept: StateManifest.mediaType]
     if let known = CacheValidator(marker: request.marker?[...].utf8, current: request.current) {
-      fields.append(contentsOf: known.condition)
+      fields.append(known.condition)
     }
     // RFC 9530 section 2: a content digest is of the bytes as they were sent, before any decoding.
     if responseKey != nil { fields[.acceptEncoding] = "identity" }
@@ -122,7 +122,7 @@ public final class MargoBackend: DesiredStateBackend {
         "\(source) leads to \(answer.address.origin), another server; name that one if it is the manager")
     }
     let expiry = answer.credentialsExpire
-    if answer.response.status == .notModified {
+    if answer.isNotModified {
       return FetchResult(.unchanged, marker: request.marker, credentialsExpire: expiry)
     }
     let revision = Revision(ofManifest: answer.body)
