@@ -97,7 +97,7 @@ final class Transfer: Sendable {
     if isNew { engine.post(.abandon(self)) }
   }
 
-  private enum Look<Value: Sendable>: Sendable {
+  private enum Readiness<Value: Sendable>: Sendable {
     case ready(Value)
     case notYet(UInt64)
   }
@@ -135,7 +135,7 @@ final class Transfer: Sendable {
     var wasPaused: Bool
   }
 
-  private func look<Value: Sendable>(_ take: @Sendable (inout State) -> Value?) -> Look<Value> {
+  private func readiness<Value: Sendable>(of take: @Sendable (inout State) -> Value?) -> Readiness<Value> {
     state.withLock { watched in
       if let value = take(&watched.value) { return .ready(value) }
       return .notYet(watched.seen)
@@ -147,7 +147,7 @@ final class Transfer: Sendable {
   ) async -> Value {
     await withTaskCancellationHandler {
       while true {
-        switch look(take) {
+        switch readiness(of: take) {
         case .ready(let value): return value
         case .notYet(let seen):
           await withCheckedContinuation { continuation in
