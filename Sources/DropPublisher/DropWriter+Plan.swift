@@ -19,7 +19,7 @@ public struct PublicationPlan: Sendable {
   }
 
   /// How the documents would differ from those that are published now.
-  public var difference: StateDifference { StateDifference(from: before?.documents ?? [], to: manifest.documents) }
+  package var difference: StateDifference { StateDifference(from: before?.documents ?? [], to: manifest.documents) }
 
   /// Whether devices would learn nothing from it: the same documents for the same device under the same keys, without an end.
   public var isUnchanged: Bool {

@@ -1,4 +1,4 @@
-public import DesiredState
+import DesiredState
 import DesiredStateSupport
 public import FoundationEssentials
 
@@ -30,8 +30,8 @@ public struct TrustPublicationOptions: Sendable {
 
 /// A trust update that was published.
 public struct TrustPublication: Sendable {
-  /// The update as it was written.
-  public let update: TrustUpdate
+  /// The number of the update.
+  public let version: UInt64
   /// What keeps devices from taking it over yet, in words; empty if nothing that can be seen from here. The keys of
   /// the trust that devices were set up with are not known here.
   public let missing: [String]
@@ -81,7 +81,7 @@ extension DropWriter {
     var missing = try Self.missing(update, bytes, signatures, whose: "its own keys", by: update)
     if let before { missing += try Self.missing(update, bytes, signatures, whose: "the update before it", by: before) }
     try await worker.run { try folder.write(bytes, signatures, number: update.version) }
-    return TrustPublication(update: update, missing: missing)
+    return TrustPublication(version: update.version, missing: missing)
   }
 
   /// What an update lacks under the keys of another, or its own.

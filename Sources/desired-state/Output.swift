@@ -161,7 +161,7 @@ extension EventLine {
     case .adopted: line.state = "adopted"
     case .rejected(let rejection):
       line.state = "rejected"
-      line.code = rejection.code.rawValue
+      line.code = rejection.code
     case .rolledBack(let left):
       line.state = "rolled-back"
       (line.code, line.reason) = (left.code, left.reason)

@@ -161,7 +161,7 @@ private struct StatusReport: Encodable {
     try container.encode(
       Waiting(
         waiting: status.waiting - status.untaken, kept: status.untaken, oldest: status.oldestTaken,
-        lastError: status.delivery.lastError,
+        lastError: status.deliveryError,
         unreadable: status.unreadable, refused: status.refusedAcknowledgements.map(EventLine.refused)),
       forKey: .outbox)
     try container.encode(capabilities, forKey: .capabilities)
@@ -250,7 +250,7 @@ extension StoreStatus {
     let due = waiting - untaken
     line("outbox", due == 0 ? "empty" : "\(due) waiting, the oldest since \(oldestTaken.map(Timestamp.text) ?? "?")")
     if untaken > 0 { line("", "\(untaken) kept for a recipient that takes statements of its kind; none here does") }
-    if due > 0, let error = delivery.lastError {
+    if due > 0, let error = deliveryError {
       line("", "\(error.code) at \(Timestamp.text(error.at)): \(error.message)")
     }
     for refused in refusedAcknowledgements {

@@ -49,7 +49,7 @@ struct TrustPublishCommand: AsyncParsableCommand {
       let published = try await publish(options, signer)
       for missing in published.missing { Output.complain("no device takes it over yet: \(missing)") }
       Output(isJSON: json).write(
-        EventLine(event: "trust-published", source: to, version: published.update.version))
+        EventLine(event: "trust-published", source: to, version: published.version))
     } catch let error where !(error is ExitCode || error is ValidationError) {
       Output.complain("\(error)")
       throw ExitCode.failure
@@ -64,7 +64,7 @@ struct TrustPublishCommand: AsyncParsableCommand {
     }
     return try await RepositoryEdit(to: to, transport: transport, key: key[0]).perform { directory in
       let publication = try await DropWriter(path: directory).publishTrust(options, signer: signer)
-      return (publication, "Publish trust update \(publication.update.version)")
+      return (publication, "Publish trust update \(publication.version)")
     }
   }
 

@@ -243,7 +243,7 @@ struct TrustUpdateTests {
     for content in [TrustPolicy.Content.drop, nil] {
       var policy = TrustPolicy.signatures(by: try AllowedSigners(parsing: signer.allowedSigner))
       policy.demands.content = content
-      let verifier = Verifier(policy: policy, device: "press-42", followsDrop: true, now: now)
+      let verifier = Verifier(policy: policy, device: "press-42", floor: nil, followsDrop: true, now: now)
       #expect { try verifier.admit(tree) } throws: { ($0 as? VerificationError)?.code == .wrongContent }
     }
   }

@@ -1,10 +1,11 @@
-import DesiredState
 import Foundation
 import HTTPMessageSignatures
 import HTTPTransport
 import RESTBackend
 import Testing
 
+// A device that has adopted something is made here without a store.
+@testable import DesiredState
 @testable import ReferenceServer
 
 /// The real client of this project against the server, in both forms.

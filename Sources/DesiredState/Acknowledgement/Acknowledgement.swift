@@ -40,56 +40,35 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
     /// The state as a whole was verified and is durable on the device.
     case adopted
     /// A state on offer was refused; the device keeps its own.
-    case rejected(Rejection)
+    case rejected(OtherState)
     /// The device went back to an earlier state: the acknowledgement's own `revision`.
-    case rolledBack(Departure)
+    case rolledBack(OtherState)
     /// The state was adopted and could not be put to work for good: its trial failed. The device is on another, the
     /// acknowledgement's own `revision`.
-    case failed(Departure)
+    case failed(OtherState)
     /// An operator reset something by hand, told in words.
     case reset([String])
     /// How far one document has come.
     case document(DocumentStatus)
   }
 
-  /// Why a state was refused.
-  public struct Rejection: Sendable, Equatable, Codable {
-    /// The revision that was refused; the acknowledgement's own `revision` is the one the device is still on.
+  /// Another state than the one the device is on, and why the device is not on it.
+  public struct OtherState: Sendable, Equatable, Codable {
+    /// Its revision, where known; the acknowledgement's own `revision` is the one the device is on.
     public var revision: Revision?
-    /// The version the refused manifest claims, where known.
+    /// The version that its manifest has or claims, where known.
     public var version: UInt64?
-    /// The rejection code.
-    public var code: VerificationError.Code
-    /// The reason in words.
-    public var reason: String
-    /// Where the refused state came from, where known.
-    public var origin: Origin?
-
-    /// A rejection of these parts.
-    public init(
-      revision: Revision?, version: UInt64?, code: VerificationError.Code, reason: String, origin: Origin? = nil
-    ) {
-      self.origin = origin
-      self.revision = revision
-      self.version = version
-      self.code = code
-      self.reason = reason
-    }
-  }
-
-  /// Which state a device left, and why.
-  public struct Departure: Sendable, Equatable, Codable {
-    /// The revision it left.
-    public var revision: Revision
-    /// The version it left, if it has one.
-    public var version: UInt64?
-    /// Why, in one word: `operator`, `trial-failed`.
+    /// Why, in one word: that of a ``VerificationError`` if the state was refused; `operator` or `trial-failed` if the device
+    /// left it.
     public var code: String
     /// Why, in words.
     public var reason: String
+    /// Where a refused state came from, where known.
+    public var origin: Origin?
 
-    /// A departure of these parts.
-    public init(revision: Revision, version: UInt64?, code: String, reason: String) {
+    /// A state of which these things are known.
+    public init(revision: Revision?, version: UInt64?, code: String, reason: String, origin: Origin? = nil) {
+      self.origin = origin
       self.revision = revision
       self.version = version
       self.code = code
@@ -106,7 +85,7 @@ public struct Acknowledgement: Sendable, Equatable, Codable {
   }
 
   /// What a backend must be able to do to deliver it.
-  public var capability: BackendCapabilities {
+  var capability: BackendCapabilities {
     switch subject {
     case .state: .acknowledgesStates
     case .document: .acknowledgesDocuments

@@ -111,7 +111,7 @@ public struct Receipt: Sendable {
       case .rejected(let rejection):
         status = Status(
           state: "rejected",
-          error: DocumentStatus.Failure(code: rejection.code.rawValue, message: rejection.reason))
+          error: DocumentStatus.Failure(code: rejection.code, message: rejection.reason))
         rejectedRevision = rejection.revision
         rejectedManifestVersion = rejection.version
         rejectedOrigin = rejection.origin

@@ -8,13 +8,6 @@ public struct RefusedAcknowledgement: Sendable, Equatable, Codable {
   public var source: String
   /// Its reason, and when it gave it.
   public var failure: SourceHealth.Failure
-
-  /// An acknowledgement that a recipient refused for good.
-  public init(acknowledgement: Acknowledgement, source: String, failure: SourceHealth.Failure) {
-    self.acknowledgement = acknowledgement
-    self.source = source
-    self.failure = failure
-  }
 }
 
 extension BackendError {

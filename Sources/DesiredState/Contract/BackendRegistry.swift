@@ -5,8 +5,7 @@ public import Logging
 /// A registry is a value: an agent starts with the backends it links, adds its own schemes, and asks for sources by
 /// the address its configuration names.
 public struct BackendRegistry: Sendable {
-  /// Makes a backend for an address.
-  public typealias Factory = @Sendable (SourceAddress, BackendContext) throws -> any DesiredStateBackend
+  private typealias Factory = @Sendable (SourceAddress, BackendContext) throws -> any DesiredStateBackend
 
   private struct Entry {
     var settings: (@Sendable (SourceAddress) -> Set<BackendSettings.Key>)?
@@ -27,7 +26,8 @@ public struct BackendRegistry: Sendable {
   ///     alone. Nil: all, and the backend knows what to make of them.
   ///   - factory: makes a backend of an address.
   public mutating func register(
-    _ scheme: String, settings: Set<BackendSettings.Key>? = nil, _ factory: @escaping Factory
+    _ scheme: String, settings: Set<BackendSettings.Key>? = nil,
+    _ factory: @escaping @Sendable (SourceAddress, BackendContext) throws -> any DesiredStateBackend
   ) {
     var used: (@Sendable (SourceAddress) -> Set<BackendSettings.Key>)?
     if let settings { used = { _ in settings } }
@@ -37,13 +37,13 @@ public struct BackendRegistry: Sendable {
   /// As ``register(_:settings:_:)``, for a backend whose use for settings depends on the address.
   public mutating func register(
     _ scheme: String, settings: @escaping @Sendable (SourceAddress) -> Set<BackendSettings.Key>,
-    _ factory: @escaping Factory
+    _ factory: @escaping @Sendable (SourceAddress, BackendContext) throws -> any DesiredStateBackend
   ) {
     entries[scheme.lowercased()] = Entry(settings: settings, factory: factory)
   }
 
   /// The schemes served, sorted.
-  public var schemes: [String] { entries.keys.sorted() }
+  package var schemes: [String] { entries.keys.sorted() }
 
   /// Makes the backend for an address. Of the settings it logs those that the backend has no use for.
   ///
@@ -66,7 +66,7 @@ public struct BackendRegistry: Sendable {
   /// Those of these settings that the backend for an address has a use for.
   ///
   /// - Throws: ``SourceAddressError`` if the address cannot be read or nothing serves its scheme.
-  public func settings(
+  package func settings(
     _ keys: Set<BackendSettings.Key>, usedFor address: String
   ) throws(SourceAddressError) -> Set<BackendSettings.Key> {
     let address = try SourceAddress(address)

@@ -56,7 +56,7 @@ extension BackendSetting where Value == ReceiptSigner {
 
 extension BackendSettings.Key {
   /// Every setting that is declared with the contract.
-  public static let shared: Set<Self> = {
+  package static let shared: Set<Self> = {
     let texts: [BackendSetting<String>] = [
       .trustedAuthorities, .clientCertificate, .clientKey, .proxy, .proxyAuthorities, .tokenFile, .requestKey,
       .responseKey, .sshKey, .knownHosts, .author,

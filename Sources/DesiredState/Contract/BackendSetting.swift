@@ -22,9 +22,9 @@ public struct BackendSettings: Sendable {
   /// A setting without its type. Settings of one name are the same.
   public struct Key: Hashable, Sendable, CustomStringConvertible {
     /// Its name, by which settings are told apart.
-    public let name: String
+    package let name: String
     /// What messages call it.
-    public let words: String
+    package let words: String
     /// The words.
     public var description: String { words }
 
@@ -34,14 +34,11 @@ public struct BackendSettings: Sendable {
 
   package private(set) var values: [Key: any Sendable] = [:]
 
-  /// No setting.
-  public init() {}
-
-  /// Settings that a closure fills in.
-  public init(_ fill: (inout BackendSettings) -> Void) { fill(&self) }
+  /// The settings that a closure fills in; none without one.
+  public init(_ fill: (inout BackendSettings) -> Void = { _ in }) { fill(&self) }
 
   /// The settings that have a value.
-  public var keys: Set<Key> { Set(values.keys) }
+  package var keys: Set<Key> { Set(values.keys) }
 
   /// The value of a setting; nil if it has none.
   public subscript<Value: Sendable>(setting: BackendSetting<Value>) -> Value? {
@@ -50,7 +47,7 @@ public struct BackendSettings: Sendable {
   }
 
   /// Those of these settings alone.
-  public func limited(to keys: Set<Key>) -> BackendSettings {
+  func limited(to keys: Set<Key>) -> BackendSettings {
     var settings = self
     settings.values = values.filter { keys.contains($0.key) }
     return settings

@@ -70,14 +70,16 @@ public struct DocumentBytes: AsyncSequence, Sendable {
   /// The bytes of one document.
   public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  public struct AsyncIterator: AsyncIteratorProtocol {
+  private struct Iterator: AsyncIteratorProtocol {
     var remaining: ArraySlice<UInt8>
-    public mutating func next() async throws -> [UInt8]? {
+    mutating func next() async throws -> [UInt8]? {
       guard !remaining.isEmpty else { return nil }
       defer { remaining = remaining.dropFirst(DocumentBytes.pieceSize) }
       return Array(remaining.prefix(DocumentBytes.pieceSize))
     }
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(remaining: bytes[...]) }
+  public func makeAsyncIterator() -> some AsyncIteratorProtocol<[UInt8], any Error> {
+    Iterator(remaining: bytes[...])
+  }
 }

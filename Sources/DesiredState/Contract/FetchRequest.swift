@@ -22,7 +22,8 @@ public struct FetchRequest: Sendable {
 
   /// A request; without arguments, that of a device that has nothing yet.
   public init(
-    current: Revision? = nil, marker: String? = nil, adoptedMarker: String? = nil, held: HeldDocuments = .none,
+    current: Revision? = nil, marker: String? = nil, adoptedMarker: String? = nil,
+    held: HeldDocuments = HeldDocuments { _ in false },
     limits: Limits = Limits(), timeout: Duration = .seconds(30), verifier: Verifier? = nil
   ) {
     self.current = current
@@ -41,9 +42,6 @@ public struct HeldDocuments: Sendable {
 
   /// Held is what the function says; it must be quick, and may be called from any thread.
   public init(_ contains: @escaping @Sendable (Digest) -> Bool) { self.contains = contains }
-
-  /// Nothing is held.
-  public static let none = HeldDocuments { _ in false }
 
   /// Whether a document with this digest is held.
   public func contains(_ digest: Digest) -> Bool { contains(digest) }

@@ -1,5 +1,5 @@
 /// What an error needs so that the same question may have another answer.
-public enum Remedy: Sendable, Hashable {
+package enum Remedy: Sendable, Hashable {
   /// Time: the source is asked again after a while, and then less and less often.
   case waiting
   /// This much time: the source itself said so.
@@ -13,7 +13,7 @@ public enum Remedy: Sendable, Hashable {
 
 extension BackendError {
   /// What the error needs.
-  public var remedy: Remedy {
+  package var remedy: Remedy {
     if let retryAfter, retryAfter > .zero { return .waitingFor(retryAfter) }
     return isRetryable ? .waiting : .person
   }
@@ -21,5 +21,5 @@ extension BackendError {
 
 extension VerificationError {
   /// What the refusal needs.
-  public var remedy: Remedy { isTransient ? .waiting : .nothing }
+  package var remedy: Remedy { isTransient ? .waiting : .nothing }
 }

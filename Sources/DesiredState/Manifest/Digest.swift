@@ -7,29 +7,31 @@ import DesiredStateSupport
 /// store. Only SHA-256 exists here; a manifest that names another algorithm is refused with `unsupported-digest`.
 public struct Digest: Hashable, Sendable {
   // 32 bytes held inline: a manifest may list 100,000 of them, and an array each would cost a heap block each.
-  private let words: (UInt64, UInt64, UInt64, UInt64)
+  private struct Words: Hashable { var a: UInt64 = 0, b: UInt64 = 0, c: UInt64 = 0, d: UInt64 = 0 }
+  private let words: Words
 
-  private init(_ digest: SHA256Digest) {
-    words = digest.withUnsafeBytes { $0.loadUnaligned(as: (UInt64, UInt64, UInt64, UInt64).self) }
-  }
+  private init(_ digest: SHA256Digest) { words = digest.withUnsafeBytes { $0.loadUnaligned(as: Words.self) } }
 
   /// Parses `sha256:` followed by 64 lower-case hexadecimal digits (OCI's grammar of digests).
   ///
-  /// - Throws: ``ParseError``, which tells an algorithm this package does not know from malformed text.
-  public init(parsing text: String) throws(ParseError) {
-    guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else { throw .malformed(text) }
-    let algorithm = text.utf8[..<colon]
-    guard algorithm.elementsEqual("sha256".utf8) else { throw .unsupportedAlgorithm(String(text[..<colon])) }
-    guard let digest = Digest(text.utf8[text.utf8.index(after: colon)...]) else { throw .malformed(text) }
+  /// - Throws: ``VerificationError`` with `unsupported-digest` for an algorithm this package does not know, and
+  ///   `manifest-malformed` for text that is no digest.
+  public init(parsing text: String) throws(VerificationError) {
+    let colon = text.utf8.firstIndex(of: UInt8(ascii: ":"))
+    if let algorithm = colon.map({ text[..<$0] }), algorithm != "sha256" {
+      throw VerificationError(
+        .unsupportedDigest, "digest algorithm '\(algorithm.prefix(32))' is not supported; use sha256")
+    }
+    guard let digest = colon.flatMap({ Digest(text.utf8[text.utf8.index(after: $0)...]) }) else {
+      throw VerificationError(
+        .manifestMalformed, "\(quoted(text)) is not a digest; expected sha256: and 64 lower-case hexadecimal digits")
+    }
     self = digest
   }
 
-  /// The digest whose 64 lower-case hexadecimal digits are given, or nil if they are not.
-  public init?(hexadecimal: some StringProtocol) { self.init(hexadecimal.utf8) }
-
   private init?(_ digits: some Collection<UInt8>) {
     guard digits.count == 64 else { return nil }
-    var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    var words = Words()
     let isWhole = withUnsafeMutableBytes(of: &words) { bytes in
       var position = 0
       for digit in digits {
@@ -41,22 +43,6 @@ public struct Digest: Hashable, Sendable {
     }
     guard isWhole else { return nil }
     self.words = words
-  }
-
-  /// Why a text is not a digest.
-  public enum ParseError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The text names an algorithm other than `sha256`.
-    case unsupportedAlgorithm(String)
-    /// The text is not `sha256:` and 64 lower-case hexadecimal digits.
-    case malformed(String)
-
-    public var description: String {
-      switch self {
-      case .unsupportedAlgorithm(let name): "digest algorithm '\(name.prefix(32))' is not supported; use sha256"
-      case .malformed(let text):
-        "\(quoted(text)) is not a digest; expected sha256: and 64 lower-case hexadecimal digits"
-      }
-    }
   }
 
   /// The digest of bytes that are at hand in memory.
@@ -92,11 +78,7 @@ public struct Digest: Hashable, Sendable {
   }
 
   /// A number that follows from the digest, alike for few others.
-  var prefix: UInt64 { words.0 }
-
-  public static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }
-
-  public func hash(into hasher: inout Swift.Hasher) { hasher.combine(words.0) }
+  var prefix: UInt64 { words.a }
 
   private static func nibble(_ character: UInt8) -> UInt8? {
     switch character {
@@ -117,7 +99,7 @@ public struct Digest: Hashable, Sendable {
     public mutating func update(_ bytes: [UInt8]) { state.update(data: bytes) }
 
     /// Adds the bytes that come next, from memory the caller keeps valid for the call.
-    public mutating func update(_ bytes: UnsafeRawBufferPointer) { state.update(bufferPointer: bytes) }
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) { state.update(bufferPointer: bytes) }
 
     /// The digest of everything added.
     public func finalize() -> Digest { Digest(state.finalize()) }
@@ -136,7 +118,7 @@ extension Digest: Codable {
     do {
       self = try Digest(parsing: text)
     } catch {
-      throw DecodingError.dataCorruptedError(in: container, debugDescription: error.description)
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: error.reason)
     }
   }
 

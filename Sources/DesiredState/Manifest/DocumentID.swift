@@ -1,7 +1,7 @@
 import DesiredStateSupport
 
 /// What a document's id may be, so that it can be a file's name on any device without doing harm.
-public enum DocumentID {
+package enum DocumentID {
   /// The longest path component in bytes that common file systems accept.
   static let maximumComponentLength = 255
   /// The longest id in bytes: it must fit below a directory within the 4096 bytes of Linux's `PATH_MAX`.
@@ -13,7 +13,7 @@ public enum DocumentID {
   /// case or normalises Unicode, and none may be a directory on the way to another.
   ///
   /// - Throws: ``VerificationError`` with `unsafe-document-id` or `duplicate-document`.
-  public static func check(_ ids: [String]) throws(VerificationError) {
+  package static func check(_ ids: [String]) throws(VerificationError) {
     for id in ids {
       if let fault = fault(in: id) {
         throw VerificationError(.unsafeDocumentID, "document id \(shown(id)) cannot be a file name: \(fault)")

@@ -15,7 +15,7 @@ public enum DropLayout {
   /// The directory of trust updates.
   public static let trust = "trust"
   /// The directory of the manifests that were published before. No device reads it: it is for publishers who go back.
-  public static let history = "history"
+  package static let history = "history"
   /// What stands before the path of a trust update in a plain tree, from the tree's root.
   public static let plainTrust = ".desired-state/"
 
@@ -29,7 +29,7 @@ public enum DropLayout {
   public static func trustUpdate(_ number: UInt64) -> String { "\(trust)/\(number).json" }
 
   /// A manifest that was published, by its version.
-  public static func published(_ version: UInt64) -> String { "\(history)/\(version).json" }
+  package static func published(_ version: UInt64) -> String { "\(history)/\(version).json" }
 
   /// The signatures of a trust update.
   public static func trustSignatures(_ number: UInt64) -> String { trustUpdate(number) + ".sig" }

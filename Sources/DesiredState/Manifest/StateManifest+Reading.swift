@@ -138,14 +138,15 @@ extension StateManifest {
   private static func digest(
     _ text: String, of owner: String, _ reader: JSONReader, _ refusal: inout VerificationError?
   ) throws(JSONReader.Failure) -> Digest {
-    do throws(Digest.ParseError) {
+    do throws(VerificationError) {
       return try Digest(parsing: text)
     } catch {
-      if case .unsupportedAlgorithm(let name) = error {
+      if error.code == .unsupportedDigest {
+        let name = text.prefix { $0 != ":" }
         refusal = VerificationError(
           .unsupportedDigest, "digest of \(quoted(owner)) uses \(quoted(name, limit: 32)); only sha256 is supported")
       }
-      throw reader.failure("digest of \(quoted(owner)): \(error)")
+      throw reader.failure("digest of \(quoted(owner)): \(error.reason)")
     }
   }
 

@@ -11,23 +11,11 @@ extension Document {
   ///   - type: the type to decode.
   ///   - decoder: with the strategies that the document's publisher keeps to.
   ///   - limit: the longest document that is read, in bytes.
-  /// - Throws: `DecodingError`; ``VerificationError`` with `limit-exceeded` if it is longer; as ``contents()`` does.
+  /// - Throws: `DecodingError`; ``VerificationError`` with `limit-exceeded` if it is longer; as ``contents(limit:)`` does.
   public func decode<Value: Decodable>(
     _ type: Value.Type = Value.self, using decoder: JSONDecoder = JSONDecoder(), limit: Int = 16 << 20
   ) async throws -> Value {
     try decoder.decode(type, from: Data(try await contents(limit: limit)))
-  }
-
-  /// The whole document, in memory, unless it is too long for that.
-  ///
-  /// - Parameter limit: the longest document that is read, in bytes.
-  /// - Throws: ``VerificationError`` with `limit-exceeded` if it is longer; as ``contents()`` does.
-  public func contents(limit: Int) async throws -> [UInt8] {
-    guard size <= UInt64(max(limit, 0)) else {
-      throw VerificationError(
-        .limitExceeded, "document \(quoted(id)) has \(size) bytes, and \(limit) at most are read into memory")
-    }
-    return try await contents()
   }
 
   /// Writes the document to a file in pieces, whatever its size, and puts it in place when its digest has proved right: the
@@ -36,7 +24,7 @@ extension Document {
   /// - Parameters:
   ///   - path: the file; its directory is there.
   ///   - mode: the permissions of the file.
-  /// - Throws: ``FileError``; as ``contents()`` does. The file is then as it was.
+  /// - Throws: ``FileError``; as ``contents(limit:)`` does. The file is then as it was.
   public func write(to path: String, mode: UInt32 = 0o644) async throws {
     let temporary = Files.temporaryName(for: path)
     do {

@@ -19,9 +19,14 @@ public struct Document: Sendable {
 
   /// The whole document, in memory.
   ///
-  /// - Throws: ``StoreError`` with `documentDamaged` if the bytes on the disk are no longer those that were verified;
-  ///   ``FileError``; `CancellationError`.
-  public func contents() async throws -> [UInt8] {
+  /// - Parameter limit: the longest document that is read, in bytes.
+  /// - Throws: ``VerificationError`` with `limit-exceeded` if it is longer; ``StoreError`` with `documentDamaged` if the
+  ///   bytes on the disk are no longer those that were verified; ``FileError``; `CancellationError`.
+  public func contents(limit: Int = .max) async throws -> [UInt8] {
+    guard size <= UInt64(max(limit, 0)) else {
+      throw VerificationError(
+        .limitExceeded, "document \(quoted(id)) has \(size) bytes, and \(limit) at most are read into memory")
+    }
     var contents: [UInt8] = []
     contents.reserveCapacity(Int(size))
     for try await chunk in bytes { contents += chunk }
@@ -30,18 +35,17 @@ public struct Document: Sendable {
 
   /// The document in pieces, checked against the digest as they pass: an error at the end means that the bytes before
   /// it must not be used.
-  public var bytes: Bytes { Bytes(document: self) }
+  public var bytes: some AsyncSequence<[UInt8], any Error> & Sendable { Bytes(document: self) }
 
-  /// See ``Document/bytes``.
-  public struct Bytes: AsyncSequence, Sendable {
+  private struct Bytes: AsyncSequence, Sendable {
     let document: Document
 
-    public struct AsyncIterator: AsyncIteratorProtocol {
+    struct AsyncIterator: AsyncIteratorProtocol {
       let document: Document
       var offset: UInt64 = 0
       var hasher = Digest.Hasher()
 
-      public mutating func next() async throws -> [UInt8]? {
+      mutating func next() async throws -> [UInt8]? {
         let path = document.path
         let offset = offset
         let chunk = try await document.worker.run {
@@ -61,6 +65,6 @@ public struct Document: Sendable {
       }
     }
 
-    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(document: document) }
+    func makeAsyncIterator() -> AsyncIterator { AsyncIterator(document: document) }
   }
 }

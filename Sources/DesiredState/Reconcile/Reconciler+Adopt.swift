@@ -127,8 +127,8 @@ extension Reconciler {
     }
     if !isKnown { metrics.refused(error.code) }
     if refused != before {
-      let rejection = Acknowledgement.Rejection(
-        revision: revision, version: error.version, code: error.code, reason: error.reason, origin: origin)
+      let rejection = Acknowledgement.OtherState(
+        revision: revision, version: error.version, code: error.code.rawValue, reason: error.reason, origin: origin)
       let statement = acknowledgement(.rejected(rejection), of: await store.adopted)
       try await store.refuse(refused, acknowledging: isKnown ? [] : [statement])
     }

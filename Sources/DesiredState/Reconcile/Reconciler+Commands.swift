@@ -50,7 +50,7 @@ extension Reconciler {
     case .rollBack, .resume:
       if let adopted { supersede(by: adopted.revision, isOrdered: true) }
       if let rollback = await store.rollback, let adopted {
-        let left = Acknowledgement.Departure(
+        let left = Acknowledgement.OtherState(
           revision: rollback.from.revision, version: rollback.from.version, code: rollback.code, reason: rollback.reason
         )
         emit(.rolledBack(left), adopted.source, adopted.revision, adopted.version, adopted.origin)

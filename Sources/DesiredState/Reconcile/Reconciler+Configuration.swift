@@ -6,15 +6,12 @@ public import Logging
 extension Reconciler {
   /// How a reconciler behaves.
   public struct Configuration: Sendable {
-    /// What to trust.
-    public var policy: TrustPolicy
+    let policy: TrustPolicy
     /// Asked at every poll what to trust, so that files of keys can change while the device runs; it must be quick. Nil:
-    /// always ``policy``.
+    /// always the policy that the configuration was made with.
     public var currentPolicy: (@Sendable () async -> TrustPolicy)?
-    /// This device's name: manifests that name another are refused, and acknowledgements bear it.
-    public var device: String
-    /// When to look, and when to apply.
-    public var schedule: Schedule
+    let device: String
+    let schedule: Schedule
     /// Which source decides when several answer. Default: the first.
     public var preference: SourcePreference = .first
     /// Whether an apply that is under way is cancelled when something newer is adopted. Default false: it is finished
@@ -25,31 +22,37 @@ extension Reconciler {
     package var applyBackoff = Backoff(first: .seconds(60), longest: .seconds(3600))
     /// How a state that was just applied must prove itself; nil: it counts as good at once.
     public var trial: Trial?
-    /// How long a source may take to answer, and a document's reading may stall.
-    public var timeout: Duration
-    /// Bounds on counts and sizes.
-    public var limits: Limits
-    /// Asked at every look whether the applied state is still in place; if not, all of it is applied again.
-    public var isStillApplied: @Sendable (AppliedState) async -> Bool
+    package var timeout: Duration
+    package var limits: Limits
+    package var isStillApplied: @Sendable (AppliedState) async -> Bool
     /// Told of what is read while a state is adopted, for a display of how far it is.
-    public var watchReading: ReadingWatch?
-    /// Where it logs.
-    public var logger: Logger
+    package var watchReading: ReadingWatch?
+    let logger: Logger
     /// Where it counts; nil: where the process does.
     var metrics: (any MetricsFactory)?
-    /// What time passes by; a virtual clock in tests.
-    public var clock: any Clock<Duration>
-    /// The device's wall clock.
-    public var now: @Sendable () -> Date
-    /// A number from 0 to 1, for jitter.
-    public var random: @Sendable () -> Double
+    let clock: any Clock<Duration>
+    let now: @Sendable () -> Date
+    let random: @Sendable () -> Double
 
     /// Called with the bytes of each piece of a document as it arrives, and with how many all documents that are missing
     /// have by their publisher's word, or nil where a size is not given. It is called often, on the thread that reads, and
     /// must be quick.
-    public typealias ReadingWatch = @Sendable (_ bytes: Int, _ expected: UInt64?) -> Void
+    package typealias ReadingWatch = @Sendable (_ bytes: Int, _ expected: UInt64?) -> Void
 
     /// A configuration of these parts; by default a poll every 30 seconds, under the system's clocks.
+    ///
+    /// - Parameters:
+    ///   - policy: what to trust.
+    ///   - device: this device's name: manifests that name another are refused, and acknowledgements bear it.
+    ///   - schedule: when to look, and when to apply.
+    ///   - timeout: how long a source may take to answer, and a document's reading may stall.
+    ///   - limits: bounds on counts and sizes.
+    ///   - isStillApplied: asked at every look whether the applied state is still in place; if not, all of it is applied
+    ///     again.
+    ///   - logger: where it logs.
+    ///   - clock: what time passes by; a virtual clock in tests.
+    ///   - now: the device's wall clock.
+    ///   - random: a number from 0 to 1, for jitter.
     public init(
       policy: TrustPolicy, device: String, schedule: Schedule = Schedule(), timeout: Duration = .seconds(30),
       limits: Limits = Limits(), isStillApplied: @escaping @Sendable (AppliedState) async -> Bool = { _ in true },
@@ -105,7 +108,7 @@ extension Reconciler {
     case hours(until: Date)
 
     /// The reason in one word that programs can match.
-    public var code: String {
+    package var code: String {
       switch self {
       case .approval: "approval"
       case .hours: "apply-hours"

@@ -6,12 +6,12 @@ extension Reconciler {
   /// again, and it is not tried again until a newer one is published.
   public struct Trial: Sendable {
     /// How long the check must pass before the state counts as good.
-    public var duration: Duration
+    var duration: Duration
     /// The time from one check to the next. Default: a tenth of the duration, from 100 milliseconds to a minute.
-    public var interval: Duration
+    var interval: Duration
     /// Throws if what was applied does not work as it should. The first failure ends the trial: a check that must wait
     /// for something to start does so itself.
-    public var check: @Sendable (AppliedState) async throws -> Void
+    var check: @Sendable (AppliedState) async throws -> Void
 
     /// A trial that lasts a time, during which a check is made again and again.
     public init(
@@ -60,7 +60,7 @@ extension Reconciler {
   private func failTrial(of adopted: AdoptedState, _ error: any Error) async throws {
     let now = configuration.now()
     let reason = "it did not pass its trial: \(printable("\(error)"))"
-    let departure = Acknowledgement.Departure(
+    let departure = Acknowledgement.OtherState(
       revision: adopted.revision, version: adopted.version, code: "trial-failed", reason: reason)
     state.withLock { $0.nextCheck = [:] }
     log(.error, reason, adopted.source, adopted.revision, adopted.version)

@@ -10,16 +10,12 @@ import FoundationEssentials
 /// Polls, applies and deliveries each run one at a time, whichever way they were asked for, and none of the three waits
 /// for another: while an apply takes hours, sources are polled and acknowledgements delivered.
 public final class Reconciler: Sendable {
-  /// Puts an adopted state to work. If it throws, it is called again later, also after a restart. It may take hours; when
-  /// its task is cancelled it ends soon, and says with `CancellationError` that it did not finish.
-  public typealias ApplyHandler = @Sendable (Update) async throws -> Void
-
   let sources: [any DesiredStateBackend]
   let recipients: [any DesiredStateBackend]
   /// Where the adopted state is kept.
   public let store: StateStore
   let configuration: Configuration
-  let apply: ApplyHandler
+  let apply: @Sendable (Update) async throws -> Void
   let observe: @Sendable (ReconcilerEvent) -> Void
   let subscribers = Subscribers<ReconcilerEvent>()
   let metrics: LoopMetrics
@@ -46,11 +42,13 @@ public final class Reconciler: Sendable {
   ///   - store: where the adopted state is kept.
   ///   - configuration: what to trust, and how often to look.
   ///   - observe: told of everything that happens, in order. It must return quickly. See also ``events(bufferingNewest:)``.
-  ///   - apply: puts an adopted state to work.
+  ///   - apply: puts an adopted state to work. If it throws, it is called again later, also after a restart. It may take
+  ///     hours; when its task is cancelled it ends soon, and says with `CancellationError` that it did not finish.
   public init(
     sources: [any DesiredStateBackend], acknowledgingTo recipients: [any DesiredStateBackend]? = nil,
     store: StateStore, configuration: Configuration,
-    observe: @escaping @Sendable (ReconcilerEvent) -> Void = { _ in }, apply: @escaping ApplyHandler
+    observe: @escaping @Sendable (ReconcilerEvent) -> Void = { _ in },
+    apply: @escaping @Sendable (Update) async throws -> Void
   ) {
     self.sources = sources
     self.recipients = recipients ?? sources

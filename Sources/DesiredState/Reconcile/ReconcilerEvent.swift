@@ -30,7 +30,7 @@ public struct ReconcilerEvent: Sendable {
     /// The applied state has passed its trial.
     case proven
     /// The device went back: the event's own state is the one it is on now.
-    case rolledBack(Acknowledgement.Departure)
+    case rolledBack(Acknowledgement.OtherState)
     /// A statement reached the orchestrator.
     case acknowledged(Acknowledgement)
     /// A statement could not be delivered; it waits.

@@ -6,31 +6,34 @@ import FoundationEssentials
 /// Times of the day are those of the device's clock. A clock that is wrong (1970, after a flat battery) reaches them
 /// within a day all the same.
 public struct Schedule: Sendable, Hashable {
-  /// The time from one look to the next. Default 30 seconds.
-  public var interval: Duration
-  /// How far each interval may be off, as a part of it: 0.1 spreads a fleet over ±10 %. Default 0.1.
-  public var jitter: Double
-  /// The first look of a process comes after a part of this time, by chance: a fleet that starts together, after a power
-  /// cut, does not look together. Default zero.
-  public var startSpread: Duration
-  /// When sources are looked at; nil: at any time. Acknowledgements are sent at any time.
-  public var hours: WeeklyHours?
-  /// When nothing is contacted, because it is known to be down; nil: never.
-  public var downtime: WeeklyHours?
-  /// When an adopted state may be applied; nil: at any time. States are fetched, verified and adopted at any time.
-  public var applyHours: WeeklyHours?
-  /// Whether an adopted state waits for ``Reconciler/approve()`` before it is applied. Default false.
-  public var holdsUpdates: Bool
-  /// The least time between two looks that hints bring about. Default 1 second.
-  public var leastHintInterval: Duration
-  /// How long a source that fails is left alone: at first for the interval, then for longer and longer, up to this.
-  /// Default 5 minutes, and never less than the interval.
-  public var longestBackoff: Duration
-  /// The same for a source that fails until a person does something: bad credentials, an untrusted certificate. Default
-  /// 1 hour, and never less than the interval.
-  public var longestBackoffForPerson: Duration
+  let interval: Duration
+  let jitter: Double
+  let startSpread: Duration
+  let hours: WeeklyHours?
+  let downtime: WeeklyHours?
+  let applyHours: WeeklyHours?
+  let holdsUpdates: Bool
+  let leastHintInterval: Duration
+  let longestBackoff: Duration
+  let longestBackoffForPerson: Duration
 
   /// A schedule of these parts; by default a poll every 30 seconds at any hour.
+  ///
+  /// - Parameters:
+  ///   - interval: the time from one look to the next.
+  ///   - jitter: how far each interval may be off, as a part of it: 0.1 spreads a fleet over ±10 %.
+  ///   - startSpread: the first look of a process comes after a part of this time, by chance: a fleet that starts together,
+  ///     after a power cut, does not look together.
+  ///   - hours: when sources are looked at; nil: at any time. Acknowledgements are sent at any time.
+  ///   - downtime: when nothing is contacted, because it is known to be down; nil: never.
+  ///   - applyHours: when an adopted state may be applied; nil: at any time. States are fetched, verified and adopted at any
+  ///     time.
+  ///   - holdsUpdates: whether an adopted state waits for ``Reconciler/approve()`` before it is applied.
+  ///   - leastHintInterval: the least time between two looks that hints bring about.
+  ///   - longestBackoff: how long a source that fails is left alone: at first for the interval, then for longer and longer, up
+  ///     to this, and never less than the interval.
+  ///   - longestBackoffForPerson: the same for a source that fails until a person does something: bad credentials, an
+  ///     untrusted certificate.
   public init(
     interval: Duration = .seconds(30), jitter: Double = 0.1, startSpread: Duration = .zero, hours: WeeklyHours? = nil,
     downtime: WeeklyHours? = nil, applyHours: WeeklyHours? = nil, holdsUpdates: Bool = false,

@@ -21,7 +21,7 @@ public struct AdoptedState: Sendable, Equatable, Codable {
   /// When the manifest was issued, if it says so.
   public var issued: Date?
   /// ``TrustPolicy/fingerprint`` of the policy it was verified under.
-  public var policy: String
+  var policy: String
   /// By what each of the signers signed, in their order; nil in a record of an earlier program.
   var credentials: [SigningCredential?]?
 }
@@ -33,7 +33,7 @@ public struct AppliedState: Sendable, Equatable, Codable {
   /// The manifest's version; nil if the source has none.
   public var version: UInt64?
   /// Whose signatures counted when it was adopted.
-  public var signers: [Signer]
+  var signers: [Signer]
   /// The source that brought it.
   public var source: String
   /// Where it came from, in the source's own terms.

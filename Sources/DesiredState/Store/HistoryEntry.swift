@@ -33,7 +33,7 @@ public struct Rollback: Sendable, Equatable, Codable {
   /// The state it went back from. Its revision is not adopted again while this is in force.
   public var from: AdoptedState
   /// The revision it went back to: the adopted one.
-  public var to: Revision
+  var to: Revision
   /// Since when.
   public var since: Date
   /// Why: `operator` if it was asked for, `trial-failed` if the state did not pass its trial.
@@ -68,11 +68,11 @@ public struct ApplyAttempt: Sendable, Equatable, Codable {
 }
 
 /// What an operator reset by hand.
-public struct ResetRecord: Sendable, Equatable, Codable {
+package struct ResetRecord: Sendable, Equatable, Codable {
   /// When, by the device's clock.
-  public var at: Date
+  package var at: Date
   /// The reset parts, in words.
-  public var what: [String]
+  package var what: [String]
   /// The state that was the adopted one then; nil if there was none.
-  public var adopted: Revision?
+  package var adopted: Revision?
 }

@@ -1,16 +1,16 @@
-public import FoundationEssentials
+package import FoundationEssentials
 
 extension Outbox {
   /// What came of a delivery.
-  public struct Delivery: Sendable {
+  package struct Delivery: Sendable {
     /// What arrived, each with the source that took it.
-    public var delivered: [(acknowledgement: Acknowledgement, source: String)] = []
+    package var delivered: [(acknowledgement: Acknowledgement, source: String)] = []
     /// Those refused for good, which wait no longer.
-    public var refused: [RefusedAcknowledgement] = []
+    package var refused: [RefusedAcknowledgement] = []
     /// How many wait still; nil if no backend takes any, and it was not looked.
-    public var waiting: Int?
+    package var waiting: Int?
     /// The first error of those that may pass, or that a person can mend.
-    public var failure: (any Error)?
+    package var failure: (any Error)?
   }
 
   /// Delivers what waits, in order, to the first backend that can take it; what could not be delivered stays.
@@ -26,7 +26,7 @@ extension Outbox {
   ///   - now: the time. A backend that asked for patience (``BackendError/retryAfter``) is passed over until it is over.
   ///   - record: told of each that is given up before it leaves the outbox, so that it can be written down first.
   /// - Throws: ``FileError``, ``StoreError`` for trouble with the outbox; what `record` throws; `CancellationError`.
-  public func deliver(
+  package func deliver(
     to backends: [any DesiredStateBackend], within timeout: Duration = .seconds(30),
     clock: any Clock<Duration> = ContinuousClock(), at now: Date = Date(),
     givingUp record: (RefusedAcknowledgement) async throws -> Void = { _ in }

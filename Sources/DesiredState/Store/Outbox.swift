@@ -81,7 +81,7 @@ public struct Outbox: Sendable {
   /// What waits, oldest first. A file that cannot be read is set aside, and ``StoreStatus/unreadable`` names it.
   ///
   /// - Throws: ``FileError``.
-  public func waiting() async throws -> [Acknowledgement] {
+  package func waiting() async throws -> [Acknowledgement] {
     let directory = directory
     return try await worker.run {
       let contents = try Self.contents(directory)

@@ -36,7 +36,7 @@ public struct SourceHealth: Sendable, Equatable, Codable {
   /// A time during which something is not tried again.
   public struct Patience: Sendable, Equatable, Codable {
     /// When it began. A clock that stands before this was set back, and the patience is over.
-    public var since: Date
+    package var since: Date
     /// When it ends.
     public var until: Date
     /// How many times in a row it failed.
@@ -45,7 +45,7 @@ public struct SourceHealth: Sendable, Equatable, Codable {
     public var isAskedFor: Bool
 
     /// Whether it still holds at a time.
-    public func holds(at now: Date) -> Bool { since <= now && now < until }
+    package func holds(at now: Date) -> Bool { since <= now && now < until }
 
     /// The part that is news when it changes; nil if the source asked for nothing.
     var situation: Int? { isAskedFor ? min(failures, 4) : nil }

@@ -1,11 +1,11 @@
 import DesiredStateSupport
 
 /// How one state differs from another, document by document.
-public struct StateDifference: Sendable, Equatable {
+package struct StateDifference: Sendable, Equatable {
   /// A document that differs.
-  public struct Change: Sendable, Equatable, Codable {
+  package struct Change: Sendable, Equatable, Codable {
     /// What can happen to a document.
-    public enum Kind: String, Sendable, Codable {
+    package enum Kind: String, Sendable, Codable {
       /// It is new.
       case added
       /// It has other bytes.
@@ -15,20 +15,20 @@ public struct StateDifference: Sendable, Equatable {
     }
 
     /// The id of the document.
-    public var document: String
+    package var document: String
     /// What happens to it.
-    public var change: Kind
+    package var change: Kind
     /// The digest of its bytes before; nil if it is added.
-    public var before: Digest?
+    package var before: Digest?
     /// The digest of its bytes after; nil if it is removed.
-    public var after: Digest?
+    package var after: Digest?
   }
 
   /// The differences: removed documents first, then the rest in the publisher's order.
-  public var changes: [Change]
+  package var changes: [Change]
 
   /// The difference between two lists of documents.
-  public init(from before: [DocumentReference], to after: [DocumentReference]) {
+  package init(from before: [DocumentReference], to after: [DocumentReference]) {
     let known = Dictionary(before.map { ($0.id, $0.digest) }) { first, _ in first }
     let wanted = Set(after.map(\.id))
     changes = before.filter { !wanted.contains($0.id) }
@@ -49,7 +49,7 @@ public struct StateDifference: Sendable, Equatable {
   ///     none.
   ///   - to: a version; nil: the adopted state.
   /// - Throws: ``StoreError`` with `notKept` if a state is not kept, or `documentDamaged`; ``FileError``.
-  public static func read(store path: String, from: UInt64? = nil, to: UInt64? = nil) async throws -> StateDifference {
+  package static func read(store path: String, from: UInt64? = nil, to: UInt64? = nil) async throws -> StateDifference {
     let status = try await StoreStatus.read(path)
     return try await Worker("desired-state.diff").run {
       let layout = StoreLayout(path)
@@ -76,7 +76,7 @@ public struct StateDifference: Sendable, Equatable {
   ///   - path: the store's directory.
   ///   - version: a version; nil: the adopted state, and no document if there is none.
   /// - Throws: as ``read(store:from:to:)``.
-  public static func documents(ofStore path: String, version: UInt64? = nil) async throws -> [DocumentReference] {
+  package static func documents(ofStore path: String, version: UInt64? = nil) async throws -> [DocumentReference] {
     let status = try await StoreStatus.read(path)
     return try await Worker("desired-state.diff").run {
       let layout = StoreLayout(path)

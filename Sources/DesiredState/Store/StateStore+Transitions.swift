@@ -1,5 +1,5 @@
 import DesiredStateSupport
-public import FoundationEssentials
+package import FoundationEssentials
 
 /// Every change of the record, each one durable when it returns, with the acknowledgements it causes in the same write.
 extension StateStore {
@@ -173,18 +173,18 @@ extension StateStore {
   }
 
   /// An operator's way out of a signed mistake.
-  public struct Reset: Sendable, Equatable, Codable {
+  package struct Reset: Sendable, Equatable, Codable {
     /// The lowest version to adopt from now on: 0 for any; nil leaves it.
-    public var floor: UInt64?
+    package var floor: UInt64?
     /// Forget the newest signed time.
-    public var clock: Bool
+    package var clock: Bool
     /// Forget the refusals, of states and of acknowledgements, and how long sources and applies are left alone.
-    public var refusals: Bool
+    package var refusals: Bool
     /// Forget all trust updates: the operator's own file counts again.
-    public var trust: Bool
+    package var trust: Bool
 
     /// Parts to reset; none if nothing is said.
-    public init(floor: UInt64? = nil, clock: Bool = false, refusals: Bool = false, trust: Bool = false) {
+    package init(floor: UInt64? = nil, clock: Bool = false, refusals: Bool = false, trust: Bool = false) {
       self.floor = floor
       self.clock = clock
       self.refusals = refusals
@@ -192,7 +192,7 @@ extension StateStore {
     }
 
     /// The reset parts, in words.
-    public var description: [String] {
+    package var description: [String] {
       var what: [String] = []
       if let floor { what.append(floor == 0 ? "the version floor" : "the version floor, to \(floor)") }
       if clock { what.append("the newest signed time") }
@@ -203,7 +203,7 @@ extension StateStore {
   }
 
   /// Resets what an operator says, recorded.
-  public func reset(_ reset: Reset, at time: Date, acknowledging acknowledgements: [Acknowledgement] = []) throws {
+  func reset(_ reset: Reset, at time: Date, acknowledging acknowledgements: [Acknowledgement] = []) throws {
     try change(saying: acknowledgements) { record in
       if let version = reset.floor {
         // That version must be adoptable, by whichever revision: the floor is the one below it, which no revision has.

@@ -8,7 +8,7 @@ import Glibc
 /// the new one. The actor runs on a thread of its own, because everything it does blocks on the disk.
 public actor StateStore {
   /// The directory.
-  public nonisolated let path: String
+  nonisolated let path: String
   /// Acknowledgements on their way to an orchestrator. Other processes may add to it while this one has the store.
   public nonisolated let outbox: Outbox
 

@@ -1,16 +1,16 @@
 import DesiredStateSupport
 
 /// A thorough look at what a store keeps: every byte is read and digested. Changes nothing, and disturbs no agent.
-public struct StoreCheck: Sendable, Equatable {
+package struct StoreCheck: Sendable, Equatable {
   /// How many manifests and documents were read.
-  public var read: Int
+  package var read: Int
   /// Damaged and lost parts, each in words.
-  public var damaged: [String]
+  package var damaged: [String]
 
   /// Reads every manifest and document of every state that the store at a path keeps.
   ///
   /// - Throws: ``StoreError`` if there is no store or its record is damaged; ``FileError`` if the disk does not answer.
-  public static func run(_ path: String) async throws -> StoreCheck {
+  package static func run(_ path: String) async throws -> StoreCheck {
     let status = try await StoreStatus.read(path)
     return try await Worker("desired-state.check").run {
       let layout = StoreLayout(path)

@@ -11,11 +11,11 @@ struct StoreHealth: Sendable, Equatable, Codable {
 }
 
 /// How delivering acknowledgements goes.
-public struct DeliveryHealth: Sendable, Equatable, Codable {
+struct DeliveryHealth: Sendable, Equatable, Codable {
   /// Why the last one did not arrive; nil if it did.
-  public var lastError: SourceHealth.Failure?
+  var lastError: SourceHealth.Failure?
   /// How long each recipient is left alone.
-  public var patience: [String: SourceHealth.Patience] = [:]
+  var patience: [String: SourceHealth.Patience] = [:]
   /// What the recipients take between them: statements of documents, of states; nil before the first delivery.
   var takes: BackendCapabilities?
 }

@@ -1,9 +1,9 @@
 import DesiredStateSupport
-public import FoundationEssentials
+package import FoundationEssentials
 
 /// What an operator asks of a store. A running agent has the store for itself, so that it is left there as a file, and the
 /// agent does it.
-public enum StoreRequest: Sendable, Equatable, Codable {
+package enum StoreRequest: Sendable, Equatable, Codable {
   /// Go back to the state with this version; nil: to the newest kept one before the adopted that was applied.
   case rollBack(version: UInt64?)
   /// End a rollback.
@@ -14,7 +14,7 @@ public enum StoreRequest: Sendable, Equatable, Codable {
   case reset(StateStore.Reset)
 
   /// How a request was taken.
-  public enum Reception: Sendable, Equatable {
+  package enum Reception: Sendable, Equatable {
     /// It is done, and durable; in words.
     case done(String)
     /// An agent has the store, and does it.
@@ -27,7 +27,7 @@ public enum StoreRequest: Sendable, Equatable, Codable {
   ///   - path: the store's directory.
   ///   - time: now, by the device's clock.
   /// - Throws: ``StoreError`` with `notAStore` if there is none, `notKept` if it cannot be done; ``FileError``.
-  public func perform(onStore path: String, at time: Date) async throws -> Reception {
+  package func perform(onStore path: String, at time: Date) async throws -> Reception {
     let status = try await StoreStatus.read(path)
     do {
       let store = try await StateStore.open(path)

@@ -12,7 +12,7 @@ public struct StoreStatus: Sendable, Equatable {
   /// The refusals: the newest of each source.
   public var refused: [RefusedState]
   /// The highest version adopted so far: no lower one is adopted.
-  public var floor: VersionFloor?
+  package var floor: VersionFloor?
   /// The trust update that the device follows; nil for the trust that it was set up with.
   public var trust: TrustState?
   /// Those signers of the adopted state that were revoked since, or are not among the allowed signers any more.
@@ -27,12 +27,10 @@ public struct StoreStatus: Sendable, Equatable {
   public var approved: Revision?
   /// How the last look at each source went.
   public var sources: [String: SourceHealth]
-  /// How delivering acknowledgements goes.
-  public var delivery: DeliveryHealth
+  /// Why the last acknowledgement that was sent did not arrive; nil if it did.
+  public var deliveryError: SourceHealth.Failure?
   /// How many acknowledgements wait to be delivered.
   public var waiting: Int
-  /// When the oldest of them was made.
-  public var oldest: Date?
   /// How many of those no recipient takes: they are kept for one that does, and are no trouble.
   public var untaken: Int
   /// When the oldest was made of those that a recipient takes.
@@ -42,9 +40,9 @@ public struct StoreStatus: Sendable, Equatable {
   /// Acknowledgements that were refused for good and given up, newest last.
   public var refusedAcknowledgements: [RefusedAcknowledgement]
   /// What operators reset, newest last.
-  public var resets: [ResetRecord]
+  package var resets: [ResetRecord]
   /// The newest signed time of any manifest adopted so far: no clock that is behind it is believed.
-  public var newestSigned: Date?
+  package var newestSigned: Date?
 
   /// Reads the status of the store at a path.
   ///
@@ -66,8 +64,8 @@ public struct StoreStatus: Sendable, Equatable {
         refused: record.refusals.values.sorted { ($0.at, $0.source) < ($1.at, $1.source) }, floor: record.floor,
         trust: record.trust, revokedSigners: record.revokedSigners ?? [],
         history: record.history, rollback: record.rollback, attempt: record.attempt, approved: record.approved,
-        sources: health.sources, delivery: health.delivery, waiting: waiting.count,
-        oldest: waiting.map(\.time).min(), untaken: waiting.count - taken.count, oldestTaken: taken.map(\.time).min(),
+        sources: health.sources, deliveryError: health.delivery.lastError, waiting: waiting.count,
+        untaken: waiting.count - taken.count, oldestTaken: taken.map(\.time).min(),
         unreadable: outbox.unreadable,
         refusedAcknowledgements: record.refusedStatements ?? [], resets: record.resets,
         newestSigned: record.newestSigned)

@@ -8,7 +8,7 @@ public struct Signer: Sendable, Codable {
   var credential: SigningCredential?
 
   /// A signer of whom these things are known.
-  public init(principals: [String], key: String) {
+  package init(principals: [String], key: String) {
     self.principals = principals
     self.key = key
   }

@@ -7,7 +7,7 @@ extension TrustPolicy {
   /// A policy that does not ask for signatures stays as it is.
   ///
   /// - Throws: ``VerificationError`` with `trust-invalid`.
-  public func following(_ trust: TrustState?) throws(VerificationError) -> TrustPolicy {
+  func following(_ trust: TrustState?) throws(VerificationError) -> TrustPolicy {
     guard let trust, requiresSignatures else { return self }
     return with(try trust.update.keys(), version: trust.version)
   }

@@ -42,8 +42,6 @@ public struct TrustPolicy: Sendable {
     /// follows one.
     public var content: Content?
 
-    /// Nothing beyond what a manifest says by itself.
-    public init() {}
   }
 
   /// The two kinds of content that a source can have.
@@ -91,7 +89,7 @@ public struct TrustPolicy: Sendable {
 
   /// Differs for any two policies that may decide differently. A state adopted under another policy is verified again
   /// although its source says it is unchanged.
-  public var fingerprint: String {
+  package var fingerprint: String {
     let requirement =
       switch requirement {
       case .signatures(let signers, let threshold): "signatures \(threshold)\n\(signers.canonicalDescription)"

@@ -5,22 +5,22 @@ public struct TrustState: Sendable, Equatable, Codable {
   /// Its number.
   public var version: UInt64
   /// How many distinct keys must sign a manifest.
-  public var threshold: Int
+  package var threshold: Int
   /// How many distinct keys must sign the next trust update.
-  public var trustThreshold: Int
+  package var trustThreshold: Int
   /// The text of the allowed signers.
-  public var allowedSigners: String
+  package var allowedSigners: String
   /// Revoked keys, one a line.
-  public var revoked: String
+  package var revoked: String
   /// When it was made, if it says so.
-  public var issued: Date?
+  package var issued: Date?
   /// When this device took it over, by its own clock.
   public var at: Date
   /// Whose signatures counted, of the trust before and of its own.
   public var signers: [Signer]
   /// The digests of the newest updates that led here, this one's last: where a source shows another chain, they say
   /// where it parts.
-  public var digests: [Digest]
+  var digests: [Digest]
 
   static let maximumDigestCount = 64
 
@@ -37,7 +37,7 @@ public struct TrustState: Sendable, Equatable, Codable {
   }
 
   /// The update that this is.
-  public var update: TrustUpdate {
+  var update: TrustUpdate {
     TrustUpdate(
       version: version, threshold: threshold, trustThreshold: trustThreshold, allowedSigners: allowedSigners,
       revoked: revoked, issued: issued)

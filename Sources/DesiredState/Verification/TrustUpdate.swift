@@ -1,35 +1,35 @@
 import DesiredStateSupport
-public import FoundationEssentials
+package import FoundationEssentials
 import SSHSignatures
 
 /// The N-th change of what a device trusts, `trust/<N>.json`: who may sign from now on, and whose keys are revoked.
 ///
 /// It is signed in the namespace `desired-state-trust` by enough keys of the trust before it and by enough keys of its
 /// own, as The Update Framework rotates its root role. The trust that a device is set up with has number 0.
-public struct TrustUpdate: Sendable, Equatable {
+package struct TrustUpdate: Sendable, Equatable {
   /// `trustVersion`: its number, from 1, without gaps.
-  public var version: UInt64
+  package var version: UInt64
   /// `threshold`: how many distinct keys must sign a manifest.
-  public var threshold: Int
+  package var threshold: Int
   /// `trustThreshold`: how many distinct keys must sign the next update, and have signed this one.
-  public var trustThreshold: Int
+  package var trustThreshold: Int
   /// `allowedSigners`: the text of an OpenSSH `allowed_signers` file, which takes the place of the one before.
-  public var allowedSigners: String
+  package var allowedSigners: String
   /// `revoked`: keys that must not count any more, one a line as in a `.pub` file; they take the place of those before.
-  public var revoked: String
+  package var revoked: String
   /// `issued`: when it was made, for people to read.
-  public var issued: Date?
+  package var issued: Date?
 
   /// The namespace of signatures over updates (PROTOCOL.sshsig). A key may sign them only if its line in the allowed
   /// signers names this namespace.
-  public static let namespace = "desired-state-trust"
+  package static let namespace = "desired-state-trust"
   /// The longest update that is read, in bytes.
-  public static let maximumSize = 1 << 20
+  package static let maximumSize = 1 << 20
   /// How many updates are read at one look; a device that is further behind goes on at the next one.
   package static let maximumCount: UInt64 = 64
 
   /// A trust update of these parts.
-  public init(
+  package init(
     version: UInt64, threshold: Int = 1, trustThreshold: Int = 1, allowedSigners: String, revoked: String = "",
     issued: Date? = nil
   ) {
@@ -44,7 +44,7 @@ public struct TrustUpdate: Sendable, Equatable {
   /// Reads an update; keys that are not known here are ignored, as in a manifest.
   ///
   /// - Throws: ``VerificationError`` with `trust-invalid`, whose reason is the end of a sentence about the update.
-  public init(parsing bytes: [UInt8]) throws(VerificationError) {
+  package init(parsing bytes: [UInt8]) throws(VerificationError) {
     self.init(version: 0, threshold: 0, trustThreshold: 0, allowedSigners: "")
     var hasSigners = false
     do throws(JSONReader.Failure) {
@@ -86,7 +86,7 @@ public struct TrustUpdate: Sendable, Equatable {
   }
 
   /// The update as JSON, keys in a fixed order.
-  public func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     var text = "{\n  \"trustVersion\": \(version),\n  \"threshold\": \(threshold),\n"
     text += "  \"trustThreshold\": \(trustThreshold),\n  \"allowedSigners\": \(JSON.quoted(allowedSigners)),\n"
     text += "  \"revoked\": \(JSON.quoted(revoked))"

@@ -1,24 +1,24 @@
 import DesiredStateSupport
 
 /// A document's bytes on their way, digested and counted as they pass.
-public struct VerifiedBytes: AsyncSequence {
+struct VerifiedBytes: AsyncSequence {
   let document: DocumentReference
   let bytes: any AsyncSequence<[UInt8], any Error>
   let limit: UInt64
   /// What came before, if the document is continued.
   var head = DocumentHead()
 
-  public struct AsyncIterator: AsyncIteratorProtocol {
+  struct AsyncIterator: AsyncIteratorProtocol {
     let document: DocumentReference
     let limit: UInt64
     var bytes: any AsyncIteratorProtocol<[UInt8], any Error>
     var head: DocumentHead
 
-    public mutating func next() async throws -> [UInt8]? {
+    mutating func next() async throws -> [UInt8]? {
       try await next(isolation: nil)
     }
 
-    public mutating func next(isolation actor: isolated (any Actor)?) async throws -> [UInt8]? {
+    mutating func next(isolation actor: isolated (any Actor)?) async throws -> [UInt8]? {
       let next: [UInt8]?
       do {
         next = try await bytes.next(isolation: actor)
@@ -49,7 +49,7 @@ public struct VerifiedBytes: AsyncSequence {
     }
   }
 
-  public func makeAsyncIterator() -> AsyncIterator {
+  func makeAsyncIterator() -> AsyncIterator {
     AsyncIterator(document: document, limit: limit, bytes: bytes.makeAsyncIterator(), head: head)
   }
 }

@@ -38,21 +38,16 @@ public struct VerifiedState: Sendable {
   ///
   /// - Throws: ``VerificationError`` with `document-missing`, and while iterating `digest-mismatch` or
   ///   `limit-exceeded`; ``BackendError``; `CancellationError`.
-  public func open(_ document: DocumentReference) async throws -> VerifiedBytes {
-    do {
-      return VerifiedBytes(document: document, bytes: try await reader.open(document), limit: limits.documentSize)
-    } catch {
-      throw BackendError.contractual(error, of: "document \(quoted(document.id))")
-    }
+  public func open(_ document: DocumentReference) async throws -> some AsyncSequence<[UInt8], any Error> {
+    try await open(document, after: DocumentHead())
   }
 
   /// The rest of a document of which the first bytes are here. At the end the digest is that of both together.
   func open(_ document: DocumentReference, after head: DocumentHead) async throws -> VerifiedBytes {
-    guard head.count > 0 else { return try await open(document) }
     do {
-      return VerifiedBytes(
-        document: document, bytes: try await reader.open(document, from: head.count), limit: limits.documentSize,
-        head: head)
+      let bytes =
+        head.count > 0 ? try await reader.open(document, from: head.count) : try await reader.open(document)
+      return VerifiedBytes(document: document, bytes: bytes, limit: limits.documentSize, head: head)
     } catch {
       throw BackendError.contractual(error, of: "document \(quoted(document.id))")
     }
@@ -64,7 +59,7 @@ public struct VerifiedState: Sendable {
   }
 
   /// See ``DocumentReader/fingerprint(of:)``.
-  public func fingerprint(of document: DocumentReference) async -> String? {
+  func fingerprint(of document: DocumentReference) async -> String? {
     await reader.fingerprint(of: document)
   }
 }

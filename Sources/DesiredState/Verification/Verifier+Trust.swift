@@ -45,7 +45,7 @@ extension Verifier {
   /// is one, ``Reconciler`` keeps what was taken over.
   ///
   /// - Throws: ``VerificationError`` with `trust-missing` or `trust-invalid`; ``BackendError``; `CancellationError`.
-  public func following(_ state: FetchedState) async throws -> Verifier {
+  package func following(_ state: FetchedState) async throws -> Verifier {
     guard let trust = try await newerTrust(of: state, than: nil) else { return self }
     return Verifier(replacing: try policy.following(trust), in: self)
   }

@@ -11,8 +11,8 @@ public struct Verifier: Sendable {
   /// This device's name, against which a manifest's `device` is held.
   public let device: String
   /// The highest version adopted so far, and by which revision.
-  public let floor: VersionFloor?
-  /// The time that expiry and key validity are judged by; see ``init(policy:device:floor:requiresSuccessor:followsDrop:now:newestSigned:limits:)``.
+  let floor: VersionFloor?
+  /// The time that expiry and key validity are judged by; never behind the newest signed time that the device believes.
   public let time: Date
   /// Whether the device's clock can be right: it does not stand before ``earliestPlausibleTime``.
   package let isClockPlausible: Bool
@@ -20,11 +20,26 @@ public struct Verifier: Sendable {
   let latestIssue: Date?
   /// Whether the adopted state came from a source that keeps a history. A state without a version must then be shown to
   /// follow on it.
-  public let requiresSuccessor: Bool
+  let requiresSuccessor: Bool
   /// Whether the adopted state is a signed drop. A plain tree never takes its place then, unless it is asked for.
   package let followsDrop: Bool
   /// Bounds on counts and sizes.
-  public let limits: Limits
+  let limits: Limits
+
+  /// The verifier of a device that has adopted nothing yet.
+  ///
+  /// - Parameters:
+  ///   - policy: which evidence is enough.
+  ///   - device: this device's name.
+  ///   - requiresSuccessor: whether a state without a version must be shown to follow on an adopted one.
+  ///   - now: the device's clock.
+  ///   - limits: bounds on counts and sizes.
+  public init(
+    policy: TrustPolicy, device: String, requiresSuccessor: Bool = false, now: Date, limits: Limits = Limits()
+  ) {
+    self.init(
+      policy: policy, device: device, floor: nil, requiresSuccessor: requiresSuccessor, now: now, limits: limits)
+  }
 
   /// - Parameters:
   ///   - policy: which evidence is enough.
@@ -36,8 +51,8 @@ public struct Verifier: Sendable {
   ///   - newestSigned: the newest `issued` of any signed manifest adopted so far. A clock that stands before it (a
   ///     flat battery, 1970) is known to be wrong, and that time is used instead.
   ///   - limits: bounds on counts and sizes.
-  public init(
-    policy: TrustPolicy, device: String, floor: VersionFloor? = nil, requiresSuccessor: Bool = false,
+  package init(
+    policy: TrustPolicy, device: String, floor: VersionFloor?, requiresSuccessor: Bool = false,
     followsDrop: Bool = false, now: Date, newestSigned: Date? = nil, limits: Limits = Limits()
   ) {
     self.policy = policy

@@ -13,7 +13,7 @@ extension Agent {
     _ sources: [any DesiredStateBackend], policy: TrustPolicy, schedule: Schedule = Schedule(jitter: 0),
     log: LogRecord? = nil, recipients: [any DesiredStateBackend]? = nil,
     _ configure: (inout Reconciler.Configuration) -> Void = { _ in },
-    apply: Reconciler.ApplyHandler? = nil
+    apply: (@Sendable (Update) async throws -> Void)? = nil
   ) async throws -> Reconciler {
     var logger = Logger(label: "test") { _ in log ?? LogRecord() }
     logger.logLevel = .trace

@@ -1,5 +1,5 @@
 import DesiredStateSupport
-public import FoundationEssentials
+package import FoundationEssentials
 import Glibc
 
 /// How a place's wall clocks differ from UTC, now and in years to come, daylight saving included.
@@ -83,7 +83,7 @@ public struct TimeZoneRules: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// How far the zone's clocks are ahead of UTC at a time, in seconds.
-  public func offset(at date: Date) -> Int {
+  package func offset(at date: Date) -> Int {
     let time = Int64(date.timeIntervalSince1970.rounded(.down))
     guard let last = transitions.last else { return rule?.offset(at: time) ?? first }
     if time >= last.time { return rule?.offset(at: time) ?? last.offset }

@@ -1,5 +1,5 @@
 import DesiredStateSupport
-public import FoundationEssentials
+package import FoundationEssentials
 
 /// Times of the week, by the wall clock of a place: when a source is looked at, or an update may be applied.
 ///
@@ -10,7 +10,7 @@ public struct WeeklyHours: Sendable, Hashable {
   /// Minutes of the week from Monday 00:00, sorted and apart from each other; the last may reach beyond the week's end.
   private let ranges: [Range<Int>]
   /// The place.
-  public let zone: TimeZoneRules
+  package let zone: TimeZoneRules
 
   private static let week = 7 * 24 * 60
   private static let weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -67,13 +67,13 @@ public struct WeeklyHours: Sendable, Hashable {
   }
 
   /// Whether a time is among them.
-  public func contains(_ date: Date) -> Bool { contains(minute: localMinute(of: date, offset: zone.offset(at: date))) }
+  package func contains(_ date: Date) -> Bool { contains(minute: localMinute(of: date, offset: zone.offset(at: date))) }
 
   /// The first time from `date` on that is among them.
-  public func next(from date: Date) -> Date { nextChange(from: date, to: true) }
+  package func next(from date: Date) -> Date { nextChange(from: date, to: true) }
 
   /// The first time from `date` on that is not among them; a week later if all times are.
-  public func end(from date: Date) -> Date { nextChange(from: date, to: false) }
+  package func end(from date: Date) -> Date { nextChange(from: date, to: false) }
 
   private func contains(minute: Int) -> Bool {
     ranges.contains { $0.contains(minute) || $0.contains(minute + Self.week) }
