@@ -288,7 +288,7 @@ class Report:
             rows.append((self.results.title(name), of["looks"], of["equal"], number(of["up"]), number(of["down"]),
                          f"{100 * of['share']:.2g} %" if of["share"] else "0", f"{trips.get('equal', 0)} of {trips.get('looks', 0)}",
                          trips.get("most", 0)))
-        text = table(("", "looks", "equal to the byte", "most apart, up", "most apart, down", "largest share",
+        text = table(("", "polls", "equal to the byte", "most apart, up", "most apart, down", "largest share",
                       "round trips equal", "most apart"), rows)
         for figure, what in (("seconds", "Seconds over the lines"), ("cpu", "CPU")):
             times = found["times"].get(figure)

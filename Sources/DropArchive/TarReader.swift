@@ -222,7 +222,7 @@ package final class TarReader {
   package static func truncated(_ name: String) -> VerificationError {
     VerificationError(
       .documentMissing,
-      "\(name) ends in the middle, or is damaged; if it is being copied it will be seen at the next look")
+      "\(name) ends in the middle, or is damaged; if it is being copied it will be seen at the next poll")
   }
 
   /// Hands the file to libarchive, block by block.

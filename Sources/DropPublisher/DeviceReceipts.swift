@@ -30,7 +30,7 @@ public enum ReceiptProof: Sendable, Hashable {
 /// What a device says of itself: of the state as a whole, and of each document.
 public struct DeviceReceipts: Sendable {
   /// One receipt.
-  public struct Statement: Sendable {
+  public struct ReadReceipt: Sendable {
     /// The document it is about; nil for the state as a whole, and for one that cannot be read.
     public var document: String?
     /// What it says, in one word: `adopted`, `rejected`, `installed`. Nil if it is invalid.
@@ -54,18 +54,18 @@ public struct DeviceReceipts: Sendable {
   /// The device's name.
   public var device: String
   /// What it says of the state as a whole; nil if there is no such receipt.
-  public var state: Statement?
+  public var state: ReadReceipt?
   /// What it says of documents, and receipts that are not what their names say.
-  public var documents: [Statement]
+  public var documents: [ReadReceipt]
 
   /// How the device is as a whole: by its own word, or, where it says nothing of the whole, as over Margo's API, which has
   /// no place for that, as bad as the worst of its documents, and under the newest version that one of them names.
-  public var summary: Statement? {
+  public var summary: ReadReceipt? {
     if let state { return state }
     let told = documents.filter { $0.state != nil }
     let present = told.filter { $0.state != DocumentStatus.State.removed.rawValue }
-    let components = (present.isEmpty ? told : present).compactMap { statement in
-      DocumentStatus.State(rawValue: statement.state ?? "").map { DocumentStatus.Component(name: "", state: $0) }
+    let components = (present.isEmpty ? told : present).compactMap { receipt in
+      DocumentStatus.State(rawValue: receipt.state ?? "").map { DocumentStatus.Component(name: "", state: $0) }
     }
     guard
       var newest = told.max(by: {
@@ -95,13 +95,13 @@ public struct DeviceReceipts: Sendable {
     documents = []
   }
 
-  init(folder: String, _ statements: [(device: String?, statement: Statement)]) {
+  init(folder: String, _ receipts: [(device: String?, receipt: ReadReceipt)]) {
     // A name that was too long for a folder is in the receipts alone.
     device =
-      statements.lazy.compactMap(\.device).first
+      receipts.lazy.compactMap(\.device).first
       ?? PercentEncoding.decode(folder[...].utf8).map { printable($0, limit: 256) } ?? printable(folder, limit: 256)
     let statePath = folder + "/" + Receipt.stateName
-    state = statements.first { $0.statement.path == statePath }?.statement
-    documents = statements.map(\.statement).filter { $0.path != statePath }
+    state = receipts.first { $0.receipt.path == statePath }?.receipt
+    documents = receipts.map(\.receipt).filter { $0.path != statePath }
   }
 }

@@ -24,9 +24,9 @@ struct ReceiptReader {
   /// - Returns: what the receipt says, and its device if it can be read and is in that device's folder.
   func read(
     _ path: String, in folder: String, _ bytes: [UInt8], signatures: [UInt8]?
-  ) -> (device: String?, statement: DeviceReceipts.Statement) {
-    func invalid(_ reason: String, _ device: String? = nil) -> (String?, DeviceReceipts.Statement) {
-      (device, DeviceReceipts.Statement(proof: .invalid(printable(reason)), path: path))
+  ) -> (device: String?, receipt: DeviceReceipts.ReadReceipt) {
+    func invalid(_ reason: String, _ device: String? = nil) -> (String?, DeviceReceipts.ReadReceipt) {
+      (device, DeviceReceipts.ReadReceipt(proof: .invalid(printable(reason)), path: path))
     }
     guard !bytes.isEmpty else { return invalid("the file is empty, too long, or cannot be read") }
     let wire: Wire
@@ -46,13 +46,13 @@ struct ReceiptReader {
     }
     let proof = proof(of: bytes, signatures, device: wire.device)
     if case .invalid(let reason) = proof {
-      var (device, statement) = invalid(reason, wire.device)
-      statement.document = wire.deploymentId
-      return (device, statement)
+      var (device, receipt) = invalid(reason, wire.device)
+      receipt.document = wire.deploymentId
+      return (device, receipt)
     }
     return (
       wire.device,
-      DeviceReceipts.Statement(
+      DeviceReceipts.ReadReceipt(
         document: wire.deploymentId, state: wire.status.state, time: wire.time, revision: wire.revision,
         version: wire.adoptedManifestVersion, origin: wire.origin, trouble: wire.status.error, proof: proof, path: path)
     )

@@ -5,7 +5,7 @@ import Glibc
 
 /// Desired state from a disk: a signed drop, a bundle of one, or a plain directory.
 ///
-/// The layout is recognised at each look, because a disk can be unmounted, replaced or filled at any time:
+/// The layout is recognised at each poll, because a disk can be unmounted, replaced or filled at any time:
 ///
 /// - a directory with `manifest.json` is a **drop**;
 /// - a regular file is a **bundle**, a whole drop packed as `.tar.gz`;
@@ -19,13 +19,13 @@ public final class FileBackend: DesiredStateBackend {
   public let source: String
 
   /// Fetches and receipts on one thread, documents on another: a long read does not delay a poll.
-  private let looking = Worker("desired-state.file.look")
+  private let polling = Worker("desired-state.file.poll")
   private let reading = Worker("desired-state.file.read")
   private let memory: LockedValue<Memory>
   private let seen = Seen()
   private let receiptSigner: ReceiptSigner?
 
-  /// The fingerprint of the manifest or bundle that the last look saw.
+  /// The fingerprint of the manifest or bundle that the last poll saw.
   private final class Seen: Sendable {
     private let fingerprint = LockedValue<String?>(nil)
     var value: String? {
@@ -34,16 +34,16 @@ public final class FileBackend: DesiredStateBackend {
     }
   }
 
-  /// The memory between two polls; touched on the `looking` thread only.
+  /// The memory between two polls; touched on the `polling` thread only.
   private struct Memory {
     var plain: PlainDirectory
-    /// A bundle that one slice was not enough for. Its scan goes on at the next look, also after a timeout: a large
-    /// bundle on a slow stick takes longer to look through than a look may.
+    /// A bundle that one slice was not enough for. Its scan goes on at the next poll, also after a timeout: a large
+    /// bundle on a slow stick takes longer to look through than a poll may.
     var scan: (fingerprint: String, limits: Limits, scan: BundleScan)?
     /// The bundle that was looked through last, and what it holds.
     var bundle: (fingerprint: String, revision: Revision)?
 
-    /// One slice of looking through a bundle.
+    /// One slice of polling through a bundle.
     mutating func look(
       into file: SharedFile, _ status: FileStatus, current: Revision?, _ limits: Limits
     ) throws -> BundleScan.Progress {
@@ -103,14 +103,14 @@ public final class FileBackend: DesiredStateBackend {
   ///   not answer; `VerificationError` if the state is over a limit or cannot be read; `CancellationError`.
   public func fetch(_ request: FetchRequest) async throws -> FetchResult {
     let began = ContinuousClock.now
-    let access = Access(worker: looking, timeout: request.timeout, source: source)
+    let access = Access(worker: polling, timeout: request.timeout, source: source)
     while true {
       // In slices, so that a caller that gave up is noticed, and others have their turn.
-      if let result = try await access.run({ [self] in try look(request, began: began) }) { return result }
+      if let result = try await access.run({ [self] in try poll(request, began: began) }) { return result }
       guard ContinuousClock.now - began < request.timeout else {
         throw BackendError(
           .timeout,
-          "\(source) could not be read to the end within \(request.timeout); the next look goes on from here")
+          "\(source) could not be read to the end within \(request.timeout); the next poll goes on from here")
       }
     }
   }
@@ -129,7 +129,7 @@ public final class FileBackend: DesiredStateBackend {
   ///   `CancellationError`.
   public func acknowledge(_ acknowledgement: Acknowledgement) async throws {
     let receipt = try await Receipt(acknowledgement, signer: receiptSigner)
-    let access = Access(worker: looking, timeout: .seconds(30), source: source)
+    let access = Access(worker: polling, timeout: .seconds(30), source: source)
     try await access.run { [self] in
       do {
         let directory = try OpenDirectory(source)
@@ -146,8 +146,8 @@ public final class FileBackend: DesiredStateBackend {
 
   // MARK: - On the thread
 
-  /// One slice of a look: a result, or nil if it needs another one.
-  private func look(_ request: FetchRequest, began: ContinuousClock.Instant) throws -> FetchResult? {
+  /// One slice of a poll: a result, or nil if it needs another one.
+  private func poll(_ request: FetchRequest, began: ContinuousClock.Instant) throws -> FetchResult? {
     do {
       guard let directory = try directory() else { return try bundle(request) }
       if let manifest = try manifest(in: directory, request.limits) {

@@ -4,7 +4,7 @@ import DropArchive
 import FoundationEssentials
 import Glibc
 
-/// The digests of a plain directory's files, kept from one look to the next: only what changed is read again.
+/// The digests of a plain directory's files, kept from one poll to the next: only what changed is read again.
 struct PlainDirectory {
   /// How old a file's last change must be before its digest is kept: see ``FileStatus/isSettled(since:)``.
   let settling: Duration
@@ -18,7 +18,7 @@ struct PlainDirectory {
   private struct Known {
     let fingerprint: String
     let digest: Digest
-    /// When it was read, if too soon after its last change: good for the look that read it and no other.
+    /// When it was read, if too soon after its last change: good for the poll that read it and no other.
     let unsettled: ContinuousClock.Instant?
   }
 
@@ -89,7 +89,7 @@ struct PlainDirectory {
       guard !bytes.isEmpty else { break }
       work.hasher.update(bytes)
       work.offset += bytes.count
-      guard work.offset <= status.size else { break }  // it grows; the next look sees another fingerprint
+      guard work.offset <= status.size else { break }  // it grows; the next poll sees another fingerprint
       if ContinuousClock.now > deadline {
         started = work
         return nil

@@ -42,7 +42,7 @@ enum SourceFailure {
     let reason: String
     switch error.code {
     case ENOENT, ENOTDIR, ENAMETOOLONG:
-      reason = "is not at \(error.path); if it is being copied it will be seen at the next look"
+      reason = "is not at \(error.path); if it is being copied it will be seen at the next poll"
     default:
       guard let fault = fault(error) else { return unreachable(error, source: source) }
       reason = "cannot be read from \(error.path): \(fault)"

@@ -40,7 +40,7 @@ struct Watches {
 
   init(_ source: String) { self.source = source }
 
-  /// Whether something else is there than what the last look saw: the manifest, or the bundle, by its fingerprint. Of a
+  /// Whether something else is there than what the last poll saw: the manifest, or the bundle, by its fingerprint. Of a
   /// directory without a manifest nothing can be said so quickly, so it may have.
   func mayHaveChanged(since seen: String?) -> Bool {
     if let manifest = Self.status(Files.join(source, DropLayout.manifest)) { return manifest.fingerprint != seen }

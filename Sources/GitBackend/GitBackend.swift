@@ -99,10 +99,10 @@ public final class GitBackend: DesiredStateBackend {
       // A caller may keep the same time; this is a little less, so that the words below are heard.
       return try await withTimeout(request.timeout * 49 / 50) { [self] in
         do {
-          return try await look(request)
+          return try await poll(request)
         } catch let error as BackendError where error.underlying is LibGit2Error {
           // Objects that were here are gone: a cache was damaged and is made anew, or a repository was repacked.
-          return try await look(request)
+          return try await poll(request)
         }
       }
     } catch let error as BackendError where error.code == .timeout {
@@ -118,7 +118,7 @@ public final class GitBackend: DesiredStateBackend {
     receipts.stop()
   }
 
-  private func look(_ request: FetchRequest) async throws -> FetchResult {
+  private func poll(_ request: FetchRequest) async throws -> FetchResult {
     let marker = request.marker.flatMap { GitMarker($0) }
     guard let found = try await address.reference.find(in: repository) else { return missingReference }
     if let marker, marker.target == found.target, marker.revision == request.current {

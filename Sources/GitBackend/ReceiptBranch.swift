@@ -3,7 +3,7 @@ import DesiredState
 import DesiredStateSupport
 import FoundationEssentials
 
-/// The branch that a device's receipts are committed to: one file a subject, the newest statement of each.
+/// The branch that a device's receipts are committed to: one file a subject, the newest acknowledgement of each.
 ///
 /// One commit is made at a time: two at once would only be in each other's way. What comes meanwhile goes into the next
 /// one together.
@@ -59,7 +59,7 @@ final class ReceiptBranch: Sendable {
     self.signer = signer
   }
 
-  /// Ends what goes on between looks.
+  /// Ends what goes on between polls.
   func stop() { repository.stop() }
 
   /// Commits a receipt, and returns when it is there.

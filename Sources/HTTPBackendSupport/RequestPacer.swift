@@ -53,10 +53,10 @@ package final class RequestPacer: Sendable {
 
   package init() {}
 
-  /// Nothing more is asked in this look.
+  /// Nothing more is asked in this poll.
   var hasGivenUp: Bool { state.withLock { $0.pausesInARow >= Self.mostPausesInARow } }
 
-  /// A new look has the patience of the first.
+  /// A new poll has the patience of the first.
   func startOver() { state.withLock { $0.pausesInARow = 0 } }
 
   /// Whether requests have been refused lately.

@@ -189,7 +189,7 @@ package struct SourceClient: Sendable {
         case 404, 410:
           throw VerificationError(
             .documentMissing,
-            "document \(quoted(document.id)) is not at \(address); if it is being published it will be seen at the next look",
+            "document \(quoted(document.id)) is not at \(address); if it is being published it will be seen at the next poll",
             evidence: ["document \(document.id)"])
         default: throw await BackendError.reading(exchange, of: "\(address)")
         }

@@ -5,12 +5,12 @@ struct StallDetector {
   private var slow = Duration.zero
   var slowTime: Duration { slow }
 
-  /// How often to look.
+  /// How often to measure.
   static func interval(of limit: HTTPStallLimit) -> Duration {
     min(.seconds(1), max(.milliseconds(50), limit.duration / 4))
   }
 
-  /// Takes one look; true when the limit is passed.
+  /// Takes one measurement; true when the limit is passed.
   mutating func isOver(
     _ limit: HTTPStallLimit, count: Int64, _ now: ContinuousClock.Instant, isJudged: Bool
   ) -> Bool {
@@ -24,7 +24,7 @@ struct StallDetector {
       slow = .zero
       return false
     }
-    // A look that came late says more about this machine than about the server.
+    // A measurement that came late says more about this machine than about the server.
     slow += min(elapsed, Self.interval(of: limit) * 2)
     return slow >= limit.duration
   }

@@ -6,7 +6,7 @@ struct AcknowledgeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "acknowledge", abstract: "Tells the source how far a document has come.",
     discussion: """
-      The statement is put into the store's outbox first, and works beside a running 'follow', which delivers it \
+      The acknowledgement is put into the store's outbox first, and works beside a running 'follow', which delivers it \
       later if the source cannot be reached now (exit status 4).
       """)
 
@@ -48,7 +48,7 @@ struct AcknowledgeCommand: AsyncParsableCommand {
         ? nil
         : DocumentStatus.Failure(
           code: errorCode ?? "failed", message: errorMessage ?? "")
-      let statement = Acknowledgement(
+      let acknowledgement = Acknowledgement(
         device: agent.deviceName, revision: revision, adoptedManifestVersion: manifestVersion ?? version, time: Date(),
         outcome: .document(
           DocumentStatus(
@@ -56,16 +56,16 @@ struct AcknowledgeCommand: AsyncParsableCommand {
             components: component.map { $0.status(failure) })))
       let outbox = Outbox(ofStore: store)
       try await outbox.put(
-        [statement], keepingChanges: backend.capabilities.contains(.acknowledgesEachChange))
+        [acknowledgement], keepingChanges: backend.capabilities.contains(.acknowledgesEachChange))
       let result = try await outbox.deliver(to: [backend], within: agent.timeout.duration)
       for (acknowledgement, source) in result.delivered {
         output.write(.acknowledged(acknowledgement, source: source))
       }
       for refused in result.refused {
         output.write(.refused(refused))
-        if refused.acknowledgement.id == statement.id { throw ExitCode.rejected }
+        if refused.acknowledgement.id == acknowledgement.id { throw ExitCode.rejected }
       }
-      guard result.delivered.contains(where: { $0.0.id == statement.id }) else {
+      guard result.delivered.contains(where: { $0.0.id == acknowledgement.id }) else {
         let error = result.failure as? BackendError
         output.write(
           .unavailable(

@@ -95,7 +95,7 @@ final class CurrentTree: Sendable {
         }
       }
       try point(to: target!)
-      // It is in place. What cannot be removed now is removed at the next look.
+      // It is in place. What cannot be removed now is removed at the next poll.
       let isTidy: Void? = try? removeOthers(than: [target!, previous ?? ""])
       memory.withLock { $0.isUntidy = isTidy == nil }
     }

@@ -62,7 +62,7 @@ struct FollowCommand: AsyncParsableCommand {
     settings.currentPolicy = { await files.current() }
     settings.preference = timing.prefer
     settings.trial = hooks.reconcilerTrial
-    // A person may wait for a single look; a loop is left to itself.
+    // A person may wait for a single poll; a loop is left to itself.
     let progress = once ? Progress("fetching") : nil
     if let progress { settings.watchReading = { progress.add($0, of: $1) } }
     let applyHook = hooks.applyHook(into: into, device: agent.deviceName)
@@ -118,10 +118,10 @@ struct FollowCommand: AsyncParsableCommand {
       await eventHook?.finish()
       try result.get()
     } catch is CancellationError {
-      // A loop that was asked to end has done so; a single look that was interrupted did not finish.
+      // A loop that was asked to end has done so; a single poll that was interrupted did not finish.
       if once {
         Output.complain(
-          "interrupted; the state that was adopted before stands. What was fetched is kept for the next look.")
+          "interrupted; the state that was adopted before stands. What was fetched is kept for the next poll.")
         throw ExitCode.failure
       }
     }

@@ -3,9 +3,9 @@ public import DesiredState
 
 /// When a follower looks, and when it applies.
 struct ScheduleOptions: ParsableArguments {
-  @Option(help: "The time between looks: 30s, 5m.") var interval = TimeSpan(argument: "30s")!
+  @Option(help: "The time between polls: 30s, 5m.") var interval = TimeSpan(argument: "30s")!
   @Option(help: "How far each interval may be off, from 0 to 1; spreads a fleet.") var jitter: Double = 0.1
-  @Option(help: "Make the first look after a part of this time, by chance: 30s spreads a fleet that starts together.")
+  @Option(help: "Make the first poll after a part of this time, by chance: 30s spreads a fleet that starts together.")
   var startSpread: TimeSpan?
   @Option(
     help: ArgumentHelp(

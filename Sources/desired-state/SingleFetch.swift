@@ -31,7 +31,7 @@ struct SingleFetch {
       case .changed(let state):
         (revision, origin) = (state.revision, state.origin)
         output.write(EventLine(event: "fetched", source: backend.source, revision: revision, origin: origin))
-        // Without a store there is nothing to go on from: every look begins with the file that was given.
+        // Without a store there is nothing to go on from: every poll begins with the file that was given.
         let trusting = try await verifier.following(state)
         let verified = try await backend.verify(state, with: trusting)
         try await use(verified)

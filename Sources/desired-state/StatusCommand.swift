@@ -154,7 +154,7 @@ private struct StatusReport: Encodable {
     let sources = status.sources.sorted { $0.key < $1.key }.map {
       Source(
         source: $0.key, lastContact: $0.value.lastContact, lastError: $0.value.lastError, absent: $0.value.absent,
-        nextLook: $0.value.patience.flatMap { $0.holds(at: now) ? $0.until : nil },
+        nextLook: $0.value.backoff.flatMap { $0.holds(at: now) ? $0.until : nil },
         credentialsExpire: $0.value.credentialsExpire)
     }
     try container.encode(sources, forKey: .sources)
@@ -243,13 +243,15 @@ extension StoreStatus {
       if let end = contact.credentialsExpire {
         line("", "the client certificate is valid until \(Timestamp.text(end)): renew it")
       }
-      if let patience = contact.patience, patience.holds(at: now) {
-        line("", "not asked before \(Timestamp.text(patience.until))\(patience.isAskedFor ? ", as it wishes" : "")")
+      if let backoff = contact.backoff, backoff.holds(at: now) {
+        line("", "not asked before \(Timestamp.text(backoff.until))\(backoff.isAskedFor ? ", as it wishes" : "")")
       }
     }
     let due = waiting - untaken
     line("outbox", due == 0 ? "empty" : "\(due) waiting, the oldest since \(oldestTaken.map(Timestamp.text) ?? "?")")
-    if untaken > 0 { line("", "\(untaken) kept for a recipient that takes statements of its kind; none here does") }
+    if untaken > 0 {
+      line("", "\(untaken) kept for a recipient that takes acknowledgements of its kind; none here does")
+    }
     if due > 0, let error = deliveryError {
       line("", "\(error.code) at \(Timestamp.text(error.at)): \(error.message)")
     }

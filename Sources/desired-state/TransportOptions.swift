@@ -46,7 +46,7 @@ struct TransportOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Take no more bytes a second from a source: 500K, 1M.", valueName: "rate"))
   var limitRate: ByteCount?
   @Option(help: "Ask for all of a manifest after so long, also if it seems not to have changed. (default: 1h)")
-  var fullLook: TimeSpan?
+  var fullPoll: TimeSpan?
   @Flag(help: "Believe an SSH host that is seen for the first time, and add its key to --known-hosts.")
   var acceptNewHostKey = false
   @Option(
@@ -80,7 +80,7 @@ struct TransportOptions: ParsableArguments {
       $0[.author] = author
       $0[.stallLimit] = stall?.duration
       $0[.rateLimit] = limitRate.map { Int(clamping: $0.bytes) }
-      $0[.fullLookInterval] = fullLook?.duration
+      $0[.fullPollInterval] = fullPoll?.duration
       if acceptNewHostKey { $0[.acceptsNewHostKeys] = true }
       if allowTLS12 { $0[.allowsTLS12] = true }
       if insecureHttp { $0[.allowsPlainHTTP] = true }

@@ -230,7 +230,7 @@ struct FollowTests {
     #expect(waiting.status == 4)
     #expect(try await site.status().outbox.waiting == 1)
     #expect(try await site.status().outbox.oldest != nil)
-    // Followed on: the state is kept, the statement waits, and is delivered once it can be.
+    // Followed on: the state is kept, the acknowledgement waits, and is delivered once it can be.
     #expect(try await site.follow().status == 0)
     try site.remove(site.drop + "/acknowledgements")
     #expect(try await site.follow().names == ["unchanged", "acknowledged"])

@@ -27,7 +27,7 @@ struct TerminalTests {
     #expect(piped.output.contains("verified") && !piped.output.contains("\u{1b}"))
   }
 
-  @Test("A single look shows how far it is with documents") func progressOfLook() async throws {
+  @Test("A single poll shows how far it is with documents") func progressOfLook() async throws {
     let key = try await site.makeKey(trustedAs: "ops")
     let large = site.documents + "/large"
     try site.write("", to: large)

@@ -26,7 +26,7 @@ struct TrustReloadTests {
     return try JSONDecoder().decode(Trust.self, from: Data(text.utf8)).trust.revokedSigners.count
   }
 
-  @Test("What changes is seen at the next look: a key that is revoked, one that comes, one that is given back")
+  @Test("What changes is seen at the next poll: a key that is revoked, one that comes, one that is given back")
   func changed() async throws {
     let key = try await site.makeKey("release-1", trustedAs: "ops")
     let next = try await site.makeKey("release-2")
@@ -54,7 +54,7 @@ struct TrustReloadTests {
     #expect(await follower.end(by: SIGTERM) == 0)
   }
 
-  @Test("SIGHUP reads them now, however long it is to the next look") func hangUp() async throws {
+  @Test("SIGHUP reads them now, however long it is to the next poll") func hangUp() async throws {
     let key = try await site.makeKey("release-1", trustedAs: "ops")
     try site.write("press: 1\n", to: "documents/press")
     try await site.publish(keys: [key])

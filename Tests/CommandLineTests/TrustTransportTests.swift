@@ -55,7 +55,7 @@ import Testing
       ])
   }
 
-  @Test func `an update costs two requests once, and a look that finds nothing new costs one`() async throws {
+  @Test func `an update costs two requests once, and a poll that finds nothing new costs one`() async throws {
     let trust = try signers(0)
     try await publish(0)
     #expect(try await site.follow(url, trust: ["--trust", trust]).status == 0)

@@ -34,7 +34,7 @@ import Testing
   }
 
   @Test(arguments: Law.allCases) func `a plain tree in a repository over SSH keeps`(law: Law) async throws {
-    // A look is two connections, each of them a process here and two there.
+    // A poll is two connections, each of them a process here and two there.
     try await Conformance("GitBackend, tree over SSH", operationTimeout: .seconds(20), table: table) {
       let repository = try await OperatorRepository()
       return RepositoryFixture(repository, try await GitOverSSH(repository), .plain)

@@ -40,7 +40,7 @@ import Testing
     }
   }
 
-  @Test("The next look goes on where the one before stopped, also after a restart")
+  @Test("The next poll goes on where the one before stopped, also after a restart")
   func continued() async throws {
     let agent = Agent()
     let backend = Breaking()

@@ -6,7 +6,7 @@ import Testing
 
 /// A place where acknowledgements wait until they are taken.
 @Suite struct OutboxTests {
-  /// Refuses every statement, and asks for patience.
+  /// Refuses every acknowledgement, and asks for patience.
   private final class Tired: DesiredStateBackend {
     let source = "tired"
     let capabilities: BackendCapabilities = [.acknowledges]
@@ -23,7 +23,7 @@ import Testing
     }
   }
 
-  /// Notes every statement, or cannot be reached.
+  /// Notes every acknowledgement, or cannot be reached.
   private final class Scribe: DesiredStateBackend {
     let source = "scribe"
     let capabilities: BackendCapabilities
@@ -41,7 +41,7 @@ import Testing
     }
   }
 
-  private func statement(
+  private func acknowledgement(
     _ document: String, _ state: DocumentStatus.State, version: UInt64 = 1, at seconds: Double = 0
   ) -> Acknowledgement {
     Acknowledgement(
@@ -50,7 +50,7 @@ import Testing
       outcome: .document(DocumentStatus(documentID: document, state: state)))
   }
 
-  /// Takes the first statement, and then none until the delivery is cancelled.
+  /// Takes the first acknowledgement, and then none until the delivery is cancelled.
   private final class Stuck: DesiredStateBackend {
     let source = "stuck"
     let capabilities: BackendCapabilities = [.acknowledges]
@@ -71,7 +71,7 @@ import Testing
     let directory = FileManager.default.temporaryDirectory.appending(path: "outbox-\(UUID().uuidString)").path
     defer { try? FileManager.default.removeItem(atPath: directory) }
     let outbox = Outbox(ofStore: directory)
-    try await outbox.put([statement("a", .installed), statement("b", .failed, at: 1)])
+    try await outbox.put([acknowledgement("a", .installed), acknowledgement("b", .failed, at: 1)])
     let stuck = Stuck()
     for delivered in [["a"], []] {
       let delivery = Task { try await outbox.deliver(to: [stuck], within: .seconds(86_400)) }
@@ -91,12 +91,12 @@ import Testing
     // Each time anew, as after a restart; all within one second, and the last after the clock was set back.
     for state in [DocumentStatus.State.pending, .installing, .installing] {
       let outbox = Outbox(ofStore: directory)
-      try await outbox.put([statement("a", state)], keepingChanges: true)
+      try await outbox.put([acknowledgement("a", state)], keepingChanges: true)
       #expect(try await outbox.deliver(to: [scribe]).delivered.isEmpty)
     }
     let outbox = Outbox(ofStore: directory)
     try await outbox.put(
-      [statement("b", .installed, at: -5), statement("a", .installed, at: -10)], keepingChanges: true)
+      [acknowledgement("b", .installed, at: -5), acknowledgement("a", .installed, at: -10)], keepingChanges: true)
     #expect(try await outbox.waiting().count == 4)
     scribe.isReachable.withLock { $0 = true }
     let result = try await outbox.deliver(to: [scribe])
@@ -107,10 +107,10 @@ import Testing
     // However long the outage, and however restless the device.
     for number in 1...50 {
       try await outbox.put(
-        [statement("a", number.isMultiple(of: 2) ? .installing : .failed, version: UInt64(number))],
+        [acknowledgement("a", number.isMultiple(of: 2) ? .installing : .failed, version: UInt64(number))],
         keepingChanges: true)
     }
-    try await outbox.put([statement("a", .installed, version: 51)], keepingChanges: true)
+    try await outbox.put([acknowledgement("a", .installed, version: 51)], keepingChanges: true)
     let waiting = try await outbox.waiting()
     #expect(waiting.map(\.adoptedManifestVersion) == (43...51).map { $0 })
   }
@@ -120,14 +120,14 @@ import Testing
     defer { try? FileManager.default.removeItem(atPath: directory) }
     let outbox = Outbox(ofStore: directory)
     for state in [DocumentStatus.State.pending, .installing, .installed] {
-      try await outbox.put([statement("a", state)], keepingChanges: true)
+      try await outbox.put([acknowledgement("a", state)], keepingChanges: true)
     }
     let scribe = Scribe([.acknowledgesDocuments])
     let result = try await outbox.deliver(to: [scribe])
     #expect(scribe.told.withLock(\.self) == ["a installed"])
     #expect(result.waiting == 0 && result.delivered.count == 1)
     #expect(try await outbox.waiting().isEmpty)
-    for state in [DocumentStatus.State.pending, .installing] { try await outbox.put([statement("a", state)]) }
+    for state in [DocumentStatus.State.pending, .installing] { try await outbox.put([acknowledgement("a", state)]) }
     #expect(try await outbox.waiting().count == 1)
   }
 

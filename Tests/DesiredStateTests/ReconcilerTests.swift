@@ -117,7 +117,7 @@ struct ReconcilerTests {
     #expect(!"\(status)".contains("hunter2"))
   }
 
-  @Test("What the agent failed at is asked of it once in a look, unless the look brings something new")
+  @Test("What the agent failed at is asked of it once in a poll, unless the poll brings something new")
   func failedApply() async throws {
     backend.publish(["a": "1"])
     agent.fault.withLock { $0 = BackendError(.busy, "no room") }
@@ -216,7 +216,8 @@ struct ReconcilerTests {
     await loop.value
   }
 
-  @Test("Statements outlive a restart, only the newest per document is sent, and each once") func acknowledgements()
+  @Test("Acknowledgements outlive a restart, only the newest per document is sent, and each once")
+  func acknowledgements()
     async throws
   {
     backend.publish(["a": "1", "b": "1"])

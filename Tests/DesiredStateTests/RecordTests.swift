@@ -85,7 +85,7 @@ struct RecordTests {
   }
 
   @Test("What must be said is kept with what was done, where the outbox takes nothing, and said when it does")
-  func statementsSurvive() async throws {
+  func acknowledgementsSurvive() async throws {
     backend.publish(["a": "1"])
     _ = try await StateStore.open(agent.path).close()
     let outbox = agent.path + "/outbox"
@@ -95,30 +95,30 @@ struct RecordTests {
       device: "press-42", revision: nil, adoptedManifestVersion: 1, time: Date(timeIntervalSince1970: 1_750_000_000),
       outcome: .adopted)
     try await store.change(saying: [adoption]) { $0.floor = VersionFloor(version: 1, revision: Revision(.of([]))) }
-    await #expect { try await store.moveStatements() } throws: { ($0 as? StoreError)?.code == .wrongType }
+    await #expect { try await store.moveAcknowledgements() } throws: { ($0 as? StoreError)?.code == .wrongType }
     await store.close()
     try FileManager.default.removeItem(atPath: outbox)
     #expect(try await StoreStatus.read(agent.path).waiting == 1)
     let again = try await StateStore.open(agent.path)
-    try await again.moveStatements()
+    try await again.moveAcknowledgements()
     #expect(try await again.outbox.waiting() == [adoption])
     #expect(try await StoreStatus.read(agent.path).waiting == 1)
-    #expect(await again.record.statements.isEmpty)
+    #expect(await again.record.acknowledgements.isEmpty)
   }
 
   @Test("An acknowledgement too large to be read back is refused when it is put in; one that rotted is set aside")
   func outboxFiles() async throws {
     _ = try await StateStore.open(agent.path).close()
     let outbox = Outbox(ofStore: agent.path)
-    func statement(_ text: String) -> Acknowledgement {
+    func acknowledgement(_ text: String) -> Acknowledgement {
       Acknowledgement(
         device: text, revision: nil, adoptedManifestVersion: 1, time: Date(timeIntervalSince1970: 1_750_000_000),
         outcome: .adopted)
     }
-    await #expect { try await outbox.put([statement(String(repeating: "x", count: 2 << 20))]) } throws: {
+    await #expect { try await outbox.put([acknowledgement(String(repeating: "x", count: 2 << 20))]) } throws: {
       ($0 as? StoreError)?.code == .notStorable
     }
-    try await outbox.put([statement("press-42")])
+    try await outbox.put([acknowledgement("press-42")])
     try write("{", to: agent.path + "/outbox/document-a.json")
     #expect(try await outbox.waiting().count == 1)
     let status = try await StoreStatus.read(agent.path)

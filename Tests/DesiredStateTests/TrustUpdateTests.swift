@@ -99,7 +99,7 @@ struct TrustUpdateTests {
     return updates
   }
 
-  @Test("Five rotations are caught up in one look, and then the newest keys alone may sign") func caughtUp()
+  @Test("Five rotations are caught up in one poll, and then the newest keys alone may sign") func caughtUp()
     async throws
   {
     let device = try verifier(lines(roots[0], release[0]))
@@ -188,7 +188,7 @@ struct TrustUpdateTests {
     #expect(refusal?.code == .signerUntrusted && refusal?.reason.contains("namespaces=") == true)
   }
 
-  @Test("Of an endless chain no more than 64 updates are read at one look") func endless() async throws {
+  @Test("Of an endless chain no more than 64 updates are read at one poll") func endless() async throws {
     final class Endless: DocumentReader, Sendable {
       let make: @Sendable (UInt64) -> ([UInt8], [UInt8])
       init(_ make: @escaping @Sendable (UInt64) -> ([UInt8], [UInt8])) { self.make = make }

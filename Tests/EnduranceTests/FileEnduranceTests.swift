@@ -135,7 +135,7 @@ struct FileEnduranceTests {
   }
 
   @Test(
-    "While a publisher replaces the state over and over, every look gives one state, whole",
+    "While a publisher replaces the state over and over, every poll gives one state, whole",
     arguments: ["drop", "drop.tar.gz"])
   func publishing(name: String) async throws {
     let first = try await publish(name)

@@ -48,7 +48,7 @@ struct ChangeHintTests {
     }
   }
 
-  @Test("If nothing has changed since the last look there is no first hint, and if something has, there is one")
+  @Test("If nothing has changed since the last poll there is no first hint, and if something has, there is one")
   func first() async throws {
     let revision = try drop.publish(version: 1)
     let backend = FileBackend(path: folder["drop"])
@@ -58,7 +58,7 @@ struct ChangeHintTests {
     #expect(Watches(folder["drop"]).mayHaveChanged(since: nil))
     #expect(!Watches(folder["nowhere"]).mayHaveChanged(since: nil))
     #expect(Watches(folder.path).mayHaveChanged(since: nil))
-    // Published between the look and the watch.
+    // Published between the poll and the watch.
     let second = try drop.publish(version: 2)
     var hints = try #require(backend.changeHints()).makeAsyncIterator()
     await follow(backend, &hints) { $0?.state?.revision == second }

@@ -125,7 +125,7 @@ struct DropFetchTests {
     #expect(error.code == .limitExceeded)
   }
 
-  @Test("A manifest without its signature has no signatures, and with it, the next look has them")
+  @Test("A manifest without its signature has no signatures, and with it, the next poll has them")
   func tornSignature() async throws {
     try drop.writeDocuments()
     let manifest = drop.manifest(version: 1)

@@ -59,7 +59,7 @@ struct PlainDirectoryTests {
     #expect(documents?.map(\.digest) == [.of("a".utf8), .of("B".utf8), .of("c".utf8)])
   }
 
-  @Test("A file that has just changed is read again at every look, but once a look")
+  @Test("A file that has just changed is read again at every poll, but once a poll")
   func unsettled() throws {
     for name in ["a", "b"] { try write(name, to: "\(path)/\(name)") }
     var plain = PlainDirectory(settling: .seconds(3600))
@@ -96,7 +96,7 @@ struct PlainDirectoryTests {
     #expect(try await backend.fetch(FetchRequest()).isAbsent)
   }
 
-  @Test("A file that changes between the look and the reading is a digest mismatch, one that goes is missing")
+  @Test("A file that changes between the poll and the reading is a digest mismatch, one that goes is missing")
   func changing() async throws {
     try write("one", to: path + "/a")
     let state = try #require(try await backend().fetch(FetchRequest()).state)
@@ -148,7 +148,7 @@ struct PlainDirectoryTests {
         try #require(timeouts < 1000)
       }
     }
-    print("a look at 600 MB took \(timeouts + 1) fetches")
+    print("a poll at 600 MB took \(timeouts + 1) fetches")
   }
 
   @Test(

@@ -8,7 +8,7 @@ import Testing
 
 /// Receipts, committed to a branch of the device's own.
 @Suite(.timeLimit(.minutes(2))) struct AcknowledgementTests {
-  private func statement(
+  private func acknowledgement(
     _ document: String, _ state: DocumentStatus.State, device: String = "press-42", id: String
   ) -> Acknowledgement {
     Acknowledgement(
@@ -29,7 +29,7 @@ import Testing
     ] {
       for _ in 1...2 {
         try await Device(repository, over: road, cache: cache.path).backend.acknowledge(
-          statement(document, state, id: id))
+          acknowledgement(document, state, id: id))
       }
     }
     #expect(try await repository.git("rev-list", "--count", branch) == "3")
@@ -52,7 +52,7 @@ import Testing
     let device = try Device(repository, over: road)
     #expect(try await device.look() == ["press": "1"])
     let error = try await thrown(BackendError.self) {
-      try await device.backend.acknowledge(statement("press", .installed, id: "1"))
+      try await device.backend.acknowledge(acknowledgement("press", .installed, id: "1"))
     }
     #expect(error.code == .forbidden)
     // Tried again, and rarely: it may be allowed while the device runs.
@@ -68,7 +68,7 @@ import Testing
     try await run(["chmod", "+x", "\(repository.path)/hooks/pre-receive"])
     let road = try await way.road(to: repository)
     let error = try await thrown(BackendError.self) {
-      try await Device(repository, over: road).backend.acknowledge(statement("press", .installed, id: "1"))
+      try await Device(repository, over: road).backend.acknowledge(acknowledgement("press", .installed, id: "1"))
     }
     #expect(error.code == .forbidden)
     #expect(error.message.contains("hook"), "\(error)")
@@ -82,7 +82,7 @@ import Testing
     try await repository.git("branch", "acknowledgements")
     let road = try await way.road(to: repository)
     let error = try await thrown(BackendError.self) {
-      try await Device(repository, over: road).backend.acknowledge(statement("press", .installed, id: "1"))
+      try await Device(repository, over: road).backend.acknowledge(acknowledgement("press", .installed, id: "1"))
     }
     #expect(error.code == .forbidden, "\(error)")
     if way != .file { #expect(error.message.contains("folder") && error.message.contains("ack-ref="), "\(error)") }
@@ -99,7 +99,7 @@ import Testing
           let device = try Device(repository, "ref=main&ack-ref=receipts", over: road)
           for document in ["press", "belt"] {
             try await device.backend.acknowledge(
-              statement(document, .installed, device: "device-\(number)", id: "\(number) \(document)"))
+              acknowledgement(document, .installed, device: "device-\(number)", id: "\(number) \(document)"))
           }
         }
       }
@@ -115,7 +115,7 @@ import Testing
     let state = try await OperatorRepository()
     let receipts = try await OperatorRepository()
     let device = try Device(state, "ref=main&ack=git%2Bfile:\(receipts.path)")
-    try await device.backend.acknowledge(statement("press", .installed, id: "1"))
+    try await device.backend.acknowledge(acknowledgement("press", .installed, id: "1"))
     #expect(try await receipts.git("rev-list", "--count", branch) == "1")
     #expect(try await state.git("for-each-ref").isEmpty)
   }
@@ -124,7 +124,7 @@ import Testing
   func `a device of any name has a branch that git allows`(name: String) async throws {
     let repository = try await OperatorRepository()
     let device = try Device(repository)
-    try await device.backend.acknowledge(statement("press", .installed, device: name, id: "1"))
+    try await device.backend.acknowledge(acknowledgement("press", .installed, device: name, id: "1"))
     let branches = try await repository.git("for-each-ref", "--format=%(refname)").split(separator: "\n")
     #expect(branches.count == 1)
     try await repository.git("check-ref-format", String(branches[0]))

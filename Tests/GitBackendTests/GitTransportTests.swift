@@ -8,7 +8,7 @@ import Testing
 
 /// What goes over the wire, and who is believed at the other end.
 @Suite(.timeLimit(.minutes(3))) struct GitTransportTests {
-  @Test func `a look that finds nothing new is one short question, whatever else is in the repository`() async throws {
+  @Test func `a poll that finds nothing new is one short question, whatever else is in the repository`() async throws {
     let repository = try await OperatorRepository()
     try await repository.commit(["press": "1"])
     let road = try await GitOverHTTP(repository)
@@ -52,7 +52,7 @@ import Testing
     await road.tearDown()
   }
 
-  @Test func `the first look at a long history fetches the newest commit alone`() async throws {
+  @Test func `the first poll at a long history fetches the newest commit alone`() async throws {
     let repository = try await OperatorRepository()
     for number in 0..<50 {
       try await repository.commit(["press": (0..<10_000).map { _ in UInt8.random(in: 0...255) } + [UInt8(number)]])

@@ -59,7 +59,7 @@ import Testing
     await road.tearDown()
   }
 
-  @Test func `a server that stops in the middle of a pack is an error, and the next look works`() async throws {
+  @Test func `a server that stops in the middle of a pack is an error, and the next poll works`() async throws {
     let repository = try await OperatorRepository()
     try await repository.commit(["press": (0..<300_000).map { _ in UInt8.random(in: 0...255) }])
     let flag = repository.folder["cut"]

@@ -10,7 +10,7 @@ import Testing
 @Suite(.timeLimit(.minutes(4))) struct PartsTests {
   // MARK: - A line that is too slow
 
-  /// Looks until the state is there. Each look has a second, for which it is too much.
+  /// Looks until the state is there. Each poll has a second, for which it is too much.
   private func lookUntilThere(_ next: () throws -> Device) async throws -> (Int, [String: String]) {
     var count = 0
     while count < 60 {
@@ -22,7 +22,7 @@ import Testing
     return (count, [:])
   }
 
-  @Test func `a first sync that is larger than one timeout gets ahead in every process that looks once`() async throws {
+  @Test func `a first sync that is larger than one timeout gets ahead in every process that polls once`() async throws {
     let repository = try await OperatorRepository()
     let road = try await GitOverHTTP(repository, directives: "limit_rate 400k;")
     let cache = TemporaryDirectory()
@@ -32,12 +32,12 @@ import Testing
     let (looks, documents) = try await lookUntilThere { try Device(repository, over: road, cache: cache.path) }
     #expect(documents.count == 40 && looks > 1, "\(looks) looks")
     let moved = try await road.bytes()! - before
-    // What a look breaks off is fetched again; without parts it would never end.
+    // What a poll breaks off is fetched again; without parts it would never end.
     #expect(moved < 4 * 40 * 60_000, "\(moved) bytes")
     await road.tearDown()
   }
 
-  @Test func `a first sync goes on between looks, also from a server that cannot send parts`() async throws {
+  @Test func `a first sync goes on between polls, also from a server that cannot send parts`() async throws {
     let repository = try await OperatorRepository()
     let road = try await GitOverHTTP(repository, filters: false, directives: "limit_rate 400k;")
     let cache = TemporaryDirectory()
@@ -69,7 +69,7 @@ import Testing
     await road.tearDown()
   }
 
-  @Test func `what goes on between looks ends when nothing comes`() async throws {
+  @Test func `what goes on between polls ends when nothing comes`() async throws {
     let repository = try await OperatorRepository()
     try await repository.commit(["press": "1"])
     let server = try await ScriptedServer(repository, ["silent=60"])

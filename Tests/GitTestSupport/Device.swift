@@ -60,7 +60,7 @@ package final class Device {
     }
   }
 
-  /// The code with which a look is refused.
+  /// The code with which a poll is refused.
   package func refusal(limits: Limits = Limits(), at location: SourceLocation = #_sourceLocation) async throws
     -> VerificationError
   {

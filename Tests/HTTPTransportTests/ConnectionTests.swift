@@ -29,7 +29,7 @@ import Testing
   }
 
   @Test(
-    "One that falls silent is left for a new one, in the same look",
+    "One that falls silent is left for a new one, in the same poll",
     arguments: [HTTPVersionPreference.http1, .http2], [NginxServer.Site.good, .mutual])
   func silence(version: HTTPVersionPreference, site: NginxServer.Site) async throws {
     let relay = try await PythonServer.start(

@@ -54,7 +54,7 @@ extension Requirement {
   private static let api = [
     Requirement(
       .must, "Speak the client's side of the API.", .met, "rc.3 is spoken with a certificate, below any base",
-      "a gateway comes before its children, everything before the first look, and once",
+      "a gateway comes before its children, everything before the first poll, and once",
       "a status bears the version it came from, and the most severe of its components' states"),
     Requirement(
       .must, "Speak HTTP/1.1.", .met, "rc.3 is spoken with a certificate, below any base"),
@@ -72,7 +72,7 @@ extension Requirement {
     Requirement(
       .must, "Let `retryable` decide whether to try again.", .met,
       "what the manager says of retrying counts, and a web page is no manifest",
-      "a refusal for good is not asked for again until something changes, and keeps no look waiting"),
+      "a refusal for good is not asked for again until something changes, and keeps no poll waiting"),
     Requirement(
       .must, "Follow `backoffStrategy`.", .met,
       "a manager's strategy counts where its answer has no Retry-After",
@@ -83,13 +83,13 @@ extension Requirement {
       "Outside its hours, and in a downtime, nothing is contacted and nothing is said"),
     Requirement(
       .must, "Let a person set the hours in which is looked, and how often.", .met,
-      "Sources rest outside their hours and in a downtime, until both allow a look"),
+      "Sources rest outside their hours and in a downtime, until both allow a poll"),
   ]
 
   private static let capabilities = [
     Requirement(
       .must, "Report the device's capabilities.", .met,
-      "a gateway comes before its children, everything before the first look, and once"),
+      "a gateway comes before its children, everything before the first poll, and once"),
     Requirement(
       .must, "Report them again when they change.", .met,
       "a file is taken again when it changes, and a broken one changes nothing"),
@@ -106,7 +106,7 @@ extension Requirement {
       "a gateway that only relays reports who it is, and nothing else"),
     Requirement(
       .must, "As a gateway report itself, and then each device behind it.", .met,
-      "a gateway comes before its children, everything before the first look, and once"),
+      "a gateway comes before its children, everything before the first poll, and once"),
     Requirement(
       .should, "Use stable label names with the organisation's domain in front.",
       .others("labels are the device owner's")),
@@ -255,7 +255,7 @@ extension Requirement {
       "another trust domain's bundle, or one that is not at https, is not taken"),
     Requirement(
       .should, "Fetch the bundle again by its refresh hint, and refuse a lower sequence.", .met,
-      "it is asked for as often as it says, and not at each look",
+      "it is asked for as often as it says, and not at each poll",
       "the bundle is discovered, followed, replaced as a whole, and outlives its publisher"),
     Requirement(
       .must, "Refuse a bundle's address that is not https.", .met,

@@ -41,7 +41,7 @@ import Testing
     site.requests.map { "\($0.method) \($0.path.dropFirst("/api/v1".count)) \($0.status)" }
   }
 
-  @Test func `a gateway comes before its children, everything before the first look, and once`() async throws {
+  @Test func `a gateway comes before its children, everything before the first poll, and once`() async throws {
     let (site, reports, folder) = try await Self.start()
     try await reports.put(["gw/b/c", "gw/a", "gw", "gw/b"].map { Self.device($0) })
     try await look(manager(site, reports))
@@ -80,7 +80,7 @@ import Testing
     #expect(try await reports.status().count == 1)
   }
 
-  @Test func `a refusal for good is not asked for again until something changes, and keeps no look waiting`()
+  @Test func `a refusal for good is not asked for again until something changes, and keeps no poll waiting`()
     async throws
   {
     let (site, reports, _) = try await Self.start()
@@ -217,7 +217,7 @@ import Testing
     #expect(sent.value(at: "/kind") == .string("DeviceCapabilitiesManifest"))
   }
 
-  @Test func `a manager that cannot be reached ends the look, and the report is still there`() async throws {
+  @Test func `a manager that cannot be reached ends the poll, and the report is still there`() async throws {
     let (site, reports, folder) = try await Self.start()
     let backend = try manager(site, reports)
     try await reports.put([Self.device("press")])

@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 @Suite("A server that allows only so many requests", .timeLimit(.minutes(3))) struct PacingTests {
-  @Test("is asked little more than it has to be, and all of a state comes in one look")
+  @Test("is asked little more than it has to be, and all of a state comes in one poll")
   func limitedRate() async throws {
     let certificates = try await Certificates.shared.value
     let folder = TemporaryDirectory()
@@ -51,7 +51,7 @@ import Testing
     let error = try await site.backend(.documents, "refuse,code=429,after=1").unavailability()
     #expect(error.code == .rateLimited && error.retryAfter == .seconds(1), "\(error)")
     #expect(ContinuousClock.now - began >= .seconds(4))
-    // More patience than there is within a look: said at once, and the next look waits.
+    // More patience than there is within a poll: said at once, and the next poll waits.
     let long = try await site.backend(.documents, "refuse,code=503,after=600").unavailability()
     #expect(long.code == .serverError && long.retryAfter == .seconds(600), "\(long)")
   }

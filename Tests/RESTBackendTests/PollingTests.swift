@@ -11,7 +11,7 @@ import Testing
 
 /// The cost of a poll that finds nothing new, and that it never overlooks news.
 @Suite struct `Looking again` {
-  /// A look of a device that has adopted what the look before found.
+  /// A poll of a device that has adopted what the poll before found.
   func look(_ backend: RESTBackend, _ current: Revision?, _ marker: String?) async throws -> FetchResult {
     try await backend.fetch(FetchRequest(current: current, marker: marker))
   }

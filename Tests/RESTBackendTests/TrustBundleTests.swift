@@ -110,7 +110,7 @@ import Testing
     }
   }
 
-  @Test func `it is asked for as often as it says, and not at each look`() async throws {
+  @Test func `it is asked for as often as it says, and not at each poll`() async throws {
     let stage = try await stage()
     try publish(stage, [stage.site.certificates.authority], sequence: 1, hint: 86400)
     let backend = try backend(stage)

@@ -29,7 +29,7 @@ extension TestPublication {
   }
 }
 
-/// What became of a look at a source, down to the bytes of the documents.
+/// What became of a poll of a source, down to the bytes of the documents.
 package enum Sight: Equatable, CustomStringConvertible {
   case unchanged
   case absent
@@ -83,7 +83,7 @@ extension DesiredStateBackend {
     }
   }
 
-  /// The ``BackendError`` that a look ends with.
+  /// The ``BackendError`` that a poll ends with.
   package func unavailability(timeout: Duration = .seconds(20)) async throws -> BackendError {
     var found: (any Error)?
     let sight = try await sight(timeout: timeout) { found = $0 }

@@ -161,7 +161,7 @@ func hintBenchmark() async throws {
   )
 }
 
-/// How large the program is, and how much memory it holds while it waits for the next look.
+/// How large the program is, and how much memory it holds while it waits for the next poll.
 func sizeBenchmark() {
   var status = stat()
   stat(program, &status)

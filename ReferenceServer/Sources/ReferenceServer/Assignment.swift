@@ -26,7 +26,7 @@ actor Assignment {
     writer = DropWriter(path: drop)
   }
 
-  /// The published state, after a look at the operator's directory; nil if nothing was ever published. Its `url`s are
+  /// The published state, after a poll of the operator's directory; nil if nothing was ever published. Its `url`s are
   /// those of the drop.
   func current() async throws -> StateManifest? {
     // One after another: two requests must not publish the same change twice, and a request sees every change that was

@@ -5,7 +5,7 @@ import FoundationEssentials
 ///
 /// About a document it is Margo's `DeploymentStatusManifest` with `adoptedManifestVersion`, `revision`, `device` and
 /// `time` added; about the state as a whole it is of this package's own kind, `DesiredStateReceipt`, in the same shape.
-/// One file per subject, so that the newest statement replaces the one before.
+/// One file per subject, so that the newest acknowledgement replaces the one before.
 public struct Receipt: Sendable {
   /// Where the file belongs, relative to the root of the drop. Only characters that any file system accepts.
   public let path: String
@@ -30,7 +30,7 @@ public struct Receipt: Sendable {
   package static let stateName = "state.json"
 
   /// Where the receipt of a device about a subject is, below the folder that all receipts are in.
-  package static func pathInFolder(of subject: Acknowledgement.Subject, device: String) -> String {
+  public static func pathInFolder(of subject: Acknowledgement.Subject, device: String) -> String {
     let folder = fileName(for: device)
     return switch subject {
     case .state: "\(folder)/\(stateName)"

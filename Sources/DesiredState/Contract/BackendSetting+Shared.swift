@@ -41,7 +41,7 @@ extension BackendSetting where Value == Duration {
   public static let stallLimit = BackendSetting("stall", "the stall limit")
   /// After how long a source is asked for all of its manifest, in place of whether it has changed: what tells a server's
   /// versions apart may be the same for two of them. Default one hour.
-  public static let fullLookInterval = BackendSetting("full-look", "the time between full looks")
+  public static let fullPollInterval = BackendSetting("full-poll", "the time between full polls")
 }
 
 extension BackendSetting where Value == Int {
@@ -62,7 +62,7 @@ extension BackendSettings.Key {
       .responseKey, .sshKey, .knownHosts, .author,
     ]
     let switches: [BackendSetting<Bool>] = [.acceptsNewHostKeys, .allowsTLS12, .allowsPlainHTTP]
-    let times: [BackendSetting<Duration>] = [.stallLimit, .fullLookInterval]
+    let times: [BackendSetting<Duration>] = [.stallLimit, .fullPollInterval]
     let others = [BackendSetting<Int>.rateLimit.key, BackendSetting<ReceiptSigner>.receiptSigner.key]
     return Set(texts.map(\.key) + switches.map(\.key) + times.map(\.key) + others)
   }()

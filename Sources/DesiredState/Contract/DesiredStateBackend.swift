@@ -34,7 +34,7 @@ public protocol DesiredStateBackend: Sendable {
   /// Nil where the source has none. The stream ends its work when it is no longer iterated.
   func changeHints() -> AsyncStream<Void>?
 
-  /// Reads again at the next look what its settings name (files of keys, certificates and tokens), and connects anew. Files
+  /// Reads again at the next poll what its settings name (files of keys, certificates and tokens), and connects anew. Files
   /// that change are read again without this.
   func reload()
 }

@@ -8,8 +8,8 @@ struct LoopState: Sendable {
     /// How often it failed, and when it is tried again by the loop's own judgement.
     var attempts = Attempts()
     /// How long it asked to be left alone.
-    var asked: SourceHealth.Patience?
-    /// How the last look ended: what stands while it is left alone.
+    var asked: SourceHealth.Backoff?
+    /// How the last poll ended: what stands while it is left alone.
     var outcome: Reconciler.Outcome?
     /// What it offers and this device refused.
     var refused: RefusedOffer?
@@ -24,13 +24,13 @@ struct LoopState: Sendable {
   var applyRevision: Revision?
   /// Whether a document of the adopted state is damaged, and all of it is to be fetched again.
   var isDamaged = false
-  /// Whether a caller asked for the next poll, or the next apply: it does not wait for the loop's own patience.
+  /// Whether a caller asked for the next poll, or the next apply: it does not wait for the loop's own backoff.
   var isLookAskedFor = false
   var isApplyAskedFor = false
   var isDeliveryAskedFor = false
   /// Whether it is time to see if what was applied is still in place: once after each poll.
   var isCheckDue = true
-  /// Whether a source hinted at a change since the last look.
+  /// Whether a source hinted at a change since the last poll.
   var isHinted = false
   var lastHintedLook: Duration?
   /// What was said last about a state that waits.

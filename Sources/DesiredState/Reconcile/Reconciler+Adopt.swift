@@ -27,13 +27,13 @@ extension Reconciler {
     do {
       try await checkNotSpoiled(state, source)
       let now = configuration.now()
-      let statement = Acknowledgement(
+      let acknowledgement = Acknowledgement(
         device: configuration.device, revision: state.revision, adoptedManifestVersion: state.manifest.version,
         origin: state.origin, time: now, outcome: .adopted)
       try await watchingForStalls { [store, configuration] progress in
         try await store.adopt(
           state, source: source.source, marker: candidate.marker, policy: candidate.policy, at: now,
-          limits: configuration.limits, progress: progress, acknowledging: [statement])
+          limits: configuration.limits, progress: progress, acknowledging: [acknowledgement])
       }
     } catch let error as VerificationError {
       var error = error
@@ -129,14 +129,14 @@ extension Reconciler {
     if refused != before {
       let rejection = Acknowledgement.OtherState(
         revision: revision, version: error.version, code: error.code.rawValue, reason: error.reason, origin: origin)
-      let statement = acknowledgement(.rejected(rejection), of: await store.adopted)
-      try await store.refuse(refused, acknowledging: isKnown ? [] : [statement])
+      let told = acknowledgement(.rejected(rejection), of: await store.adopted)
+      try await store.refuse(refused, acknowledging: isKnown ? [] : [told])
     }
     emit(.rejected(error), source.source, revision, error.version, origin)
     return .rejected(error)
   }
 
-  /// A statement about a state this device is on.
+  /// An acknowledgement about a state this device is on.
   func acknowledgement(_ outcome: Acknowledgement.Outcome, of state: AdoptedState?) -> Acknowledgement {
     Acknowledgement(
       device: configuration.device, revision: state?.revision, adoptedManifestVersion: state?.version,

@@ -47,7 +47,7 @@ extension Reconciler {
     ///   - schedule: when to look, and when to apply.
     ///   - timeout: how long a source may take to answer, and a document's reading may stall.
     ///   - limits: bounds on counts and sizes.
-    ///   - isStillApplied: asked at every look whether the applied state is still in place; if not, all of it is applied
+    ///   - isStillApplied: asked at every poll whether the applied state is still in place; if not, all of it is applied
     ///     again.
     ///   - logger: where it logs.
     ///   - clock: what time passes by; a virtual clock in tests.
@@ -96,7 +96,7 @@ extension Reconciler {
     case applyFailed(any Error)
     /// The state is adopted and waits until it may be applied.
     case held(Hold)
-    /// No source was looked at: it is not the time for it. The next look may be then.
+    /// No source was looked at: it is not the time for it. The next poll may be then.
     case resting(until: Date)
   }
 

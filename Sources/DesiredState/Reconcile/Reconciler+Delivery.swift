@@ -12,7 +12,7 @@ extension Reconciler {
       return state.isDeliveryAskedFor
     }
     do {
-      try await store.moveStatements()
+      try await store.moveAcknowledgements()
     } catch  where !(error is CancellationError) {
       // They stay in the record; what is in the outbox already is no worse for it.
       reportTrouble(error, "outbox")
@@ -53,8 +53,8 @@ extension Reconciler {
     return await waitForRecipients()
   }
 
-  /// A recipient during one delivery: after a failure that is not about one statement alone it is not tried again for
-  /// the next, so that a server that is gone costs one timeout and not one a statement.
+  /// A recipient during one delivery: after a failure that is not about one acknowledgement alone it is not tried again for
+  /// the next, so that a server that is gone costs one timeout and not one an acknowledgement.
   private final class Attempt: DesiredStateBackend {
     let base: any DesiredStateBackend
     private struct State {
@@ -93,7 +93,7 @@ extension Reconciler {
         guard !(error is CancellationError) || !Task.isCancelled else { throw error }
         let failure = error as? BackendError
         if let failure, failure.isRefusalForGood {
-          // About this statement; the recipient was reached, and is asked to take the next.
+          // About this acknowledgement; the recipient was reached, and is asked to take the next.
           state.withLock { $0.wasReached = true }
         } else if failure?.isRetryable ?? true || failure?.retryAfter != nil {
           state.withLock {
@@ -108,7 +108,7 @@ extension Reconciler {
   }
 
   private func mayDeliver(to source: String, _ isAskedFor: Bool, _ now: Date) async -> Bool {
-    if let patience = await store.health.delivery.patience[source], patience.isAskedFor, patience.holds(at: now) {
+    if let backoff = await store.health.delivery.backoff[source], backoff.isAskedFor, backoff.holds(at: now) {
       return false
     }
     if isAskedFor { return true }
@@ -119,15 +119,15 @@ extension Reconciler {
     let source = attempt.source
     guard let failure = attempt.failure ?? attempt.refusal else {
       if attempt.wasReached { state.withLock { $0.recipients[source] = nil } }
-      if await store.health.delivery.patience[source] != nil {
-        try await store.noteDelivery(at: now) { $0.patience[source] = nil }
+      if await store.health.delivery.backoff[source] != nil {
+        try await store.noteDelivery(at: now) { $0.backoff[source] = nil }
       }
       return
     }
     // Where others are taken, credentials are right, and it is about one acknowledgement.
     let isForPerson = !failure.isRetryable && !attempt.wasReached
     let backoff = configuration.schedule.backoff(for: isForPerson ? .person : .waiting)
-    let known = await store.health.delivery.patience[source]
+    let known = await store.health.delivery.backoff[source]
     let before = known.flatMap { $0.isAskedFor ? $0.failures : nil } ?? 0
     let (failures, wait) = state.withLock { state in
       var peer = state.recipients[source] ?? LoopState.Peer(attempts: Attempts(failures: before))
@@ -135,13 +135,13 @@ extension Reconciler {
       state.recipients[source] = peer
       return (peer.attempts.failures, peer.attempts.notBefore - stopwatch.elapsed)
     }
-    let patience = SourceHealth.Patience(
+    let pause = SourceHealth.Backoff(
       since: now,
       until: now.addingTimeInterval(
         (failure.wait(afterFailures: failures, growingTo: configuration.schedule.longestBackoff) ?? wait)
           .timeInterval),
       failures: failures, isAskedFor: failure.retryAfter != nil)
-    try await store.noteDelivery(at: now) { $0.patience[source] = patience }
+    try await store.noteDelivery(at: now) { $0.backoff[source] = pause }
   }
 
   private func noteDelivery(_ failure: (any Error)?, _ attempts: [Attempt], at now: Date) async throws {
@@ -169,7 +169,7 @@ extension Reconciler {
   /// When the first recipient that failed may be tried again.
   private func waitForRecipients() async -> Duration? {
     let now = configuration.now()
-    let asked = await store.health.delivery.patience.values.filter { $0.isAskedFor && $0.holds(at: now) }
+    let asked = await store.health.delivery.backoff.values.filter { $0.isAskedFor && $0.holds(at: now) }
       .map { Duration.seconds($0.until.timeIntervalSince(now)) }
     let elapsed = stopwatch.elapsed
     let own = state.withLock { $0.recipients.values.map { $0.attempts.notBefore - elapsed }.filter { $0 > .zero } }

@@ -58,7 +58,7 @@ extension Reconciler {
     pollBell.ring()
   }
 
-  /// How long a hinted look must wait, so that hints bring about no more looks than allowed; nil if none is hinted at.
+  /// How long a hinted poll must wait, so that hints bring about no more polls than allowed; nil if none is hinted at.
   private func pauseBeforeHintedLook() -> Duration? {
     let now = stopwatch.elapsed
     let least = configuration.schedule.leastHintInterval
@@ -76,7 +76,7 @@ extension Reconciler {
     let now = configuration.now()
     var wait = schedule.wait(random: configuration.random())
     // When no source may be asked before, there is no reason to get up.
-    if let earliest = sources.map({ remainingPatience(with: $0.source, at: now) }).min() { wait = max(wait, earliest) }
+    if let earliest = sources.map({ remainingBackoff(with: $0.source, at: now) }).min() { wait = max(wait, earliest) }
     guard let end = schedule.restsUntil(now.addingTimeInterval(wait.timeInterval)) else { return wait }
     // A fleet whose hours begin at the same minute does not look in the same second.
     wait = .seconds(end.timeIntervalSince(now)) + schedule.interval * configuration.random()

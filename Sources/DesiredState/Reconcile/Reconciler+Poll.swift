@@ -1,7 +1,7 @@
 import DesiredStateSupport
 import FoundationEssentials
 
-/// One look at the sources: which are asked, and whose answer counts.
+/// One poll of the sources: which are asked, and whose answer counts.
 extension Reconciler {
   /// A verified state that may be adopted.
   struct Candidate: Sendable {
@@ -115,16 +115,16 @@ extension Reconciler {
     if let outcome = await standing(of: source.source, isAskedFor: isAskedFor) { return outcome }
     await recallFailures(of: source.source)
     var retryAfter: Duration?
-    let outcome = try await conclude(try await look(at: source, isAskedFor, retryAfter: &retryAfter))
+    let outcome = try await conclude(try await poll(source, isAskedFor, retryAfter: &retryAfter))
     note(outcome, of: source.source, retryAfter)
-    try await rememberPatience(with: source.source, outcome, retryAfter)
+    try await rememberBackoff(with: source.source, outcome, retryAfter)
     return outcome
   }
 
   // MARK: - One source
 
-  private func look(
-    at source: any DesiredStateBackend, _ isAskedFor: Bool, retryAfter: inout Duration?
+  private func poll(
+    _ source: any DesiredStateBackend, _ isAskedFor: Bool, retryAfter: inout Duration?
   ) async throws -> Finding {
     let policy: TrustPolicy
     do {

@@ -82,7 +82,7 @@ public final class Reconciler: Sendable {
   /// One cycle, at once: applies what is adopted and not applied yet, looks at the sources, adopts, applies, and delivers
   /// what the outbox holds.
   ///
-  /// The loop's own patience with what failed is passed over; what a source asked for, and the schedule, are not. Beside
+  /// The loop's own backoff with what failed is passed over; what a source asked for, and the schedule, are not. Beside
   /// ``run()``, and from several tasks, each caller gets the result of a poll that began after its call.
   ///
   /// - Throws: ``StoreError`` and ``FileError`` for trouble on this device; `CancellationError`.
@@ -95,7 +95,7 @@ public final class Reconciler: Sendable {
     // An agent that is at work already is not waited for before the poll.
     if !applies.isRunning { result = try await applyNow() }
     let outcome = try await pollNow()
-    // What the agent has just failed at is not asked of it again, unless the look brought something to do it with.
+    // What the agent has just failed at is not asked of it again, unless the poll brought something to do it with.
     let after = await store.adopted?.revision
     if !result.isFailure || result.isDamage || after != before { result = try await applyNow() }
     result = try await seeTrialThrough(result)

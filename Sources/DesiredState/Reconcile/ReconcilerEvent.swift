@@ -31,11 +31,11 @@ public struct ReconcilerEvent: Sendable {
     case proven
     /// The device went back: the event's own state is the one it is on now.
     case rolledBack(Acknowledgement.OtherState)
-    /// A statement reached the orchestrator.
+    /// An acknowledgement reached the orchestrator.
     case acknowledged(Acknowledgement)
-    /// A statement could not be delivered; it waits.
+    /// An acknowledgement could not be delivered; it waits.
     case acknowledgementFailed(any Error)
-    /// A statement was refused for good, and is not sent again.
+    /// An acknowledgement was refused for good, and is not sent again.
     case acknowledgementRefused(RefusedAcknowledgement)
     /// The credentials that the source was shown end then, which is soon: they have to be renewed.
     case credentialsExpiring(Date)

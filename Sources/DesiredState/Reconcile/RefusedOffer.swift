@@ -8,7 +8,7 @@ struct RefusedOffer: Sendable {
   /// ``TrustPolicy/fingerprint`` of the policy it was weighed by.
   var policy: String
   /// How often it was fetched.
-  var looks = 1
+  var polls = 1
   /// Until when it need not be fetched again: signatures can be added to a manifest that stays as it is.
   var until: Duration
   /// At which trust update the source's chain parts from the device's, once that was looked for.
@@ -20,9 +20,9 @@ struct RefusedOffer: Sendable {
   static let longestManifest = 4 << 20
   private static let longestPause = Duration.seconds(600)
 
-  /// How long it is not fetched again: at first for two looks, then for longer and longer.
-  static func pause(afterLooks looks: Int, interval: Duration) -> Duration {
-    min(max(longestPause, interval), interval * (1 << min(looks, 20)))
+  /// How long it is not fetched again: at first for two polls, then for longer and longer.
+  static func pause(afterPolls polls: Int, interval: Duration) -> Duration {
+    min(max(longestPause, interval), interval * (1 << min(polls, 20)))
   }
 }
 
@@ -48,10 +48,10 @@ extension Reconciler {
         return
       }
       let before = state.sources[source]?.refused
-      let looks = before.map { $0.state.revision == fetched.revision ? $0.looks + 1 : 1 } ?? 1
+      let polls = before.map { $0.state.revision == fetched.revision ? $0.polls + 1 : 1 } ?? 1
       state.sources[source, default: LoopState.Peer()].refused = RefusedOffer(
-        state: fetched, marker: marker, policy: policy.fingerprint, looks: looks,
-        until: now + RefusedOffer.pause(afterLooks: looks, interval: interval))
+        state: fetched, marker: marker, policy: policy.fingerprint, polls: polls,
+        until: now + RefusedOffer.pause(afterPolls: polls, interval: interval))
     }
   }
 

@@ -20,16 +20,16 @@ public struct Schedule: Sendable, Hashable {
   /// A schedule of these parts; by default a poll every 30 seconds at any hour.
   ///
   /// - Parameters:
-  ///   - interval: the time from one look to the next.
+  ///   - interval: the time from one poll to the next.
   ///   - jitter: how far each interval may be off, as a part of it: 0.1 spreads a fleet over ±10 %.
-  ///   - startSpread: the first look of a process comes after a part of this time, by chance: a fleet that starts together,
+  ///   - startSpread: the first poll of a process comes after a part of this time, by chance: a fleet that starts together,
   ///     after a power cut, does not look together.
   ///   - hours: when sources are looked at; nil: at any time. Acknowledgements are sent at any time.
   ///   - downtime: when nothing is contacted, because it is known to be down; nil: never.
   ///   - applyHours: when an adopted state may be applied; nil: at any time. States are fetched, verified and adopted at any
   ///     time.
   ///   - holdsUpdates: whether an adopted state waits for ``Reconciler/approve()`` before it is applied.
-  ///   - leastHintInterval: the least time between two looks that hints bring about.
+  ///   - leastHintInterval: the least time between two polls that hints bring about.
   ///   - longestBackoff: how long a source that fails is left alone: at first for the interval, then for longer and longer, up
   ///     to this, and never less than the interval.
   ///   - longestBackoffForPerson: the same for a source that fails until a person does something: bad credentials, an
@@ -52,7 +52,7 @@ public struct Schedule: Sendable, Hashable {
     self.longestBackoffForPerson = longestBackoffForPerson
   }
 
-  /// How long to wait for the next look.
+  /// How long to wait for the next poll.
   ///
   /// - Parameter random: a number from 0 to 1.
   func wait(random: Double) -> Duration { interval * (1 + jitter * (2 * random - 1)) }

@@ -24,7 +24,7 @@ public struct Update: Sendable {
   /// is worth reporting also that work begins.
   public var wantsEachChange: Bool { reporter.keepsChanges }
 
-  /// Tells the orchestrator how far documents have come. The statements are durable when this returns, and are
+  /// Tells the orchestrator how far documents have come. The acknowledgements are durable when this returns, and are
   /// delivered as soon as a source that takes them can be reached, also while the agent is still at work: the newest per
   /// document, or each change of state for a recipient that wants it.
   ///
@@ -35,7 +35,7 @@ public struct Update: Sendable {
   public func report(_ statuses: [DocumentStatus]) async throws { try await reporter.report(statuses) }
 }
 
-/// Writes statements about one state's documents into the outbox.
+/// Writes acknowledgements about one state's documents into the outbox.
 struct StatusReporter: Sendable {
   let outbox: Outbox
   let device: String

@@ -144,9 +144,9 @@ public struct Outbox: Sendable {
         guard status.isRegular else { throw StoreError(.wrongType, "\(path) is not a file") }
         // Those about one subject stay in the order in which they were made, also after a clock was set back.
         var time = Date.distantPast
-        for statement in try readOne(path).statements {
-          time = max(time, statement.time)
-          found.append((time, statement))
+        for acknowledgement in try readOne(path).acknowledgements {
+          time = max(time, acknowledgement.time)
+          found.append((time, acknowledgement))
         }
       } catch let error as FileError {
         if error.code != ENOENT { throw error }

@@ -1,4 +1,4 @@
-/// A file of the outbox: the newest statement about a subject, and the changes before it that are still to be told in order.
+/// A file of the outbox: the newest acknowledgement about a subject, and the changes before it that are still to be told in order.
 struct OutboxEntry: Sendable, Equatable, Codable {
   /// Changes before the newest that are kept for a recipient that wants each: as many as a document has states, and two
   /// more. The oldest go first.
@@ -8,21 +8,21 @@ struct OutboxEntry: Sendable, Equatable, Codable {
   var earlier: [Acknowledgement] = []
 
   /// What waits, oldest first.
-  var statements: [Acknowledgement] { earlier + [newest] }
+  var acknowledgements: [Acknowledgement] { earlier + [newest] }
 
   init(_ newest: Acknowledgement) { self.newest = newest }
 
-  /// Takes a newer statement, beside the one before if that told of another state.
-  mutating func put(_ statement: Acknowledgement, keepingChanges: Bool) {
+  /// Takes a newer acknowledgement, beside the one before if that told of another state.
+  mutating func put(_ acknowledgement: Acknowledgement, keepingChanges: Bool) {
     if !keepingChanges {
       earlier = []
-    } else if statement.id != newest.id, !newest.tellsTheSameState(as: statement) {
+    } else if acknowledgement.id != newest.id, !newest.tellsTheSameState(as: acknowledgement) {
       earlier = (earlier + [newest]).suffix(Self.earlierLimit)
     }
-    newest = statement
+    newest = acknowledgement
   }
 
-  /// The entry without a statement; nil if that was all.
+  /// The entry without an acknowledgement; nil if that was all.
   func removing(_ id: String) -> OutboxEntry? {
     var rest = self
     if newest.id == id {
@@ -34,7 +34,7 @@ struct OutboxEntry: Sendable, Equatable, Codable {
     return rest
   }
 
-  // The newest statement is the file's own object, so that each file is a statement to a reader that knows no more.
+  // The newest acknowledgement is the file's own object, so that each file is an acknowledgement to a reader that knows no more.
 
   private enum CodingKeys: String, CodingKey { case earlier }
 

@@ -1,6 +1,6 @@
 public import FoundationEssentials
 
-/// How the last look at a source went, and when the next one may be.
+/// How the last poll of a source went, and when the next one may be.
 public struct SourceHealth: Sendable, Equatable, Codable {
   /// When the source last answered. While nothing else changes it is written down once an hour.
   public var lastContact: Date?
@@ -9,11 +9,11 @@ public struct SourceHealth: Sendable, Equatable, Codable {
   /// The missing part, as of the last contact; nil if it publishes a state.
   public var absent: Absence?
   /// How long the source is left alone, and why; nil if it is looked at at the next poll.
-  public var patience: Patience?
+  public var backoff: Backoff?
   /// When the credentials that the source is shown end, if that is soon.
   public var credentialsExpire: Date?
 
-  /// A look, or a delivery, that failed.
+  /// A poll, or a delivery, that failed.
   public struct Failure: Sendable, Equatable, Codable {
     /// Why, as a stable word.
     public var code: BackendError.Code
@@ -34,8 +34,8 @@ public struct SourceHealth: Sendable, Equatable, Codable {
   }
 
   /// A time during which something is not tried again.
-  public struct Patience: Sendable, Equatable, Codable {
-    /// When it began. A clock that stands before this was set back, and the patience is over.
+  public struct Backoff: Sendable, Equatable, Codable {
+    /// When it began. A clock that stands before this was set back, and the backoff is over.
     package var since: Date
     /// When it ends.
     public var until: Date
@@ -55,7 +55,7 @@ public struct SourceHealth: Sendable, Equatable, Codable {
   var situation: Situation {
     Situation(
       isKnown: lastContact != nil, error: lastError?.code, absent: absent?.part,
-      isAskedForPatience: patience?.isAskedFor, failures: min(patience?.failures ?? 0, 4),
+      isAskedForBackoff: backoff?.isAskedFor, failures: min(backoff?.failures ?? 0, 4),
       credentialsExpire: credentialsExpire)
   }
 
@@ -63,7 +63,7 @@ public struct SourceHealth: Sendable, Equatable, Codable {
     var isKnown: Bool
     var error: BackendError.Code?
     var absent: Absence.Part?
-    var isAskedForPatience: Bool?
+    var isAskedForBackoff: Bool?
     var failures: Int
     var credentialsExpire: Date?
   }

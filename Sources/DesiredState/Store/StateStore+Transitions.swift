@@ -215,10 +215,10 @@ extension StateStore {
         record.refusals = [:]
         record.attempt?.notBefore = nil
         // Said again; of the state as a whole the reset itself speaks.
-        record.statements += (record.refusedStatements ?? []).map(\.acknowledgement).filter { again in
-          again.subject != .state && !record.statements.contains { $0.subject == again.subject }
+        record.acknowledgements += (record.refusedAcknowledgements ?? []).map(\.acknowledgement).filter { again in
+          again.subject != .state && !record.acknowledgements.contains { $0.subject == again.subject }
         }
-        record.refusedStatements = nil
+        record.refusedAcknowledgements = nil
       }
       if reset.trust { record.trust = nil }
       record.resets =
@@ -226,8 +226,8 @@ extension StateStore {
         .suffix(16)
     }
     if reset.refusals {
-      for source in health.sources.keys { health.sources[source]?.patience = nil }
-      health.delivery.patience = [:]
+      for source in health.sources.keys { health.sources[source]?.backoff = nil }
+      health.delivery.backoff = [:]
       try? writeHealth(at: time)
     }
   }
@@ -250,31 +250,31 @@ extension StateStore {
   /// A kill between the two moves it again; the same acknowledgement has the same id, and counts once.
   ///
   /// - Throws: ``FileError``, ``StoreError`` for trouble with the outbox. The acknowledgements stay in the record.
-  func moveStatements() async throws {
-    let statements = record.statements
-    guard !statements.isEmpty else { return }
-    try await outbox.put(statements, unlessNewer: true)
+  func moveAcknowledgements() async throws {
+    let acknowledgements = record.acknowledgements
+    guard !acknowledgements.isEmpty else { return }
+    try await outbox.put(acknowledgements, unlessNewer: true)
     try change { record in
-      record.statements.removeAll { statement in statements.contains { $0.id == statement.id } }
+      record.acknowledgements.removeAll { acknowledgement in acknowledgements.contains { $0.id == acknowledgement.id } }
     }
   }
 
   /// Notes an acknowledgement that is given up.
   func giveUp(_ refused: RefusedAcknowledgement) throws {
     try change { record in
-      let others = (record.refusedStatements ?? []).filter {
+      let others = (record.refusedAcknowledgements ?? []).filter {
         $0.acknowledgement.subject != refused.acknowledgement.subject
       }
       // As many as a fleet manager that refuses all of them leaves to be read.
-      record.refusedStatements = (others + [refused]).suffix(64)
+      record.refusedAcknowledgements = (others + [refused]).suffix(64)
     }
   }
 
   /// Something newer about these subjects was delivered: an earlier refusal is history.
   func forgetRefused(about subjects: some Collection<Acknowledgement.Subject>) throws {
-    guard let refused = record.refusedStatements else { return }
+    guard let refused = record.refusedAcknowledgements else { return }
     let rest = refused.filter { !subjects.contains($0.acknowledgement.subject) }
-    try change { $0.refusedStatements = rest.isEmpty ? nil : rest }
+    try change { $0.refusedAcknowledgements = rest.isEmpty ? nil : rest }
   }
 
   // MARK: - Health
@@ -291,7 +291,7 @@ extension StateStore {
     try writeHealthIfDue(at: time)
   }
 
-  /// Notes how a look at a source went.
+  /// Notes how a poll of a source went.
   func noteContact(with source: String, at time: Date, failure: BackendError? = nil, absence: Absence? = nil) throws {
     try noteHealth(of: source, at: time) { contact in
       if let failure {

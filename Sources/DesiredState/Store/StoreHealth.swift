@@ -15,8 +15,8 @@ struct DeliveryHealth: Sendable, Equatable, Codable {
   /// Why the last one did not arrive; nil if it did.
   var lastError: SourceHealth.Failure?
   /// How long each recipient is left alone.
-  var patience: [String: SourceHealth.Patience] = [:]
-  /// What the recipients take between them: statements of documents, of states; nil before the first delivery.
+  var backoff: [String: SourceHealth.Backoff] = [:]
+  /// What the recipients take between them: acknowledgements of documents, of states; nil before the first delivery.
   var takes: BackendCapabilities?
 }
 
@@ -64,7 +64,7 @@ struct HealthJournal: Sendable {
   private func isNews(_ health: StoreHealth) -> Bool {
     health.sources.mapValues(\.situation) != written.sources.mapValues(\.situation)
       || health.delivery.lastError?.code != written.delivery.lastError?.code
-      || health.delivery.patience.mapValues(\.situation) != written.delivery.patience.mapValues(\.situation)
+      || health.delivery.backoff.mapValues(\.situation) != written.delivery.backoff.mapValues(\.situation)
       || health.delivery.takes != written.delivery.takes
   }
 }

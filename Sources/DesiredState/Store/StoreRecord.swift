@@ -41,9 +41,9 @@ struct StoreRecord: Sendable, Equatable, Codable {
   /// The trial that the applied state is on.
   var trial: TrialRecord?
   /// What must be said of the changes above, and is not in the outbox yet.
-  var statements: [Acknowledgement] = []
+  var acknowledgements: [Acknowledgement] = []
   /// Acknowledgements that were given up, newest last, one per subject.
-  var refusedStatements: [RefusedAcknowledgement]?
+  var refusedAcknowledgements: [RefusedAcknowledgement]?
   /// The trust update that the device follows; nil for the trust that it was set up with.
   var trust: TrustState?
   /// Those signers of the adopted state that do not count any more.
@@ -59,11 +59,11 @@ struct StoreRecord: Sendable, Equatable, Codable {
       && isUncertain != true
   }
 
-  /// The statement about each subject that counts: the newest.
-  mutating func say(_ acknowledgements: [Acknowledgement]) {
-    for acknowledgement in acknowledgements {
-      statements.removeAll { $0.subject == acknowledgement.subject }
-      statements.append(acknowledgement)
+  /// The acknowledgement about each subject that counts: the newest.
+  mutating func say(_ newer: [Acknowledgement]) {
+    for acknowledgement in newer {
+      acknowledgements.removeAll { $0.subject == acknowledgement.subject }
+      acknowledgements.append(acknowledgement)
     }
   }
 }

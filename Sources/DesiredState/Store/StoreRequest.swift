@@ -99,7 +99,7 @@ extension StateStore {
   ///
   /// - Returns: what was done, in words.
   func perform(_ request: StoreRequest, at time: Date) throws -> String {
-    func statement(about state: AdoptedState?, _ outcome: Acknowledgement.Outcome) -> [Acknowledgement] {
+    func acknowledgement(about state: AdoptedState?, _ outcome: Acknowledgement.Outcome) -> [Acknowledgement] {
       guard let device = record.device else { return [] }
       return [
         Acknowledgement(
@@ -117,7 +117,7 @@ extension StateStore {
       let reason = "an operator asked for it"
       try rollBack(
         to: target.revision, reason: reason, at: time,
-        acknowledging: statement(
+        acknowledging: acknowledgement(
           about: target,
           .rolledBack(
             .init(
@@ -125,7 +125,7 @@ extension StateStore {
       return "the device goes back from \(Self.name(from)) to \(Self.name(target))"
     case .resume:
       guard let rollback = record.rollback else { return "no rollback is in force" }
-      try resume(at: time, acknowledging: statement(about: rollback.from, .adopted))
+      try resume(at: time, acknowledging: acknowledgement(about: rollback.from, .adopted))
       return "the device is to be on \(Self.name(rollback.from)) again"
     case .approve:
       guard let adopted = record.adopted else {
@@ -134,7 +134,7 @@ extension StateStore {
       try approve(adopted.revision)
       return "\(Self.name(adopted)) may be applied"
     case .reset(let reset):
-      try self.reset(reset, at: time, acknowledging: statement(about: record.adopted, .reset(reset.description)))
+      try self.reset(reset, at: time, acknowledging: acknowledgement(about: record.adopted, .reset(reset.description)))
       return "reset: \(reset.description.joined(separator: ", "))"
     }
   }

@@ -25,7 +25,7 @@ public struct StoreStatus: Sendable, Equatable {
   public var attempt: ApplyAttempt?
   /// The revision an operator allowed to be applied.
   public var approved: Revision?
-  /// How the last look at each source went.
+  /// How the last poll of each source went.
   public var sources: [String: SourceHealth]
   /// Why the last acknowledgement that was sent did not arrive; nil if it did.
   public var deliveryError: SourceHealth.Failure?
@@ -56,7 +56,8 @@ public struct StoreStatus: Sendable, Equatable {
       let record = try layout.readRecord() ?? StoreRecord()
       let outbox = try Outbox.contents(layout.outbox)
       // The same acknowledgement in the record and in the outbox counts once.
-      let waiting = outbox.waiting + record.statements.filter { said in !outbox.waiting.contains { $0.id == said.id } }
+      let waiting =
+        outbox.waiting + record.acknowledgements.filter { said in !outbox.waiting.contains { $0.id == said.id } }
       let health = layout.readHealth()
       let taken = waiting.filter { health.delivery.takes?.contains($0.capability) ?? true }
       return StoreStatus(
@@ -67,7 +68,7 @@ public struct StoreStatus: Sendable, Equatable {
         sources: health.sources, deliveryError: health.delivery.lastError, waiting: waiting.count,
         untaken: waiting.count - taken.count, oldestTaken: taken.map(\.time).min(),
         unreadable: outbox.unreadable,
-        refusedAcknowledgements: record.refusedStatements ?? [], resets: record.resets,
+        refusedAcknowledgements: record.refusedAcknowledgements ?? [], resets: record.resets,
         newestSigned: record.newestSigned)
     }
   }

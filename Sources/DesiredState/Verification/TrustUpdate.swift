@@ -25,7 +25,7 @@ package struct TrustUpdate: Sendable, Equatable {
   package static let namespace = "desired-state-trust"
   /// The longest update that is read, in bytes.
   package static let maximumSize = 1 << 20
-  /// How many updates are read at one look; a device that is further behind goes on at the next one.
+  /// How many updates are read at one poll; a device that is further behind goes on at the next one.
   package static let maximumCount: UInt64 = 64
 
   /// A trust update of these parts.

@@ -67,8 +67,9 @@ public struct VerificationError: Error, Sendable, Equatable, CustomStringConvert
   /// The version the manifest claims, where it was read.
   public var version: UInt64?
 
-  /// The document whose bytes were refused, and what its source said tells them from others.
-  package var document: DocumentReference?
+  /// The document whose bytes were refused, where the refusal is of a single document.
+  public var document: DocumentReference?
+  /// What the document's source said tells its bytes from others.
   var fingerprint: String?
   /// Nothing was read: what was found before still stands.
   var isRepeated = false

@@ -32,7 +32,7 @@ extension Verifier {
         current = next
       } catch {
         var error = error
-        // What was good up to here counts: the next look goes on from there.
+        // What was good up to here counts: the next poll goes on from there.
         if current != trust { return current }
         if let fork = try await forkedAt(state, before: number, trust) { error = Self.forked(at: fork, error) }
         throw error
@@ -41,7 +41,7 @@ extension Verifier {
     return current == trust ? nil : current
   }
 
-  /// This verifier, or one with the trust updates that the state needs: for a single look without a store. Where there
+  /// This verifier, or one with the trust updates that the state needs: for a single poll without a store. Where there
   /// is one, ``Reconciler`` keeps what was taken over.
   ///
   /// - Throws: ``VerificationError`` with `trust-missing` or `trust-invalid`; ``BackendError``; `CancellationError`.

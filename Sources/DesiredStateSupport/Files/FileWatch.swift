@@ -13,7 +13,7 @@ package struct FileWatch: Sendable {
   package init(_ paths: [String]) { self.paths = paths }
 
   /// What tells the files as they are now from those that were read last; nil if there is no reason to read them. Give it to
-  /// ``didRead(_:)`` when they were read and made sense: until then they are read at every look.
+  /// ``didRead(_:)`` when they were read and made sense: until then they are read whenever they are asked for.
   ///
   /// Looked at before the files are read, so that one that changes meanwhile is another at the next look.
   package mutating func changed(at now: ContinuousClock.Instant = .now) -> [String]? {

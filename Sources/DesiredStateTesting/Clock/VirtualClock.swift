@@ -7,7 +7,7 @@ public import FoundationEssentials
 ///
 ///     let clock = VirtualClock()
 ///     let loop = Task { try await agent.run(clock: clock) }
-///     try await clock.waitForSleepers()      // the agent waits for its next look
+///     try await clock.waitForSleepers()      // the agent waits for its next poll
 ///     clock.advance(by: .seconds(30))        // and now it looks
 public final class VirtualClock: Clock, Sendable {
   /// A point in virtual time: how long after the clock was made.

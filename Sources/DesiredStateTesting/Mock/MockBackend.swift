@@ -15,7 +15,7 @@ import Synchronization
 public final class MockBackend: DesiredStateBackend {
   /// What an agent can ask of a backend, as far as a test can make it slow or fail.
   public enum Operation: Hashable, Sendable, CaseIterable {
-    /// A look at the source.
+    /// A poll of the source.
     case fetch
     /// The reading of a document: its opening, and every piece of it.
     case read

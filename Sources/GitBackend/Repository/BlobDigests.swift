@@ -1,7 +1,7 @@
 import DesiredState
 import DesiredStateSupport
 
-/// The digests of blobs, kept from one look to the next: git names them by another one.
+/// The digests of blobs, kept from one poll to the next: git names them by another one.
 final class BlobDigests: Sendable {
   private struct Known {
     let digest: Digest

@@ -1,19 +1,19 @@
 import DesiredState
 import DesiredStateSupport
 
-/// A pack on its way, which may take longer than the look that began it: then it goes on, and later looks wait for it.
+/// A pack on its way, which may take longer than the poll that began it: then it goes on, and later polls wait for it.
 ///
 /// So a first sync that is larger than one timeout comes to its end, whatever the server can do. It goes on only as long
 /// as something comes.
 final class Download: Sendable {
-  /// After so long without a sign of life a line is taken for dead, unless a look waits on it.
+  /// After so long without a sign of life a line is taken for dead, unless a poll waits on it.
   static let longestSilence = Duration.seconds(10)
 
   private struct State {
     var lastSign = ContinuousClock.now
     var byteCount = 0
     var hasSigns = false
-    /// Whether the look that began it still waits: then it alone decides.
+    /// Whether the poll that began it still waits: then it alone decides.
     var isWaitedFor = true
   }
   private let state = LockedValue(State())
@@ -30,7 +30,7 @@ final class Download: Sendable {
 
   var byteCount: Int { state.withLock { $0.byteCount } }
 
-  /// Whether it is not worth to go on between looks.
+  /// Whether it is not worth to go on between polls.
   private var isSilent: Bool {
     state.withLock { !$0.hasSigns || ContinuousClock.now - $0.lastSign > Self.longestSilence }
   }
@@ -44,10 +44,10 @@ final class Download: Sendable {
   /// Begins the work.
   func begin(_ work: @escaping @Sendable () async throws -> Void) { task.withLock { $0 = Task(operation: work) } }
 
-  /// Waits for the end of the work that this look began.
+  /// Waits for the end of the work that this poll began.
   ///
-  /// - Parameter isPatient: whether it may go on when this look is given up. It does not if it has fallen silent.
-  /// - Throws: what the work throws; `CancellationError` when this look is given up.
+  /// - Parameter isPatient: whether it may go on when this poll is given up. It does not if it has fallen silent.
+  /// - Throws: what the work throws; `CancellationError` when this poll is given up.
   func end(isPatient: Bool) async throws {
     defer { state.withLock { $0.isWaitedFor = false } }
     do {
@@ -58,9 +58,9 @@ final class Download: Sendable {
     }
   }
 
-  /// Waits until the work that an earlier look began is over, or has fallen silent.
+  /// Waits until the work that an earlier poll began is over, or has fallen silent.
   ///
-  /// - Throws: `CancellationError` when this look is given up.
+  /// - Throws: `CancellationError` when this poll is given up.
   func isOver() async throws {
     let over = Promise<Void>()
     let end = promise()

@@ -26,10 +26,10 @@ protocol GitRepository: Sendable {
   /// - Throws: as that does.
   func complete(_ target: ObjectID, limits: Limits) async throws
 
-  /// What came of a fetch that goes on although the look is over, in words; nil if none does.
+  /// What came of a fetch that goes on although the poll is over, in words; nil if none does.
   var unfinished: String? { get }
 
-  /// Ends what goes on between looks.
+  /// Ends what goes on between polls.
   func stop()
 
   /// How a commit stands to an older one.

@@ -7,7 +7,7 @@ import Glibc
 final class LocalRepository: GitRepository {
   private let path: String
   private let source: String
-  private let worker = Worker("desired-state.git.look")
+  private let worker = Worker("desired-state.git.poll")
   private let reading = Worker("desired-state.git.read")
 
   init(path: String, source: String) {

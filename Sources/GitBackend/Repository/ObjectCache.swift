@@ -65,7 +65,7 @@ final class ObjectCache: @unchecked Sendable {
     objects = AsyncObjectStore(store, worker: reading) {
       damage.note(in: directory)
       return BackendError(
-        .unreachable, "the fetched objects cannot be read any more: \($0); it is fetched again at the next look",
+        .unreachable, "the fetched objects cannot be read any more: \($0); it is fetched again at the next poll",
         underlying: $0)
     }
   }

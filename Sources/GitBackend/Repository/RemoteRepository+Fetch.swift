@@ -147,7 +147,7 @@ extension RemoteRepository {
 
   // MARK: - Packs
 
-  /// Takes a pack into the cache. It may outlast the look, if the cache does.
+  /// Takes a pack into the cache. It may outlast the poll, if the cache does.
   ///
   /// - Parameter isWhole: whether nothing of the target is missing then.
   /// - Returns: the bytes of the objects and deltas in it.
@@ -199,7 +199,7 @@ extension RemoteRepository {
     return size.withLock { $0 }
   }
 
-  /// Waits for what an earlier look began and this one will need.
+  /// Waits for what an earlier poll began and this one will need.
   private func waitForDownload() async throws {
     while let download = state.withLock({ $0.download }) {
       try await download.isOver()
@@ -209,7 +209,7 @@ extension RemoteRepository {
 
   var unfinished: String? {
     guard let count = state.withLock({ $0.download })?.byteCount, count > 0 else { return nil }
-    return "\(count / 1000) kB have come so far, the rest goes on coming, and a later look takes it up"
+    return "\(count / 1000) kB have come so far, the rest goes on coming, and a later poll takes it up"
   }
 
   func stop() { state.withLock { $0.download }?.cancel() }

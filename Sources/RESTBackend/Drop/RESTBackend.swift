@@ -7,7 +7,7 @@ import HTTPTypes
 
 /// Desired state from any HTTP server: a signed drop behind a static server, a CDN or an object store.
 ///
-/// The address is that of `manifest.json`; everything else is where a drop has it, relative to that. A look is one
+/// The address is that of `manifest.json`; everything else is where a drop has it, relative to that. A poll is one
 /// conditional GET (RFC 9110 section 13), by ETag, else by date, else by digest. Signatures and documents are fetched
 /// only when the manifest is new, small documents ahead of being read.
 ///
@@ -25,7 +25,7 @@ public final class RESTBackend: DesiredStateBackend {
   /// The signature that was put beside each receipt last.
   private let signatures = LockedValue<[String: [UInt8]]>([:])
   private let client: SourceClient
-  private let fullLookInterval: Duration
+  private let fullPollInterval: Duration
   /// The marker that was asked by last: it is the same at every poll until something changes.
   private let lastMarker = LockedValue<ReadMarker?>(nil)
 
@@ -45,12 +45,12 @@ public final class RESTBackend: DesiredStateBackend {
   ///   - transport: how to get there. Other backends may use the same one.
   ///   - allowsPlainHTTP: whether `http:` may be used to reach another machine than this one. Signatures protect what
   ///     arrives; nothing then protects who sees it.
-  ///   - fullLookInterval: after how long the manifest is asked for as a whole, in place of whether it has changed. Servers
+  ///   - fullPollInterval: after how long the manifest is asked for as a whole, in place of whether it has changed. Servers
   ///     make entity tags of a file's time and size, and two publications may have both in common.
   /// - Throws: `SourceAddressError` if an address cannot be used.
   public init(
     manifest: String, receipts: String? = nil, receiptSigner: ReceiptSigner? = nil, transport: HTTPTransport,
-    allowsPlainHTTP: Bool = false, fullLookInterval: Duration = .seconds(3600)
+    allowsPlainHTTP: Bool = false, fullPollInterval: Duration = .seconds(3600)
   ) throws(SourceAddressError) {
     let manifest = try HTTPSourceAddress.parse(manifest, allowsPlainHTTP: allowsPlainHTTP)
     self.manifest = manifest
@@ -65,7 +65,7 @@ public final class RESTBackend: DesiredStateBackend {
       return try HTTPSourceAddress.parse(folder, relativeTo: manifest, allowsPlainHTTP: allowsPlainHTTP)
     }
     self.receiptSigner = receiptSigner
-    self.fullLookInterval = fullLookInterval
+    self.fullPollInterval = fullPollInterval
     source = "\(manifest)"
     client = SourceClient(transport: transport)
   }
@@ -81,17 +81,17 @@ public final class RESTBackend: DesiredStateBackend {
         return try RESTBackend(
           manifest: url, receipts: address.query["receipts"], receiptSigner: context.settings[.receiptSigner],
           transport: try TransportSettings.transport(context.settings, to: url), allowsPlainHTTP: allowsPlainHTTP,
-          fullLookInterval: context.settings[Self.fullLook] ?? .seconds(3600))
+          fullPollInterval: context.settings[Self.fullPoll] ?? .seconds(3600))
       }
     }
   }
 
   @Sendable private static func usedSettings(for address: SourceAddress) -> Set<BackendSettings.Key> {
-    let keys = TransportSettings.keys.union([fullLook.key])
+    let keys = TransportSettings.keys.union([fullPoll.key])
     return address.query["receipts"] == nil ? keys : keys.union([BackendSetting.receiptSigner.key])
   }
 
-  private static let fullLook: BackendSetting<Duration> = .fullLookInterval
+  private static let fullPoll: BackendSetting<Duration> = .fullPollInterval
 
   /// Receipts can be written where there is an address for them. Servers of files send parts of them.
   public var capabilities: BackendCapabilities { receipts == nil ? [.resumes] : [.resumes, .acknowledges] }
@@ -143,14 +143,14 @@ public final class RESTBackend: DesiredStateBackend {
       marker: marker, credentialsExpire: expiry)
   }
 
-  /// What to ask by, if the last full look is not too long ago. The marker says when it was, in seconds since 1970.
+  /// What to ask by, if the last full poll is not too long ago. The marker says when it was, in seconds since 1970.
   private func validator(_ request: FetchRequest, _ now: Int) -> CacheValidator? {
     guard let text = request.marker, let current = request.current else { return nil }
     let known = lastMarker.withLock { last in
       if last?.text != text || last?.validator.revision != current { last = readMarker(text, current) }
       return last
     }
-    guard let known, known.time <= now, .seconds(now - known.time) < fullLookInterval else { return nil }
+    guard let known, known.time <= now, .seconds(now - known.time) < fullPollInterval else { return nil }
     return known.validator
   }
 

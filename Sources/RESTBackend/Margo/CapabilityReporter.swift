@@ -3,7 +3,7 @@ import DesiredStateSupport
 import Logging
 import MargoDocuments
 
-/// Sends reports before a look, and takes a file of capabilities for them whenever it changes.
+/// Sends reports before a poll, and takes a file of capabilities for them whenever it changes.
 final class CapabilityReporter: Sendable {
   private let reports: CapabilityReports
   private let file: String?
@@ -25,7 +25,7 @@ final class CapabilityReporter: Sendable {
     state = LockedValue(
       State(file: FileWatch(file.map { [$0] } ?? []), records: FileWatch([reports.directory])))
     guard let file else { return }
-    // A mistake is found out now and not at the first look.
+    // A mistake is found out now and not at the first poll.
     do {
       guard let bytes = try Files.read(file, limit: CapabilityReports.sizeLimit) else {
         throw SourceAddressError("the device's capabilities are not at \(file)")
@@ -38,7 +38,7 @@ final class CapabilityReporter: Sendable {
     }
   }
 
-  /// Sends what the manager does not have. A manager that cannot be reached ends the look; one that does not take reports
+  /// Sends what the manager does not have. A manager that cannot be reached ends the poll; one that does not take reports
   /// is followed all the same.
   ///
   /// - Throws: `BackendError`; `CancellationError`.
@@ -64,7 +64,7 @@ final class CapabilityReporter: Sendable {
       }
       if let failure = result.failure {
         logger.warning("capabilities wait: \(failure.message)")
-        // The look would end the same way, a timeout later.
+        // The poll would end the same way, a timeout later.
         if [.unreachable, .timeout, .tlsUntrusted].contains(failure.code) { throw failure }
       }
     } catch let error as BackendError {
@@ -78,8 +78,8 @@ final class CapabilityReporter: Sendable {
   }
 
   /// What tells files from those that were read last, as of now; nil if they are the same.
-  private func changes(_ look: @escaping @Sendable (inout State) -> [String]?) async throws -> [String]? {
-    try await worker.run { [state] in state.withLock { look(&$0) } }
+  private func changes(_ change: @escaping @Sendable (inout State) -> [String]?) async throws -> [String]? {
+    try await worker.run { [state] in state.withLock { change(&$0) } }
   }
 
   private func takeFile() async throws {

@@ -35,7 +35,7 @@ public final class MargoBackend: DesiredStateBackend {
   ///   - responseKey: the manager's key, if it signs its responses (RFC 9421): then every manifest has to bear its
   ///     signature, which vouches for it also through proxies that inspect TLS. See ``verify(_:with:)``.
   ///   - allowsPlainHTTP: whether `http:` may be used to reach another machine than this one.
-  ///   - reports: the capabilities that the manager is to know: sent before each look, if there is anything to send.
+  ///   - reports: the capabilities that the manager is to know: sent before each poll, if there is anything to send.
   ///   - capabilitiesFile: a file with capabilities (one object, or an array of them: a gateway and the devices behind it)
   ///     that become `reports`, again whenever the file changes.
   ///   - logger: where it is told what the manager made of the reports.

@@ -72,7 +72,7 @@ final class TrustBundle: Sendable {
   private let logger: Logger
   private let state = LockedValue(State())
   private let worker = Worker("desired-state.trust-bundle")
-  private let looks = SharedWork<Bool>()
+  private let polls = SharedWork<Bool>()
 
   private static let sizeLimit = 1 << 20
   /// SPIFFE Federation section 6.2: without a hint, about every five minutes.
@@ -109,10 +109,10 @@ final class TrustBundle: Sendable {
   /// - Throws: `BackendError` if there is none to go by; `CancellationError`.
   @discardableResult
   func refresh(timeout: Duration) async throws -> Bool {
-    try await looks.run { try await self.look(timeout: timeout) }
+    try await polls.run { try await self.poll(timeout: timeout) }
   }
 
-  private func look(timeout: Duration) async throws -> Bool {
+  private func poll(timeout: Duration) async throws -> Bool {
     if !state.withLock(\.isRead) {
       let record: Record?
       do {

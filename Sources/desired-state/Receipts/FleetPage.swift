@@ -97,8 +97,8 @@ struct FleetPage {
   private func row(_ device: DeviceReceipts, _ condition: Condition) -> String {
     let state = device.summary
     let age = state?.time.map { now.timeIntervalSince($0) }
-    let trouble = device.troubles.map { statement, failure in
-      let subject = statement.document.map { "document \(quoted($0)): " } ?? ""
+    let trouble = device.troubles.map { receipt, failure in
+      let subject = receipt.document.map { "document \(quoted($0)): " } ?? ""
       return Self.escaped("\(subject)\(failure.code): \(failure.message)")
     }
     var word = device.proof.word

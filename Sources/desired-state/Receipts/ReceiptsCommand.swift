@@ -176,12 +176,12 @@ private struct ReceiptsLine: Encodable {
 
   init(_ receipts: DeviceReceipts, _ now: Date) {
     device = receipts.device
-    let statement = receipts.summary
-    (version, revision, origin) = (statement?.version, statement?.revision, statement?.origin)
-    (state, time) = (statement?.state, statement?.time)
+    let receipt = receipts.summary
+    (version, revision, origin) = (receipt?.version, receipt?.revision, receipt?.origin)
+    (state, time) = (receipt?.state, receipt?.time)
     age = time.map { Int(now.timeIntervalSince($0)) }
-    trouble = receipts.troubles.map { statement, failure in
-      Trouble(document: statement.document, state: statement.state, code: failure.code, message: failure.message)
+    trouble = receipts.troubles.map { receipt, failure in
+      Trouble(document: receipt.document, state: receipt.state, code: failure.code, message: failure.message)
     }
     documents = receipts.documents.map {
       Document(
@@ -212,8 +212,8 @@ extension DeviceReceipts {
     }
   }
 
-  var troubles: [(Statement, DocumentStatus.Failure)] {
-    (([state].compactMap(\.self)) + documents).compactMap { statement in statement.trouble.map { (statement, $0) } }
+  var troubles: [(ReadReceipt, DocumentStatus.Failure)] {
+    (([state].compactMap(\.self)) + documents).compactMap { receipt in receipt.trouble.map { (receipt, $0) } }
   }
 
   /// `press-42     adopted version 7 sha256:0123456789ab… 5m ago, signed by press-42 SHA256:…`
@@ -237,9 +237,9 @@ extension DeviceReceipts {
     var lines = [printable(text)]
     func line(_ text: String) { lines.append("".padded(to: 13) + printable(text)) }
     if let origin = state?.origin, !origin.description.isEmpty { line(origin.description) }
-    for (statement, failure) in troubles {
-      let subject = statement.document.map { "document \(quoted($0)) " } ?? ""
-      line("\(subject)\(statement.state ?? ""): \(failure.code): \(failure.message)")
+    for (receipt, failure) in troubles {
+      let subject = receipt.document.map { "document \(quoted($0)) " } ?? ""
+      line("\(subject)\(receipt.state ?? ""): \(failure.code): \(failure.message)")
     }
     return lines.joined(separator: "\n")
   }

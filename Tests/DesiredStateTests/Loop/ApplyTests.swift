@@ -274,7 +274,7 @@ struct ApplyTests {
     #expect(Set(agent.names) == ["waiting"])
     try await agent.pass(.seconds(3 * 3600), reconciler)
     let seen = backend.counts
-    // Two hours less half an hour, a look a minute.
+    // Two hours less half an hour, a poll a minute.
     #expect((85...95).contains(seen.fetches), "\(seen.fetches)")
   }
 

@@ -64,7 +64,7 @@ struct WeeklyHoursTests {
     #expect(missing.next(from: date("2026-10-25T00:50:00Z")) == date("2026-10-25T01:15:00Z"))
   }
 
-  @Test("Sources rest outside their hours and in a downtime, until both allow a look") func rest() throws {
+  @Test("Sources rest outside their hours and in a downtime, until both allow a poll") func rest() throws {
     let schedule = Schedule(hours: try WeeklyHours("22:00-04:00"), downtime: try WeeklyHours("Sat 21:00-23:00"))
     #expect(schedule.restsUntil(date("2026-11-27T23:00:00Z")) == nil)
     #expect(schedule.restsUntil(date("2026-11-27T12:00:00Z")) == date("2026-11-27T22:00:00Z"))

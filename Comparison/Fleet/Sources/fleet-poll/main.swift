@@ -1,4 +1,4 @@
-// Many devices in one process, each with a backend and a connection of its own, that look again and again, jittered.
+// Many devices in one process, each with a backend and a connection of its own, that poll again and again, jittered.
 //
 // usage: fleet-poll MANIFEST-URL AUTHORITIES DEVICES INTERVAL-SECONDS LOOKS
 //

@@ -45,7 +45,7 @@ final class EdgeAgentTests: Sendable {
       JSONDecoder().decode(AgentConfiguration.self, from: file), registry: registry, clock: clock, logger: logger)
   }
 
-  /// One look at the source, and what came of it.
+  /// One poll of the source, and what came of it.
   private func look(_ agent: EdgeAgent) async throws -> String {
     switch try await agent.reconciler.runOnce() {
     case .current: "current"

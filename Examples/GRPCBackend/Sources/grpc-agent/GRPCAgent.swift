@@ -18,9 +18,9 @@ struct GRPCAgent: AsyncParsableCommand {
   @Option(help: "Trust signatures by the keys in this allowed_signers file.") var trust: String
   @Option(help: "This device's name.") var device: String
   @Option(help: "Believe only servers certified by these authorities (PEM).") var tlsCA: String?
-  @Option(help: "The time between looks, such as 500ms or 30s.") var interval = "30s"
+  @Option(help: "The time between polls, such as 500ms or 30s.") var interval = "30s"
   @Option(help: "How far each interval may be off.") var jitter = 0.1
-  @Option(help: "Make the first look after a part of this time.") var startSpread = "0s"
+  @Option(help: "Make the first poll after a part of this time.") var startSpread = "0s"
   @Flag(help: "Look once.") var once = false
   @Flag(help: "Send acknowledgements.") var acknowledge = false
   @Flag(help: "Print events as JSON.") var json = false

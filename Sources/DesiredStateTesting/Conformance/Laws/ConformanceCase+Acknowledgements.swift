@@ -28,7 +28,7 @@ extension ConformanceCase {
         try await acknowledge(adopted, to: backend)
         throw Violation(expected: expected, happened: "it returned as if it had delivered it")
       } catch is BackendError {
-        // As it should: the statement waits for a source that takes it.
+        // As it should: the acknowledgement waits for a source that takes it.
       }
     }
     for (index, state) in [DocumentStatus.State.pending, .installing, .installed].enumerated() {
@@ -84,7 +84,7 @@ extension ConformanceCase {
 }
 
 extension Acknowledgement {
-  /// A statement about a document of a state.
+  /// An acknowledgement about a document of a state.
   static func document(_ id: String, _ state: DocumentStatus.State, by seen: Seen, id key: String) -> Acknowledgement {
     Acknowledgement(
       id: key, device: "conformance", revision: seen.revision,

@@ -83,7 +83,7 @@ extension ConformanceCase {
 }
 
 extension Acknowledgement {
-  /// The statement that a document of a state is in place.
+  /// The acknowledgement that a document of a state is in place.
   static func installed(_ document: String, by seen: Seen, id: String) -> Acknowledgement {
     .document(document, .installed, by: seen, id: id)
   }

@@ -93,7 +93,7 @@ extension ConformanceCase {
         "while a new state is published, fetch answers with the one before or the new one",
         "it answered \(result.words), which is neither")
     } catch let error as VerificationError where error.isTransient {
-      // Looked at between two steps of the publication: the next look sees it whole.
+      // Looked at between two steps of the publication: the next poll sees it whole.
     }
   }
 }

@@ -9,10 +9,10 @@ extension ConformanceCase {
       (1 << 53) + 1, ["press": "recipe: 7", "belt": "speed: 2", "oven": "celsius: 210"])
     try await publish(publication)
     let backend = try await makeBackend()
-    for look in ["at the first look", "at the second look, still with no current revision"] {
+    for poll in ["at the first poll", "at the second poll, still with no current revision"] {
       _ = try await expectChanged(
         try await fetch(backend), to: publication, from: backend,
-        when: "with no current revision and a published state, \(look)")
+        when: "with no current revision and a published state, \(poll)")
     }
   }
 
@@ -22,26 +22,26 @@ extension ConformanceCase {
     let seen = try await adopt(.first, from: backend)
     let held = Set(seen.documents.map(\.digest))
     let before = try await traffic()
-    for look in 1...3 {
+    for poll in 1...3 {
       let result = try await fetch(backend, after: seen, holding: held)
       guard case .unchanged = result.outcome else {
         throw Violation(
           expected: "with the current revision, fetch answers unchanged",
-          happened: "at look \(look) it answered \(result.words)")
+          happened: "at poll \(poll) it answered \(result.words)")
       }
     }
     let after = try await traffic()
     if let documents = before.documentReads, let reads = after.documentReads {
       try expect(
         reads == documents, "no document is read to say unchanged",
-        "\(reads.values.reduce(0, +) - documents.values.reduce(0, +)) documents were read in 3 looks")
+        "\(reads.values.reduce(0, +) - documents.values.reduce(0, +)) documents were read in 3 polls")
     } else {
       note("that no document is read", "the fixture's source cannot tell which documents are read")
     }
     if let manifests = before.manifestReads, let reads = after.manifestReads {
       try expect(
         reads == manifests, "the manifest is not read to say unchanged",
-        "it was read \(reads - manifests) times in 3 looks")
+        "it was read \(reads - manifests) times in 3 polls")
     }
     let result = try await fetch(backend, after: seen, marker: false, holding: held)
     guard case .unchanged = result.outcome else {

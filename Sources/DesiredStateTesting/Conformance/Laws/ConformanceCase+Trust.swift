@@ -64,7 +64,7 @@ extension ConformanceCase {
       of: publication(needing: 2, by: new.release, replayed), by: backend, "an earlier update in the place of the next")
     try await expectFollowing(publication(needing: 3, Self.honest(1...3)), by: backend)
     try await expectRefusal(
-      of: publication(needing: 70, Self.honest(1...70)), by: backend, "more updates than are read at one look")
+      of: publication(needing: 70, Self.honest(1...70)), by: backend, "more updates than are read at one poll")
   }
 
   /// Looks as a device that was set up with the first keys.

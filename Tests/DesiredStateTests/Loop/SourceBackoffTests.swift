@@ -7,8 +7,8 @@ import Testing
 @testable import DesiredState
 
 /// Sources, recipients and applies that fail are left in peace, and those who know better are heard.
-@Suite("The loop's patience", .timeLimit(.minutes(5)))
-struct PatienceTests {
+@Suite("The loop backs off", .timeLimit(.minutes(5)))
+struct SourceBackoffTests {
   let agent = Agent()
   let backend = MockBackend(capabilities: [.hintsAtChanges])
 
@@ -32,8 +32,8 @@ struct PatienceTests {
       // As after a restart, each time.
       let reconciler = try await agent.reconciler([backend], policy: backend.policy)
       #expect(try await reconciler.runOnce().word == "unavailable server-error")
-      let patience = try #require(await reconciler.store.health.sources[backend.source]?.patience)
-      waits.append(patience.until.timeIntervalSince(patience.since))
+      let backoff = try #require(await reconciler.store.health.sources[backend.source]?.backoff)
+      waits.append(backoff.until.timeIntervalSince(backoff.since))
       await reconciler.store.close()
       agent.clock.advance(by: .seconds(waits.last!))
     }
@@ -114,7 +114,7 @@ struct PatienceTests {
     await reconciler.store.close()
   }
 
-  @Test("Hints beyond the bound are one look, later") func hints() async throws {
+  @Test("Hints beyond the bound are one poll, later") func hints() async throws {
     backend.publish(["a": "1"])
     let reconciler = try await agent.loop(
       [backend], policy: backend.policy, schedule: Schedule(interval: .seconds(3600), jitter: 0))

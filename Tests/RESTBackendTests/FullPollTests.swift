@@ -8,13 +8,13 @@ import RESTTestSupport
 import TestSupport
 import Testing
 
-@Suite("A manifest that changes without its tag", .timeLimit(.minutes(5))) struct FullLookTests {
-  @Test("is seen by the next full look, and the marker moves no sooner")
+@Suite("A manifest that changes without its tag", .timeLimit(.minutes(5))) struct FullPollTests {
+  @Test("is seen by the next full poll, and the marker moves no sooner")
   func sameTag() async throws {
     let site = try await HostileSite.start()
     let url = site.url(.manifest, "tagged,tag=%22same%22")
     func backend(_ interval: Duration) throws -> RESTBackend {
-      try RESTBackend(manifest: url, transport: try HTTPTransport(), fullLookInterval: interval)
+      try RESTBackend(manifest: url, transport: try HTTPTransport(), fullPollInterval: interval)
     }
     let first = try await backend(.seconds(3600)).fetch(FetchRequest())
     let current = try #require(first.state).revision

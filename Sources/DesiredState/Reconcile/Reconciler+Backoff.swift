@@ -5,10 +5,10 @@ import FoundationEssentials
 extension Reconciler {
   /// What stands for a source that is not to be asked yet; nil if it is.
   ///
-  /// - Parameter isAskedFor: whether a caller wants a look now. The loop's own patience does not count then.
+  /// - Parameter isAskedFor: whether a caller wants a poll now. The loop's own backoff does not count then.
   func standing(of source: String, isAskedFor: Bool) async -> Outcome? {
     let health = await store.health.sources[source]
-    if let patience = health?.patience, patience.isAskedFor, patience.holds(at: configuration.now()) {
+    if let backoff = health?.backoff, backoff.isAskedFor, backoff.holds(at: configuration.now()) {
       return state.withLock { $0.sources[source]?.outcome } ?? health?.standing
     }
     let now = stopwatch.elapsed
@@ -20,10 +20,10 @@ extension Reconciler {
 
   /// Counts on, in a new process, from the failures after which a source asked to be left alone.
   func recallFailures(of source: String) async {
-    guard let patience = await store.health.sources[source]?.patience, patience.isAskedFor else { return }
+    guard let backoff = await store.health.sources[source]?.backoff, backoff.isAskedFor else { return }
     state.withLock { state in
       guard state.sources[source] == nil else { return }
-      state.sources[source] = LoopState.Peer(attempts: Attempts(failures: patience.failures))
+      state.sources[source] = LoopState.Peer(attempts: Attempts(failures: backoff.failures))
     }
   }
 
@@ -45,7 +45,7 @@ extension Reconciler {
   }
 
   /// How much longer a source is left alone.
-  func remainingPatience(with source: String, at now: Date) -> Duration {
+  func remainingBackoff(with source: String, at now: Date) -> Duration {
     let elapsed = stopwatch.elapsed
     return state.withLock { state in
       guard let peer = state.sources[source] else { return .zero }
@@ -65,7 +65,7 @@ extension Reconciler {
       peer.outcome = outcome
       peer.asked = nil
       if let retryAfter, retryAfter > .zero {
-        peer.asked = SourceHealth.Patience(
+        peer.asked = SourceHealth.Backoff(
           since: now, until: now.addingTimeInterval(retryAfter.timeInterval), failures: 0, isAskedFor: true)
       }
       peer.refused?.isRefused = outcome.isRefusal
@@ -87,18 +87,18 @@ extension Reconciler {
 
   /// Keeps in the store what a source asked for, so that a restart is no reason to ask it sooner, and when it is looked
   /// at next, for people to read.
-  func rememberPatience(with source: String, _ outcome: Outcome, _ retryAfter: Duration?) async throws {
+  func rememberBackoff(with source: String, _ outcome: Outcome, _ retryAfter: Duration?) async throws {
     let now = configuration.now()
     let elapsed = stopwatch.elapsed
     let peer = state.withLock { $0.sources[source] }
-    var patience = peer?.asked
-    if patience == nil, case .unavailable = outcome, let peer, peer.attempts.notBefore > elapsed {
-      patience = SourceHealth.Patience(
+    var backoff = peer?.asked
+    if backoff == nil, case .unavailable = outcome, let peer, peer.attempts.notBefore > elapsed {
+      backoff = SourceHealth.Backoff(
         since: now, until: now.addingTimeInterval((peer.attempts.notBefore - elapsed).timeInterval),
         failures: peer.attempts.failures, isAskedFor: false)
     }
-    patience?.failures = peer?.attempts.failures ?? 0
-    try await store.noteHealth(of: source, at: now) { [patience] in $0.patience = patience }
+    backoff?.failures = peer?.attempts.failures ?? 0
+    try await store.noteHealth(of: source, at: now) { [backoff] in $0.backoff = backoff }
   }
 }
 
@@ -107,7 +107,7 @@ extension Reconciler.Outcome {
 }
 
 extension SourceHealth {
-  /// What the last look came to, as far as it was written down.
+  /// What the last poll came to, as far as it was written down.
   fileprivate var standing: Reconciler.Outcome {
     if let lastError { return .unavailable(BackendError(lastError.code, lastError.message)) }
     if let absent { return .absent(absent) }
