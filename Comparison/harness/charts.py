@@ -54,14 +54,14 @@ def all(results):
     loop = max((look["fleet"] for look in results.looks if look["scenario"] == "loop"), default=middle)
     made = {
         "main": bars(
-            "What a look costs on the line", [
+            "What a poll costs on the line", [
                 ("Nothing new, on the connection that is kept", panel("bytes", "loop", "kept", loop)),
                 ("Nothing new, connection and all", panel("bytes", "nothing")),
                 (f"One of {middle} documents changed, connection and all", panel("bytes", "changed")),
             ], size, legend),
         "first": bars("The first sync", [(f"{fleet} documents", panel("bytes", "first", fleet=fleet)) for fleet in fleets],
                       size, legend),
-        "trips": bars("Round trips of one look", [
+        "trips": bars("Round trips of one poll", [
             ("Nothing new", panel("roundTrips", "nothing")),
             (f"One of {middle} documents changed", panel("roundTrips", "changed")),
             (f"First sync of {middle} documents", panel("roundTrips", "first"))], number, legend),

@@ -135,6 +135,13 @@ static inline int ccurl_tls_new_session_index(void) {
 
 typedef void (*ccurl_on_uri)(void *context, const unsigned char *bytes, int count);
 
+// OPENSSL_init_crypto(3): by default OpenSSL frees its tables in an atexit handler, while threads that have used it may still
+// be ending; such a thread then takes the process down after its work is done. The first call in a program decides, so
+// this comes before whatever may be the first. 1 if OpenSSL can be used.
+static inline int ccurl_prepare_openssl(void) {
+  return OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+}
+
 // Calls `each` with every URI subject alternative name of a certificate, and frees the certificate. The bytes are given
 // with their length: a name may hold a NUL. Returns 0 without a certificate.
 static inline int ccurl_certificate_uris(X509 *certificate, ccurl_on_uri each, void *context) {
@@ -196,7 +203,7 @@ static inline int ccurl_tls_peer_certificate(SSL *session, struct ccurl_certific
 
 // The URIs of the first certificate of a PEM file.
 static inline int ccurl_pem_uris(const char *path, ccurl_on_uri each, void *context) {
-  BIO *file = BIO_new_file(path, "r");
+  BIO *file = ccurl_prepare_openssl() == 1 ? BIO_new_file(path, "r") : NULL;
   if (file == NULL) return 0;
   X509 *certificate = PEM_read_bio_X509(file, NULL, NULL, NULL);
   BIO_free(file);
@@ -213,6 +220,7 @@ static inline int ccurl_pem_passphrase(char *buffer, int size, int writing, void
 
 // How many certificates are in PEM text; 0 if it breaks off within one.
 static inline int ccurl_pem_certificates(const void *bytes, size_t count) {
+  if (ccurl_prepare_openssl() != 1) return 0;
   BIO *text = BIO_new_mem_buf(bytes, (int)count);
   int found = 0;
   X509 *certificate;
@@ -233,6 +241,7 @@ static inline int ccurl_pem_certificates(const void *bytes, size_t count) {
 static inline int ccurl_pem_pair(
     const void *certificate_bytes, size_t certificate_count, const void *key_bytes, size_t key_count,
     const char *passphrase, long long *begin, long long *expiry) {
+  if (ccurl_prepare_openssl() != 1) return 0;
   BIO *text = BIO_new_mem_buf(certificate_bytes, (int)certificate_count);
   X509 *certificate = PEM_read_bio_X509_AUX(text, NULL, NULL, NULL);
   BIO_free(text);

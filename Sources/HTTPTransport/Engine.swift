@@ -50,9 +50,7 @@ final class Engine: Sendable {
   }
 
   private static let globalCode = {
-    // OPENSSL_init_crypto(3): by default OpenSSL frees its tables in an atexit handler, while threads that have used it may
-    // still be ending; such a thread then takes the process down after its work is done. The first call decides.
-    guard OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil) == 1 else { return CURLE_FAILED_INIT }
+    guard TLSLibrary.prepare() else { return CURLE_FAILED_INIT }
     return curl_global_init(Int(CURL_GLOBAL_DEFAULT))
   }()
 

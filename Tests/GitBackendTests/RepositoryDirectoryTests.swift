@@ -121,4 +121,13 @@ import Testing
     let before = try await repository.git("rev-parse", "main~1:documents/documents0")
     #expect(try await repository.git("rev-parse", "main:documents/documents0") == before)
   }
+
+  @Test func `what libgit2 starts is not taken apart at the program's end`() async {
+    await #expect(processExitsWith: .success) {
+      #expect(expectOpenSSLToOutliveTheProgram())
+      let repository = try await OperatorRepository()
+      try await repository.commit(["press": "1"])
+      _ = try await Device(repository).look()
+    }
+  }
 }

@@ -52,4 +52,30 @@ import Testing
         #expect(directory.read("keys") == "")
       })
   }
+
+  @Test(arguments: FirstUse.allCases) func `of the program's end is not OpenSSL's, whatever uses it first`(
+    first: FirstUse
+  ) async {
+    show(
+      await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) { [first] in
+        #expect(expectOpenSSLToOutliveTheProgram())
+        let certificates = try await Certificates.shared.value
+        switch first {
+        case .certificate:
+          let client = HTTPClientCertificate(
+            certificateFile: certificates.certificate("client"), keyFile: certificates.key("client"))
+          #expect(client.uris != nil)
+        case .bundle:
+          #expect(throws: (any Error).self) {
+            _ = try SPIFFEBundle(
+              parsing: Array(#"{"keys": [{"use": "x509-svid", "x5c": ["AAAA"]}]}"#.utf8), trustDomain: nil)
+          }
+        case .transport: await (try HTTPTransport()).shutdown()
+        }
+      })
+  }
+
+  enum FirstUse: String, CaseIterable, Codable {
+    case certificate, bundle, transport
+  }
 }

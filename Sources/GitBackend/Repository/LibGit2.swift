@@ -1,8 +1,10 @@
 import CGit2
+import HTTPTransport
 
 /// libgit2 as a whole: entered once, when it is first needed, because that costs 3 MB and some milliseconds.
 enum LibGit2 {
-  private static let isReady: Bool = git_libgit2_init() > 0
+  /// It starts libssh2, which starts OpenSSL.
+  private static let isReady: Bool = TLSLibrary.prepare() && git_libgit2_init() > 0
 
   /// Calls a function of libgit2 that answers 0, or a count, when it went well.
   ///
