@@ -16,7 +16,7 @@ extension RequestPlan {
     on header: ReceivedHeader, followed: Int, configuration: HTTPTransportConfiguration
   ) -> RedirectDecision {
     guard case .follow(let maximum) = configuration.redirects,
-      (301...308).contains(header.status), ![304, 305, 306].contains(header.status),
+      [301, 302, 303, 307, 308].contains(header.status),
       let location = header.response.headerFields[.location]
     else { return .deliver }
     func refuse(_ reason: String) -> RedirectDecision {

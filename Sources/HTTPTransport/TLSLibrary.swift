@@ -6,6 +6,5 @@ package enum TLSLibrary {
   /// OpenSSL in a program decides, so everything of ours that may be the first calls this before.
   ///
   /// - Returns: whether it can be used.
-  @discardableResult
   package static func prepare() -> Bool { ccurl_prepare_openssl() == 1 }
 }

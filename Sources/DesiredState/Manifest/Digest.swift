@@ -7,7 +7,12 @@ import DesiredStateSupport
 /// store. Only SHA-256 exists here; a manifest that names another algorithm is refused with `unsupported-digest`.
 public struct Digest: Hashable, Sendable {
   // 32 bytes held inline: a manifest may list 100,000 of them, and an array each would cost a heap block each.
-  private struct Words: Hashable { var a: UInt64 = 0, b: UInt64 = 0, c: UInt64 = 0, d: UInt64 = 0 }
+  private struct Words: Hashable {
+    var a: UInt64 = 0, b: UInt64 = 0, c: UInt64 = 0, d: UInt64 = 0
+
+    /// Any part of a digest is as good as chance: one is enough to hash by.
+    func hash(into hasher: inout Swift.Hasher) { hasher.combine(a) }
+  }
   private let words: Words
 
   private init(_ digest: SHA256Digest) { words = digest.withUnsafeBytes { $0.loadUnaligned(as: Words.self) } }

@@ -77,7 +77,7 @@ public struct CapabilityReports: Sendable {
   public struct Status: Sendable, Equatable, Codable {
     /// The device.
     public var device: DeviceID
-    /// Whether it is the acknowledgement that the device is gone.
+    /// Whether it is the report that the device is gone.
     public var isWithdrawn: Bool
     /// How each manager took it, by its source.
     public var managers: [String: Manager]
